@@ -19,17 +19,17 @@ export class DeadlineHeap {
 
   /** The earliest deadline, µs; `NEVER` when there is none. */
   get earliestUs(): number {
-    return this.#size === 0 ? NEVER : this.#deadlines[0]!;
+    return this.#size === 0 ? NEVER : this.#deadlines[0];
   }
 
   /** The id whose deadline is earliest, or -1. */
   get earliestId(): number {
-    return this.#size === 0 ? -1 : this.#ids[0]!;
+    return this.#size === 0 ? -1 : this.#ids[0];
   }
 
   deadlineOf(id: number): number {
-    const place = id < this.#places.length ? this.#places[id]! : -1;
-    return place < 0 ? NEVER : this.#deadlines[place]!;
+    const place = id < this.#places.length ? this.#places[id] : -1;
+    return place < 0 ? NEVER : this.#deadlines[place];
   }
 
   /** Sets or moves the deadline of `id`, a small non-negative integer; `NEVER` clears it. */
@@ -39,27 +39,27 @@ export class DeadlineHeap {
       return;
     }
     if (id >= this.#places.length) this.#growPlaces(id + 1);
-    let place = this.#places[id]!;
+    let place = this.#places[id];
     if (place < 0) {
       if (this.#size === this.#ids.length) this.#growHeap();
       place = this.#size++;
     } else if (this.#deadlines[place] === deadlineUs) {
       return;
     }
-    const rises = place < this.#size - 1 ? deadlineUs < this.#deadlines[place]! : true;
+    const rises = place < this.#size - 1 ? deadlineUs < this.#deadlines[place] : true;
     if (rises) this.#siftUp(place, id, deadlineUs);
     else this.#siftDown(place, id, deadlineUs);
   }
 
   clear(id: number): void {
-    const place = id < this.#places.length ? this.#places[id]! : -1;
+    const place = id < this.#places.length ? this.#places[id] : -1;
     if (place < 0) return;
     this.#places[id] = -1;
     const last = --this.#size;
     if (place === last) return;
-    const movedId = this.#ids[last]!;
-    const movedDeadline = this.#deadlines[last]!;
-    const removed = this.#deadlines[place]!;
+    const movedId = this.#ids[last];
+    const movedDeadline = this.#deadlines[last];
+    const removed = this.#deadlines[place];
     if (movedDeadline < removed) this.#siftUp(place, movedId, movedDeadline);
     else this.#siftDown(place, movedId, movedDeadline);
   }
@@ -74,8 +74,8 @@ export class DeadlineHeap {
     let place = start;
     while (place > 0) {
       const parent = (place - 1) >> 1;
-      if (this.#deadlines[parent]! <= deadlineUs) break;
-      this.#put(place, this.#ids[parent]!, this.#deadlines[parent]!);
+      if (this.#deadlines[parent] <= deadlineUs) break;
+      this.#put(place, this.#ids[parent], this.#deadlines[parent]);
       place = parent;
     }
     this.#put(place, id, deadlineUs);
@@ -86,9 +86,9 @@ export class DeadlineHeap {
     for (;;) {
       let child = 2 * place + 1;
       if (child >= this.#size) break;
-      if (child + 1 < this.#size && this.#deadlines[child + 1]! < this.#deadlines[child]!) child++;
-      if (this.#deadlines[child]! >= deadlineUs) break;
-      this.#put(place, this.#ids[child]!, this.#deadlines[child]!);
+      if (child + 1 < this.#size && this.#deadlines[child + 1] < this.#deadlines[child]) child++;
+      if (this.#deadlines[child] >= deadlineUs) break;
+      this.#put(place, this.#ids[child], this.#deadlines[child]);
       place = child;
     }
     this.#put(place, id, deadlineUs);

@@ -24,5 +24,4 @@ export const seqMax = (a: Seq, b: Seq): Seq => (((a - b) | 0) >= 0 ? a : b);
 export const seqMin = (a: Seq, b: Seq): Seq => (((a - b) | 0) <= 0 ? a : b);
 
 /** Whether `a` lies in the half-open window `[start, start + size)`. */
-export const seqInWindow = (a: Seq, start: Seq, size: number): boolean =>
-  ((a - start) >>> 0) < size;
+export const seqInWindow = (a: Seq, start: Seq, size: number): boolean => (a - start) >>> 0 < size;

@@ -45,9 +45,9 @@ export class SipHash {
     this.#d = this.#k2 ^ 0x79746573;
     this.#dh = this.#k3 ^ 0x74656462;
     let i = 0;
-    for (; i + 1 < count; i += 2) this.#absorb(words[i]!, words[i + 1]!);
+    for (; i + 1 < count; i += 2) this.#absorb(words[i], words[i + 1]);
     const lengthByte = (count * 4) << 24;
-    if (i < count) this.#absorb(words[i]!, lengthByte);
+    if (i < count) this.#absorb(words[i], lengthByte);
     else this.#absorb(0, lengthByte);
     this.#c ^= 0xff;
     for (let round = 0; round < 4; round++) this.#round();
@@ -154,7 +154,7 @@ export class TableHash {
   hashWords(words: Int32Array, count: number): number {
     let digest = count;
     for (let i = 0; i < count; i += 2) {
-      digest = this.hash3(digest, words[i]!, i + 1 < count ? words[i + 1]! : 0);
+      digest = this.hash3(digest, words[i], i + 1 < count ? words[i + 1] : 0);
     }
     return digest;
   }

@@ -90,19 +90,19 @@ export class DropCounts {
   last: number = DropReason.None;
 
   drop(reason: DropReason): void {
-    this.#counts[reason] = this.#counts[reason]! + 1;
+    this.#counts[reason] = this.#counts[reason] + 1;
     this.last = reason;
   }
 
   count(reason: DropReason): number {
-    return this.#counts[reason]!;
+    return this.#counts[reason];
   }
 
   /** Only the reasons that occurred, by name. */
   toJSON(): Record<string, number> {
     const seen: Record<string, number> = {};
     for (let i = 1; i < this.#counts.length; i++) {
-      if (this.#counts[i]! > 0) seen[dropReasonName(i)] = this.#counts[i]!;
+      if (this.#counts[i] > 0) seen[dropReasonName(i)] = this.#counts[i]!;
     }
     return seen;
   }

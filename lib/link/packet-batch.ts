@@ -58,12 +58,12 @@ export class PacketBatch {
   }
 
   get count(): number {
-    return this.words[BatchWord.COUNT]!;
+    return this.words[BatchWord.COUNT];
   }
 
   /** First free byte of the arena. */
   get tail(): number {
-    return this.words[BatchWord.TAIL]!;
+    return this.words[BatchWord.TAIL];
   }
 
   /** Bytes left in the arena; 0 when all slots are taken. */
@@ -78,11 +78,11 @@ export class PacketBatch {
   }
 
   offset(i: number): number {
-    return this.words[slotAt(i) + SlotWord.OFFSET]!;
+    return this.words[slotAt(i) + SlotWord.OFFSET];
   }
 
   length(i: number): number {
-    return this.words[slotAt(i) + SlotWord.LENGTH]!;
+    return this.words[slotAt(i) + SlotWord.LENGTH];
   }
 
   checksum(i: number): ChecksumState {
@@ -90,31 +90,31 @@ export class PacketBatch {
   }
 
   segmentSize(i: number): number {
-    return this.words[slotAt(i) + SlotWord.SEGMENT_SIZE]!;
+    return this.words[slotAt(i) + SlotWord.SEGMENT_SIZE];
   }
 
   headerBytes(i: number): number {
-    return this.words[slotAt(i) + SlotWord.HEADER_BYTES]!;
+    return this.words[slotAt(i) + SlotWord.HEADER_BYTES];
   }
 
   mark(i: number): number {
-    return this.words[slotAt(i) + SlotWord.MARK]!;
+    return this.words[slotAt(i) + SlotWord.MARK];
   }
 
   /** Nanoseconds of the monotonic clock at arrival; 0 when nobody took them. */
   timeNs(i: number): number {
     const at = slotAt(i);
-    return this.words[at + SlotWord.TIME_HIGH]! * 0x1_0000_0000 + (this.words[at + SlotWord.TIME_LOW]! >>> 0);
+    return this.words[at + SlotWord.TIME_HIGH] * 0x1_0000_0000 + (this.words[at + SlotWord.TIME_LOW] >>> 0);
   }
 
   setTimeNs(i: number, ns: number): void {
     const at = slotAt(i);
-    this.words[at + SlotWord.TIME_LOW] = ns % 0x1_0000_0000 | 0;
+    this.words[at + SlotWord.TIME_LOW] = (ns % 0x1_0000_0000) | 0;
     this.words[at + SlotWord.TIME_HIGH] = Math.floor(ns / 0x1_0000_0000);
   }
 
   verdict(i: number): number {
-    return this.words[slotAt(i) + SlotWord.VERDICT]!;
+    return this.words[slotAt(i) + SlotWord.VERDICT];
   }
 
   setVerdict(i: number, reason: number): void {

@@ -56,8 +56,8 @@ export class IpAddress {
     const words = parseV6(text);
     if (words === undefined) return undefined;
     const [w0, w1, w2, w3] = words;
-    if (w0 === 0 && w1 === 0 && w2 === MAPPED_WORD) return IpAddress.v4(w3!);
-    return IpAddress.v6(w0!, w1!, w2!, w3!);
+    if (w0 === 0 && w1 === 0 && w2 === MAPPED_WORD) return IpAddress.v4(w3);
+    return IpAddress.v6(w0, w1, w2, w3);
   }
 
   /** The address at `at`: 4 bytes for family 4, 16 for family 6. */
@@ -110,9 +110,7 @@ export class IpAddress {
 
   /** 127.0.0.0/8 or ::1. */
   get isLoopback(): boolean {
-    return this.family === 4
-      ? this.w3 >>> 24 === 127
-      : (this.w0 | this.w1 | this.w2) === 0 && this.w3 === 1;
+    return this.family === 4 ? this.w3 >>> 24 === 127 : (this.w0 | this.w1 | this.w2) === 0 && this.w3 === 1;
   }
 
   /** 224.0.0.0/4 or ff00::/8. */
@@ -237,13 +235,13 @@ function parseV4(text: string): number | undefined {
 function parseV6(text: string): number[] | undefined {
   const halves = text.split('::');
   if (halves.length > 2) return undefined;
-  const head = parseGroups(halves[0]!, halves.length === 1);
-  const tail = halves.length === 2 ? parseGroups(halves[1]!, true) : [];
+  const head = parseGroups(halves[0], halves.length === 1);
+  const tail = halves.length === 2 ? parseGroups(halves[1], true) : [];
   if (head === undefined || tail === undefined) return undefined;
   const missing = 8 - head.length - tail.length;
   if (halves.length === 1 ? missing !== 0 : missing < 1) return undefined;
   const groups = [...head, ...new Array<number>(missing).fill(0), ...tail];
-  return [0, 2, 4, 6].map((i) => (groups[i]! << 16) | groups[i + 1]!);
+  return [0, 2, 4, 6].map((i) => (groups[i] << 16) | groups[i + 1]);
 }
 
 /** 16-bit groups; `mayEndInV4` where the text may end in a dotted quad. */
