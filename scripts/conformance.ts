@@ -102,9 +102,9 @@ function totals(rows: Iterable<RowState>): Total[] {
 const percent = (covered: number, total: number): string =>
   `${Math.floor((100 * covered) / total)} %`.padStart(5);
 
-/** A heading without the list of RFCs and the remarks that follow it. */
+const SHOWN_COLUMNS = 64;
 const short = (section: string): string =>
-  section.replace(/ (?:- .*|\(.*\))$/, '').replace(/ -? ?RFC .*$/, '') || section;
+  section.length > SHOWN_COLUMNS ? `${section.slice(0, SHOWN_COLUMNS - 1)}…` : section;
 
 function printTable(rows: readonly RowState[]): void {
   const sections = totals(rows);
