@@ -1,0 +1,67 @@
+/**
+ * Bytes written by the application and not yet acknowledged, addressed by sequence number. They are
+ * copied in once, so the caller may reuse its memory at once and a retransmission is always identical
+ * to the first transmission.
+ */
+import { type Seq, seqAdd, seqDiff } from '../base/seq.js';
+import { ByteRing } from './byte-ring.js';
+
+/** An empty buffer keeps at most this much memory for the next write. */
+const KEEP_BYTES = 16_384;
+
+export class SendBuffer {
+  readonly #ring = new ByteRing();
+  #start: Seq;
+  #length = 0;
+
+  /** @param start sequence number of the first byte */
+  constructor(start: Seq) {
+    this.#start = start;
+  }
+
+  /** Sequence number of the oldest byte held. */
+  get start(): Seq {
+    return this.#start;
+  }
+
+  /** Sequence number after the newest byte. */
+  get end(): Seq {
+    return seqAdd(this.#start, this.#length);
+  }
+
+  /** Bytes held. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Bytes of memory in use. */
+  get memoryBytes(): number {
+    return this.#ring.capacity;
+  }
+
+  /** Appends `length` bytes of `source` at `at`. The caller has checked its limit. */
+  write(source: Uint8Array, at: number, length: number): void {
+    this.#ring.ensure(this.#start, this.#length, this.#length + length);
+    this.#ring.put(this.end, source, at, length);
+    this.#length += length;
+  }
+
+  /** Copies `length` bytes that begin at `sequence` into `target`. */
+  copyTo(sequence: Seq, target: Uint8Array, at: number, length: number): void {
+    this.#ring.get(sequence, target, at, length);
+  }
+
+  /** Forgets everything before `upTo`. */
+  release(upTo: Seq): void {
+    const released = seqDiff(upTo, this.#start);
+    if (released <= 0) return;
+    this.#start = upTo;
+    this.#length = Math.max(0, this.#length - released);
+    if (this.#length === 0 && this.#ring.capacity > KEEP_BYTES) this.#ring.free();
+  }
+
+  clear(): void {
+    this.#length = 0;
+    this.#ring.free();
+  }
+}

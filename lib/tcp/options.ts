@@ -1,0 +1,209 @@
+/**
+ * Settings of TCP. Some belong to a stack, a listener or a socket alike (`TcpOptions`), some to the
+ * stack as a whole (`TcpLayerOptions`). Each default stands here once, with its reason.
+ */
+import { ArgumentValueError } from '../base/errors.js';
+import { TcpState } from './state.js';
+
+export interface TcpOptions {
+  /** Send small segments at once instead of waiting for acknowledgments (RFC 9293 §3.7.4). */
+  readonly noDelay: boolean;
+  /** Hold partial segments until uncorked, 200 ms at most. */
+  readonly cork: boolean;
+  /** Probe an idle peer (RFC 9293 §3.8.4). Off by default, as the RFC demands. */
+  readonly keepAlive: boolean;
+  /** Idle time before the first keep-alive probe, ms. */
+  readonly keepAliveIdleMs: number;
+  /** Time between keep-alive probes, ms. */
+  readonly keepAliveIntervalMs: number;
+  /** Unanswered keep-alive probes after which the connection is given up. */
+  readonly keepAliveProbes: number;
+  /** Give up when sent data stays unacknowledged this long, ms (RFC 5482); 0 leaves it to `retries2`. */
+  readonly userTimeoutMs: number;
+  /** Retransmissions of a SYN: 6 give up after about 127 s. */
+  readonly synRetries: number;
+  /** R1 of RFC 9293 §3.8.3: after this many retransmissions the route is questioned and the user told. */
+  readonly retries1: number;
+  /** R2: after as long as this many backed-off retransmissions take, the connection is given up. */
+  readonly retries2: number;
+  /** Lower bound on 4·RTTVAR, ms. RFC 6298 §2.4 asks for an RTO of 1 s; like Linux we go lower. */
+  readonly rtoMinMs: number;
+  /** Upper bound on the RTO, ms (RFC 6298 §2.5). */
+  readonly rtoMaxMs: number;
+  /** RTO before the first measurement, ms (RFC 6298 §2.1). */
+  readonly initialRtoMs: number;
+  /** Initial window in segments (RFC 6928 §2). */
+  readonly initialWindow: number;
+  /** Most bytes written and not yet acknowledged; the buffer grows up to it with the window. */
+  readonly sendBufferBytes: number;
+  /** Window offered at first, and the buffer behind it, bytes; grows up to `receiveBufferMaxBytes`. */
+  readonly receiveBufferBytes: number;
+  /** Most bytes received and not yet read. The window scale offered follows from it. */
+  readonly receiveBufferMaxBytes: number;
+  /** Writable is told again once this many bytes or fewer wait to be sent; -1: a third of the buffer is free. */
+  readonly notSentLowWaterBytes: number;
+  /** Upper bound on the window offered, bytes; 0 for none. */
+  readonly windowClampBytes: number;
+  /** Offer window scaling (RFC 7323 §2). */
+  readonly windowScaling: boolean;
+  /** Offer timestamps (RFC 7323 §3). */
+  readonly timestamps: boolean;
+  /**
+   * Drop segments that lack the negotiated timestamps (RFC 7323 §3.2). Linux accepts them, and so do
+   * we unless this is set.
+   */
+  readonly strictTimestamps: boolean;
+  /** Offer selective acknowledgment (RFC 2018). */
+  readonly sack: boolean;
+  /** Largest segment to announce and to send, bytes; 0: as the MTU allows. */
+  readonly maxSegmentBytes: number;
+  /** Lower and upper bound of the delayed-ACK timer, ms; RFC 9293 §3.8.6.3 allows less than 500. */
+  readonly delayedAckMinMs: number;
+  readonly delayedAckMaxMs: number;
+  /** Acknowledge every segment at once. */
+  readonly quickAck: boolean;
+  /** FIN-WAIT-2 of a connection nobody owns any more ends after this, ms. */
+  readonly finTimeoutMs: number;
+  /** Deliver the urgent byte in line with the others; otherwise it is kept apart, as in Linux. */
+  readonly urgentInline: boolean;
+  /** DSCP and ECN byte of what is sent; the stack owns the two ECN bits. */
+  readonly trafficClass: number;
+  /** TTL or hop limit; 0: the route's, else 64. */
+  readonly hopLimit: number;
+  /** `close()` waits this long for the peer's ACK of our FIN, ms; 0 resets at once, -1 does not linger. */
+  readonly lingerMs: number;
+  /** Connection to send with: `reno`. */
+  readonly congestionControl: string;
+}
+
+export const DEFAULT_TCP_OPTIONS: TcpOptions = Object.freeze({
+  noDelay: false,
+  cork: false,
+  keepAlive: false,
+  keepAliveIdleMs: 7_200_000,
+  keepAliveIntervalMs: 75_000,
+  keepAliveProbes: 9,
+  userTimeoutMs: 0,
+  synRetries: 6,
+  retries1: 3,
+  retries2: 15,
+  rtoMinMs: 200,
+  rtoMaxMs: 120_000,
+  initialRtoMs: 1_000,
+  initialWindow: 10,
+  sendBufferBytes: 4 << 20,
+  receiveBufferBytes: 131_072,
+  receiveBufferMaxBytes: 6 << 20,
+  notSentLowWaterBytes: -1,
+  windowClampBytes: 0,
+  windowScaling: true,
+  timestamps: true,
+  strictTimestamps: false,
+  sack: true,
+  maxSegmentBytes: 0,
+  delayedAckMinMs: 40,
+  delayedAckMaxMs: 200,
+  quickAck: false,
+  finTimeoutMs: 60_000,
+  urgentInline: false,
+  trafficClass: 0,
+  hopLimit: 0,
+  lingerMs: -1,
+  congestionControl: 'reno',
+});
+
+/** When a listener answers with SYN cookies (RFC 4987 §3.6). */
+export type SynCookieMode = 'never' | 'overflow' | 'always';
+
+export interface TcpLayerOptions {
+  /** Defaults of every connection. */
+  readonly connection: TcpOptions;
+  /** Retransmissions of a SYN-ACK: 5 give up after about 63 s. */
+  readonly synAckRetries: number;
+  /** Most half-open connections of one listener, and of the stack. */
+  readonly maxSynBacklog: number;
+  readonly maxHalfOpen: number;
+  readonly synCookies: SynCookieMode;
+  /** Answer with RST when the accept queue is full, instead of letting the peer try again. */
+  readonly abortOnOverflow: boolean;
+  /** Most connections, TIME-WAIT not counted. */
+  readonly maxConnections: number;
+  /** TIME-WAIT: how long (2·MSL), ms, and how many records at most. */
+  readonly timeWaitMs: number;
+  readonly maxTimeWait: number;
+  /** RFC 1337 §3: an RST does not end TIME-WAIT. Off, as in Linux. */
+  readonly rfc1337: boolean;
+  /** Connections closed by their owner and not yet finished. */
+  readonly maxOrphans: number;
+  /** Retransmissions for one of those. */
+  readonly orphanRetries: number;
+  /** Bytes of buffers of all connections: pressure begins at the first, nothing is admitted above the second. */
+  readonly memoryPressureBytes: number;
+  readonly memoryMaxBytes: number;
+  /** Range of ephemeral ports, both ends included; those reserved are never chosen (RFC 6056). */
+  readonly ephemeralPorts: readonly [number, number];
+  readonly reservedPorts: readonly number[];
+  /** At most one challenge ACK, or reply to an unacceptable segment, per connection and this, ms. */
+  readonly invalidAckIntervalMs: number;
+  /** RSTs per second for segments of no connection. */
+  readonly resetsPerSecond: number;
+}
+
+export const DEFAULT_TCP_LAYER_OPTIONS: TcpLayerOptions = Object.freeze({
+  connection: DEFAULT_TCP_OPTIONS,
+  synAckRetries: 5,
+  maxSynBacklog: 1024,
+  maxHalfOpen: 16_384,
+  synCookies: 'overflow',
+  abortOnOverflow: false,
+  maxConnections: 262_144,
+  timeWaitMs: 60_000,
+  maxTimeWait: 65_536,
+  rfc1337: false,
+  maxOrphans: 16_384,
+  orphanRetries: 8,
+  memoryPressureBytes: 256 << 20,
+  memoryMaxBytes: 512 << 20,
+  ephemeralPorts: Object.freeze([32_768, 60_999]) as readonly [number, number],
+  reservedPorts: Object.freeze([]),
+  invalidAckIntervalMs: 500,
+  resetsPerSecond: 10_000,
+});
+
+/**
+ * `given` over `base`, frozen.
+ * @throws ArgumentValueError for an unknown option or one of the wrong type
+ */
+export function resolveTcpOptions(given: Partial<TcpOptions> = {}, base = DEFAULT_TCP_OPTIONS): TcpOptions {
+  checkKeys(given, DEFAULT_TCP_OPTIONS, 'TCP');
+  return Object.freeze({ ...base, ...given });
+}
+
+/** As `resolveTcpOptions`, for the settings of the whole layer. */
+export function resolveTcpLayerOptions(
+  given: Partial<Omit<TcpLayerOptions, 'connection'>> & { connection?: Partial<TcpOptions> } = {},
+): TcpLayerOptions {
+  checkKeys(given, DEFAULT_TCP_LAYER_OPTIONS, 'TCP layer');
+  const connection = resolveTcpOptions(given.connection);
+  return Object.freeze({ ...DEFAULT_TCP_LAYER_OPTIONS, ...given, connection });
+}
+
+/** Below this no segment size is accepted, whatever a peer or a router says (Linux `tcp_min_snd_mss`). */
+export const MIN_SEND_MSS = 48;
+
+/** States in which a connection counts as established (RFC 4022 tcpCurrEstab). */
+export const countsAsEstablished = (state: TcpState): boolean =>
+  state === TcpState.ESTABLISHED || state === TcpState.CLOSE_WAIT;
+
+function checkKeys(given: object, known: object, what: string): void {
+  for (const [key, value] of Object.entries(given)) {
+    if (!Object.hasOwn(known, key)) throw new ArgumentValueError(`unknown ${what} option "${key}"`);
+    const expected = typeof (known as Record<string, unknown>)[key];
+    if (typeof value !== expected) {
+      throw new ArgumentValueError(`${what} option "${key}" must be a ${expected}, not ${typeof value}`);
+    }
+    if (typeof value === 'number' && !Number.isFinite(value)) {
+      throw new ArgumentValueError(`${what} option "${key}" must be a finite number`);
+    }
+  }
+}

@@ -1,0 +1,93 @@
+/**
+ * Round-trip time and retransmission time-out (RFC 6298), with Linux's guard on the variance: the
+ * deviation that counts is the largest of a round trip, and it decays once per round trip only, so
+ * that several samples per round trip do not flush the history (RFC 7323 appendix G).
+ */
+import { type Seq, seqGt } from '../../base/seq.js';
+
+export interface RttLimits {
+  /** Lower bound on 4·RTTVAR, µs. RFC 6298 §2.4 has 1 s for the whole RTO; Linux and we go lower. */
+  readonly rtoMinUs: number;
+  /** Upper bound on the RTO, µs (RFC 6298 §2.5). */
+  readonly rtoMaxUs: number;
+  /** RTO before the first sample, µs (RFC 6298 §2.1). */
+  readonly initialRtoUs: number;
+}
+
+export class RttEstimator {
+  readonly #limits: RttLimits;
+  /** Smoothed round-trip time, µs; 0 before the first sample. */
+  srttUs = 0;
+  /** RTTVAR of RFC 6298 §2.3, µs. */
+  rttVarUs = 0;
+  /** Smallest and latest sample, µs; Infinity and 0 before the first. */
+  minRttUs = Number.POSITIVE_INFINITY;
+  latestUs = 0;
+  /** What 4·RTTVAR counts as in the RTO, µs: floored, and the largest of the last round trips. */
+  #deviationUs = 0;
+  /** Largest 4·RTTVAR of the round trip under way, which ends when SND.UNA passes `#roundEnd`. */
+  #roundDeviationUs = 0;
+  #roundEnd = 0 as Seq;
+  /** RTO without backoff, µs. */
+  baseRtoUs: number;
+
+  constructor(limits: RttLimits) {
+    this.#limits = limits;
+    this.baseRtoUs = limits.initialRtoUs;
+  }
+
+  get hasSample(): boolean {
+    return this.srttUs > 0;
+  }
+
+  /** Takes a sample. `sndUna` and `sndNxt` tell when a round trip has ended. */
+  sample(rttUs: number, sndUna: Seq, sndNxt: Seq): void {
+    const rtt = Math.max(1, rttUs);
+    this.latestUs = rtt;
+    if (rtt < this.minRttUs) this.minRttUs = rtt;
+    if (this.srttUs === 0) this.#first(rtt, sndNxt);
+    else this.#next(rtt, sndUna, sndNxt);
+    this.#compute();
+  }
+
+  /** RFC 6298 §5.7: a SYN had to be repeated, so data begins with an RTO of at least 3 s. */
+  distrustHandshake(): void {
+    if (!this.hasSample) this.baseRtoUs = Math.max(this.baseRtoUs, 3_000_000);
+  }
+
+  /** The RTO after `backoff` doublings, µs (RFC 6298 §5.5). */
+  rtoUs(backoff: number): number {
+    return Math.min(this.#limits.rtoMaxUs, this.baseRtoUs * 2 ** backoff);
+  }
+
+  #first(rtt: number, sndNxt: Seq): void {
+    this.srttUs = rtt;
+    this.rttVarUs = rtt / 2;
+    this.#deviationUs = Math.max(4 * this.rttVarUs, this.#limits.rtoMinUs);
+    this.#roundDeviationUs = this.#deviationUs;
+    this.#roundEnd = sndNxt;
+  }
+
+  #next(rtt: number, sndUna: Seq, sndNxt: Seq): void {
+    // RFC 6298 §2.3: first RTTVAR, then SRTT.
+    this.rttVarUs += (Math.abs(this.srttUs - rtt) - this.rttVarUs) / 4;
+    this.srttUs += (rtt - this.srttUs) / 8;
+    const deviation = 4 * this.rttVarUs;
+    if (deviation > this.#roundDeviationUs) {
+      this.#roundDeviationUs = deviation;
+      if (deviation > this.#deviationUs) this.#deviationUs = deviation;
+    }
+    if (seqGt(sndUna, this.#roundEnd)) {
+      if (this.#roundDeviationUs < this.#deviationUs) {
+        this.#deviationUs -= (this.#deviationUs - this.#roundDeviationUs) / 4;
+      }
+      this.#roundEnd = sndNxt;
+      this.#roundDeviationUs = this.#limits.rtoMinUs;
+    }
+  }
+
+  #compute(): void {
+    const rto = this.srttUs + Math.max(this.#deviationUs, this.#limits.rtoMinUs);
+    this.baseRtoUs = Math.min(rto, this.#limits.rtoMaxUs);
+  }
+}
