@@ -26,10 +26,11 @@ export class BatchQueue {
   packets = 0;
   /** Their bytes, as slots take them up. */
   bytes = 0;
+  /** Size of every batch. */
+  readonly batchPackets: number;
+  readonly batchBytes: number;
   readonly #limitPackets: number;
   readonly #limitBytes: number;
-  readonly #batchPackets: number;
-  readonly #batchBytes: number;
   readonly #clock: Clock;
   readonly #alarm: Alarm;
   readonly #deliver: (batch: PacketBatch) => void;
@@ -67,9 +68,9 @@ export class BatchQueue {
     this.#clock = clock;
     this.#limitPackets = queuePackets;
     this.#limitBytes = queueBytes;
-    this.#batchPackets = Math.min(BATCH_PACKETS, queuePackets);
+    this.batchPackets = Math.min(BATCH_PACKETS, queuePackets);
     const usual = Math.max(BATCH_PACKETS * Math.min(largest, 2048), BATCH_LARGEST * largest);
-    this.#batchBytes = Math.max(largest, Math.min(usual, BATCH_LARGEST * MAX_SLOT_BYTES, queueBytes));
+    this.batchBytes = Math.max(largest, Math.min(usual, BATCH_LARGEST * MAX_SLOT_BYTES, queueBytes));
     this.#deliver = deliver;
     this.#onRoom = onRoom;
     this.#alarm = clock.createAlarm(() => this.#deliverAll());
@@ -78,8 +79,8 @@ export class BatchQueue {
   /** Whether a whole batch more would be within the limits, so that they hold exactly. */
   get #hasRoom(): boolean {
     return (
-      this.packets + this.#batchPackets <= this.#limitPackets &&
-      this.bytes + this.#batchBytes <= this.#limitBytes
+      this.packets + this.batchPackets <= this.#limitPackets &&
+      this.bytes + this.batchBytes <= this.#limitBytes
     );
   }
 
@@ -161,7 +162,7 @@ export class BatchQueue {
   }
 
   #take(): PacketBatch {
-    return this.#free.pop() ?? new PacketBatch(this.#batchPackets, this.#batchBytes);
+    return this.#free.pop() ?? new PacketBatch(this.batchPackets, this.batchBytes);
   }
 
   #schedule(): void {

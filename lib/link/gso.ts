@@ -2,10 +2,11 @@
  * Segmentation and coalescing in software, on bytes: a super-packet split into the packets a wire
  * takes, and packets of one flow joined into super-packets, exactly undoing each other.
  */
+
+import { ChecksumState } from '../wire/ip-packet.js';
 import { TcpFlag } from '../wire/tcp.js';
 import type { PacketBatch } from './packet-batch.js';
 import { completeIpv4Checksum, PacketLayout, Protocol } from './packet-layout.js';
-import { ChecksumState } from '../wire/ip-packet.js';
 
 /** Splits one super-packet at a time. Aimed at it, it writes any of its segments anywhere. */
 export class Segmenter {

@@ -1,5 +1,5 @@
 /** What passed a link, and what did not: after RFC 2863's interface table. All only grow. */
-import { DropReason, dropReasonName } from '../base/stats.js';
+import { type DropReason, dropReasonName } from '../base/stats.js';
 
 export class LinkCounters {
   inPackets = 0;

@@ -38,7 +38,10 @@ export function createPipe(options: PipeOptions): [PipeDevice, PipeDevice] {
   if (!Number.isInteger(mtu) || mtu < 68 || mtu > MAX_PACKET_BYTES) {
     throw new ArgumentRangeError(`mtu must be an integer within 68 .. 65535, not ${mtu}`);
   }
-  if ((options.segmentation && !options.checksumOffload) || (options.udpSegmentation && !options.segmentation)) {
+  if (
+    (options.segmentation && !options.checksumOffload) ||
+    (options.udpSegmentation && !options.segmentation)
+  ) {
     throw new ArgumentRangeError('udpSegmentation needs segmentation, which needs checksumOffload');
   }
   const [first, second] = options.names ?? ['pipe0', 'pipe1'];

@@ -1,0 +1,216 @@
+/**
+ * The door for links of one's own: a WireGuard tunnel, a WebSocket, a virtual machine; whatever takes
+ * and yields IP packets one at a time.
+ *
+ *     const link = new PacketLink({ clock, mtu: 1420, send: (packet) => tunnel.encrypt(packet) });
+ *     tunnel.on('packet', (packet) => link.receive(packet));
+ */
+import type { Alarm, Clock } from '../base/clock.js';
+import { ArgumentRangeError, ArgumentTypeError } from '../base/errors.js';
+import { DropReason } from '../base/stats.js';
+import { BatchQueue, type QueueLimits } from './batch-queue.js';
+import { Coalescer } from './coalescer.js';
+import { LinkCounters } from './link-counters.js';
+import type { LinkDevice } from './link-device.js';
+import { MAX_PACKET_BYTES, PacketBatch } from './packet-batch.js';
+
+export interface PacketLinkOptions extends QueueLimits {
+  clock: Clock;
+  /** `link` by default. */
+  name?: string;
+  /** Largest packet to send, bytes, 68 .. 65535. */
+  mtu: number;
+  /**
+   * Takes one IP packet, a copy that is its to keep. Returning false takes the packet all the same, but
+   * no more come until `ready()` is called, as with `write` of a stream. Throwing fails the link.
+   */
+  send(packet: Uint8Array): void | boolean;
+  /** Called once when the stack closes the link. */
+  close?(): void;
+  /** Joins received TCP packets of one flow before the stack sees them; true by default. */
+  coalesce?: boolean;
+}
+
+/** Packets of a batch to send. */
+const SEND_PACKETS = 64;
+
+export class PacketLink implements LinkDevice {
+  readonly name: string;
+  readonly mtu: number;
+  readonly maxPacketBytes: number;
+  readonly checksumOffload = false;
+  readonly counters = new LinkCounters();
+  onWritable: () => void = () => {};
+  onDown: (error: Error) => void = () => {};
+  readonly #options: PacketLinkOptions;
+  readonly #clock: Clock;
+  readonly #received: BatchQueue;
+  readonly #coalescer = new Coalescer();
+  readonly #joined: PacketBatch | undefined;
+  readonly #outgoing: PacketBatch;
+  /** First packet of `#outgoing` that has not gone yet. */
+  #nextOut = 0;
+  /** Whether `send` has asked to wait for `ready()`. */
+  #full = false;
+  #sending = false;
+  /** Whether `ready()` was called while a packet was being handed out. */
+  #readied = false;
+  /** Whether the stack was turned away and waits for `onWritable`. */
+  #wanted = false;
+  #closed = false;
+  #failure: Error | undefined;
+  /** For what must not be said from within a call of the stack's or of the user's. */
+  readonly #alarm: Alarm;
+  #onBatch: ((batch: PacketBatch) => void) | undefined;
+
+  /** @throws ArgumentTypeError, ArgumentRangeError for options of a wrong type or out of range */
+  constructor(options: PacketLinkOptions) {
+    const { mtu, clock, coalesce = true } = options;
+    if (typeof options.send !== 'function') throw new ArgumentTypeError('send must be a function');
+    if (typeof clock?.createAlarm !== 'function') throw new ArgumentTypeError('clock must be a Clock');
+    if (!Number.isInteger(mtu) || mtu < 68 || mtu > MAX_PACKET_BYTES) {
+      throw new ArgumentRangeError(`mtu must be an integer within 68 .. 65535, not ${mtu}`);
+    }
+    this.#options = options;
+    this.#clock = clock;
+    this.name = options.name ?? 'link';
+    this.mtu = mtu;
+    this.maxPacketBytes = mtu;
+    this.#outgoing = new PacketBatch(SEND_PACKETS, SEND_PACKETS * ((mtu + 7) & -8));
+    this.#received = new BatchQueue(clock, { ...options, maxPacketBytes: MAX_PACKET_BYTES }, (batch) =>
+      this.#deliver(batch),
+    );
+    this.#joined = coalesce
+      ? new PacketBatch(this.#received.batchPackets, this.#received.batchBytes)
+      : undefined;
+    this.#alarm = clock.createAlarm(() => this.#report());
+  }
+
+  /**
+   * Takes a packet that came in; it is copied. The stack hears of it, and of the others of this turn
+   * together, from an alarm at the current time.
+   * @returns false when it was dropped: queue full, too large, link closed
+   * @throws ArgumentTypeError when it is no Uint8Array
+   */
+  receive(packet: Uint8Array): boolean {
+    if (!(packet instanceof Uint8Array)) throw new ArgumentTypeError('a packet must be a Uint8Array');
+    if (this.#closed || this.#failure !== undefined) return false;
+    if (packet.length > MAX_PACKET_BYTES) {
+      this.counters.dropIn(DropReason.LinkTooBig);
+      return false;
+    }
+    if (!this.#received.append(packet)) {
+      this.counters.dropIn(DropReason.LinkQueueFull);
+      return false;
+    }
+    this.counters.countIn(packet.length);
+    return true;
+  }
+
+  /** Says that `send` takes packets again. */
+  ready(): void {
+    this.#readied = true;
+    if (!this.#full) return;
+    this.#full = false;
+    if (!this.#sending) this.#drain();
+  }
+
+  /** Ends the link: the stack hears `error` soon, and nothing passes any more. */
+  fail(error: Error): void {
+    if (this.#closed || this.#failure !== undefined) return;
+    this.#failure = error;
+    this.#received.close();
+    for (let i = this.#nextOut; i < this.#outgoing.count; i++) this.counters.dropOut(DropReason.LinkError);
+    this.#outgoing.clear();
+    this.#nextOut = 0;
+    this.#alarm.setAt(this.#clock.nowUs());
+  }
+
+  open(onBatch: (batch: PacketBatch) => void): void {
+    this.#onBatch = onBatch;
+    this.#received.start();
+  }
+
+  borrow(): PacketBatch | undefined {
+    if (this.#closed || this.#failure !== undefined) return undefined;
+    if (this.#full || this.#sending) {
+      this.#wanted = true;
+      return undefined;
+    }
+    return this.#outgoing;
+  }
+
+  send(batch: PacketBatch): void {
+    if (batch !== this.#outgoing || this.#sending) return;
+    this.#drain();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#received.close();
+    this.#alarm.clear();
+    this.#onBatch = undefined;
+    this.#options.close?.();
+  }
+
+  ref(): void {
+    this.#received.ref();
+    this.#alarm.ref?.();
+  }
+
+  unref(): void {
+    this.#received.unref();
+    this.#alarm.unref?.();
+  }
+
+  #deliver(batch: PacketBatch): void {
+    const joined = this.#joined;
+    if (joined !== undefined && this.#coalescer.coalesce(batch, joined)) this.#onBatch?.(joined);
+    else this.#onBatch?.(batch);
+  }
+
+  /** Hands out what waits, for as long as `send` wants more. */
+  #drain(): void {
+    const batch = this.#outgoing;
+    this.#sending = true;
+    try {
+      while (!this.#full && !this.#closed && this.#nextOut < batch.count)
+        this.#sendNext(batch, this.#nextOut++);
+    } finally {
+      this.#sending = false;
+    }
+    if (this.#full || this.#closed) return;
+    batch.clear();
+    this.#nextOut = 0;
+    if (this.#wanted) this.#alarm.setAt(this.#clock.nowUs());
+  }
+
+  #report(): void {
+    if (this.#closed) return;
+    if (this.#failure !== undefined) {
+      this.onDown(this.#failure);
+    } else if (this.#wanted && !this.#full) {
+      this.#wanted = false;
+      this.onWritable();
+    }
+  }
+
+  #sendNext(batch: PacketBatch, i: number): void {
+    const offset = batch.offset(i);
+    const length = batch.length(i);
+    if (length > this.mtu) {
+      this.counters.dropOut(DropReason.LinkTooBig);
+      return;
+    }
+    this.counters.countOut(length);
+    this.#readied = false;
+    try {
+      const more = this.#options.send(batch.bytes.slice(offset, offset + length));
+      if (more === false && !this.#readied) this.#full = true;
+    } catch (error) {
+      this.counters.dropOut(DropReason.LinkError);
+      this.fail(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+}
