@@ -54,9 +54,11 @@ export class Sender {
   /** Shift of the window field of what we receive. */
   windowShift = 0;
   mssBytes: number;
+  /** Bytes of options the next segments carry beyond those that `mssBytes` allows for: SACK blocks. */
+  optionBytes = 0;
   readonly buffer: SendBuffer;
   readonly recovery: Recovery;
-  readonly congestion: CongestionControl;
+  congestion: CongestionControl;
   readonly plan = new SegmentPlan();
   /** The application has closed: a FIN follows the last byte. */
   finQueued = false;
@@ -65,6 +67,7 @@ export class Sender {
   /** While corked, until when a partial segment is held, µs. */
   corked: boolean;
   corkDeadlineUs = NEVER;
+  #corkIsOver = false;
   /** When the next window probe is due, and how many went unanswered. */
   persistDeadlineUs = NEVER;
   probes = 0;
@@ -173,9 +176,7 @@ export class Sender {
 
   /** RFC 9293 §3.10.7.4: a window is taken unless an older segment brings it. */
   updateWindow(sequence: Seq, ack: Seq, windowBytes: number): boolean {
-    const isNewer =
-      seqLt(this.sndWl1, sequence) ||
-      (this.sndWl1 === sequence && (seqLe(this.sndWl2, ack) || windowBytes > this.sndWnd));
+    const isNewer = seqLt(this.sndWl1, sequence) || (this.sndWl1 === sequence && seqLe(this.sndWl2, ack));
     if (!isNewer) return false;
     this.sndWl1 = sequence;
     this.sndWl2 = ack;
@@ -216,9 +217,18 @@ export class Sender {
     this.recovery.sent(plan.sequence, end, nowUs, isFin);
     this.sndNxt = end;
     if (isFin) this.finSent = true;
-    if (plan.textBytes > 0 && plan.textBytes % this.mssBytes !== 0) this.#smallEnd = end;
+    if (plan.textBytes > 0 && plan.textBytes % this.#segmentBytes !== 0) this.#smallEnd = end;
     this.persistDeadlineUs = NEVER;
-    if (this.unsentBytes === 0) this.corkDeadlineUs = NEVER;
+    if (this.unsentBytes === 0) {
+      this.corkDeadlineUs = NEVER;
+      this.#corkIsOver = false;
+    }
+  }
+
+  /** The partial segment was held as long as it may be. */
+  corkExpired(): void {
+    this.corkDeadlineUs = NEVER;
+    this.#corkIsOver = true;
   }
 
   /** RFC 5681 §4.1: after an idle time of more than an RTO the window is not what it was. */
@@ -259,7 +269,7 @@ export class Sender {
   nextForced(): boolean {
     const room = this.#windowRoom();
     if (room <= 0) return false;
-    return this.#planNew(Math.min(room, this.unsentBytes, this.mssBytes), 0);
+    return this.#planNew(Math.min(room, this.unsentBytes, this.#segmentBytes), room);
   }
 
   /** A probe was sent, or forced data. */
@@ -284,6 +294,11 @@ export class Sender {
     this.corkDeadlineUs = NEVER;
   }
 
+  /** Text bytes of a full segment sent now. */
+  get #segmentBytes(): number {
+    return this.mssBytes - this.optionBytes;
+  }
+
   /** Bytes beyond SND.NXT that the peer's window admits; negative after it shrank. */
   #windowRoom(): number {
     return seqDiff(seqAdd(this.sndUna, this.sndWnd), this.sndNxt);
@@ -303,8 +318,8 @@ export class Sender {
     if (inWindow <= 0 && start !== this.sndUna) return false;
     const isFin = (log.flags[at] & RowFlag.FIN) !== 0;
     const rowText = log.bytes(row) - (isFin ? 1 : 0);
-    const limit = Math.min(maxTextBytes, wholeSegments(Math.max(room, inWindow > 0 ? 0 : 1), this.mssBytes));
-    const textBytes = Math.min(rowText, limit, inWindow > 0 ? Math.max(inWindow, 1) : this.mssBytes);
+    const limit = Math.min(maxTextBytes, wholeSegments(room, this.#segmentBytes));
+    const textBytes = Math.min(rowText, limit, inWindow > 0 ? inWindow : this.#segmentBytes);
     this.#fillPlan(start, textBytes, isFin && textBytes === rowText);
     plan.row = row;
     return true;
@@ -317,13 +332,14 @@ export class Sender {
     if (windowRoom <= 0) return false;
     const inFlight = this.recovery.inFlightBytes;
     const cwndRoom = this.congestion.cwndBytes - inFlight;
-    if (cwndRoom < Math.min(unsent, this.mssBytes) || cwndRoom <= 0) {
+    const segmentBytes = this.#segmentBytes;
+    if (cwndRoom < Math.min(unsent, segmentBytes) || cwndRoom <= 0) {
       this.#cwndLimited = true;
       return false;
     }
     if (unsent > cwndRoom) this.#cwndLimited = true;
     const limit = Math.min(unsent, windowRoom, cwndRoom, maxTextBytes);
-    const whole = limit - (limit % this.mssBytes);
+    const whole = limit - (limit % segmentBytes);
     const tail = limit - whole;
     const mayBePartial = tail > 0 && this.#mayLeavePartial(unsent, limit, nowUs);
     if (whole === 0 && tail > 0 && !mayBePartial) return false;
@@ -339,9 +355,9 @@ export class Sender {
   #mayLeavePartial(unsent: number, limit: number, nowUs: number): boolean {
     if (limit < unsent) return this.#windowRoom() === limit && limit >= this.maxSndWnd / 2;
     if (this.finQueued || seqGt(this.sndUp, this.sndNxt)) return true;
-    if (this.corked) {
+    if (this.corked && !this.#corkIsOver) {
       if (this.corkDeadlineUs === NEVER) this.corkDeadlineUs = nowUs + CORK_US;
-      return nowUs >= this.corkDeadlineUs;
+      return false;
     }
     if (this.noDelay) return true;
     return !(seqGt(this.#smallEnd, this.sndUna) && this.recovery.log.count > 0);
@@ -349,7 +365,7 @@ export class Sender {
 
   #planNew(textBytes: number, windowRoom: number): boolean {
     const withFin = this.finQueued && !this.finSent && textBytes === this.unsentBytes;
-    const carriesFin = withFin && (windowRoom === 0 || windowRoom > textBytes);
+    const carriesFin = withFin && windowRoom > textBytes;
     if (textBytes === 0 && !carriesFin) return false;
     this.#fillPlan(this.sndNxt, textBytes, carriesFin);
     this.plan.row = -1;
@@ -360,7 +376,7 @@ export class Sender {
     const plan = this.plan;
     plan.sequence = sequence;
     plan.textBytes = textBytes;
-    plan.segmentSize = textBytes > this.mssBytes ? this.mssBytes : 0;
+    plan.segmentSize = textBytes > this.#segmentBytes ? this.#segmentBytes : 0;
     plan.flags = isFin ? TcpFlag.FIN : 0;
     const end = seqAdd(sequence, textBytes);
     // RFC 9293 §3.9.1.2: without a PUSH call, PSH marks the segment that empties the queue.

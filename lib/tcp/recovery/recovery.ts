@@ -73,7 +73,8 @@ export class Recovery {
   firstRetryUs = 0;
   /** When the retransmission timer expires, µs. */
   deadlineUs = NEVER;
-  readonly #sack: boolean;
+  /** Whether selective acknowledgment was negotiated. */
+  sack: boolean;
   #mssBytes = 0;
   /** Bytes in the log, and in rows that are SACKED, LOST, RETRANSMITTED. */
   #loggedBytes = 0;
@@ -86,7 +87,7 @@ export class Recovery {
   constructor(iss: Seq, options: RecoveryOptions) {
     this.recoveryPoint = iss;
     this.rtt = new RttEstimator(options);
-    this.#sack = options.sack;
+    this.sack = options.sack;
   }
 
   get isRecovering(): boolean {
@@ -113,7 +114,7 @@ export class Recovery {
   /** Bytes believed to be in the network (`pipe` of RFC 6675 §4). */
   get inFlightBytes(): number {
     const there = this.#loggedBytes - this.#sackedBytes - this.#lostBytes + this.#retransmittedBytes;
-    if (this.#sack || this.dupAcks === 0) return there;
+    if (this.sack || this.dupAcks === 0) return there;
     return Math.max(0, there - this.dupAcks * this.#mssBytes);
   }
 
@@ -165,7 +166,7 @@ export class Recovery {
     result.lostBytes = 0;
     this.#sampleSentAtUs = -1;
     if (result.ackedBytes > 0) this.#advance(facts);
-    if (this.#sack) for (let i = 0; i < facts.sackCount; i++) this.#markSacked(facts, i);
+    if (this.sack) for (let i = 0; i < facts.sackCount; i++) this.#markSacked(facts, i);
     else if (facts.isDuplicate) this.dupAcks++;
     this.#measure(facts);
     this.#detectLosses(facts);
@@ -189,7 +190,7 @@ export class Recovery {
    */
   isDone(sndUna: Seq): boolean {
     if (this.phase === Phase.Open) return false;
-    return this.#sack || this.#loggedBytes === 0
+    return this.sack || this.#loggedBytes === 0
       ? seqGe(sndUna, this.recoveryPoint)
       : seqGt(sndUna, this.recoveryPoint);
   }
@@ -257,7 +258,7 @@ export class Recovery {
         break;
       }
     }
-    if (!this.#sack && this.dupAcks > 0) {
+    if (!this.sack && this.dupAcks > 0) {
       // Segments that left the network and are now acknowledged no longer count (as Linux does).
       const segments = Math.ceil(this.result.ackedBytes / facts.mssBytes);
       this.dupAcks = Math.max(0, this.dupAcks - Math.max(0, segments - 1));
@@ -328,7 +329,7 @@ export class Recovery {
 
   #detectLosses(facts: AckFacts): void {
     if (this.log.count === 0) return;
-    if (this.#sack) {
+    if (this.sack) {
       if (this.#sackedBytes > 0) this.#detectBySack(facts.mssBytes);
       return;
     }

@@ -1,0 +1,124 @@
+/**
+ * When to acknowledge: at once, with the next data, or after a delay (RFC 9293 §3.8.6.3, RFC 5681
+ * §4.2), with the habits of Linux: quick at the start, patient with a peer that answers.
+ */
+import { NEVER } from '../base/clock.js';
+
+/** Most segments acknowledged one by one at the start of a connection (Linux `TCP_MAX_QUICKACKS`). */
+const MAX_QUICK_ACKS = 16;
+
+export interface AckPolicyParameters {
+  readonly minDelayUs: number;
+  readonly maxDelayUs: number;
+  /** Acknowledge every segment at once. */
+  readonly quickAck: boolean;
+}
+
+export class AckPolicy {
+  /** An ACK leaves with the next flush. */
+  isDue = false;
+  /** When a delayed ACK leaves, µs. */
+  deadlineUs = NEVER;
+  quickAck: boolean;
+  readonly #minDelayUs: number;
+  readonly #maxDelayUs: number;
+  /** Text bytes received since the last ACK left. */
+  #unackedBytes = 0;
+  /** ACKs that may still leave at once. */
+  #quickAcks = 0;
+  /** The application answers what it receives: delay, so that the ACK rides on the answer. */
+  #interactive = false;
+  /** Estimate of the time between segments, µs (`ato` of Linux); 0 before the first. */
+  #ackTimeoutUs = 0;
+  #lastReceivedUs = 0;
+
+  constructor(parameters: AckPolicyParameters) {
+    this.#minDelayUs = parameters.minDelayUs;
+    this.#maxDelayUs = parameters.maxDelayUs;
+    this.quickAck = parameters.quickAck;
+  }
+
+  /** Whether an ACK is owed, at once or later. */
+  get isOwed(): boolean {
+    return this.isDue || this.deadlineUs !== NEVER;
+  }
+
+  get ackTimeoutUs(): number {
+    return this.#ackTimeoutUs;
+  }
+
+  now(): void {
+    this.isDue = true;
+  }
+
+  /** The next `count` segments are acknowledged at once. */
+  beQuick(count = MAX_QUICK_ACKS): void {
+    this.#interactive = false;
+    this.#quickAcks = Math.max(this.#quickAcks, Math.min(count, MAX_QUICK_ACKS));
+    this.#ackTimeoutUs = Math.max(this.#ackTimeoutUs, this.#minDelayUs);
+  }
+
+  /**
+   * Text arrived in order.
+   * @param windowMoves whether an ACK would move the right edge of the window; without that a second
+   *   full segment is no reason to send one early
+   */
+  received(textBytes: number, mssBytes: number, windowMoves: boolean): void {
+    this.#unackedBytes += textBytes;
+    // RFC 9293 §3.8.6.3: at least every second full-sized segment.
+    const second = this.#unackedBytes > mssBytes && (windowMoves || this.#unackedBytes >= 2 * mssBytes);
+    if (second || this.quickAck || (this.#quickAcks > 0 && !this.#interactive)) this.isDue = true;
+  }
+
+  /** Notes the pace of arrivals and starts the delay when no ACK is due. After `received`. */
+  schedule(nowUs: number, rtoUs: number, srttUs: number): void {
+    this.#notePace(nowUs, rtoUs);
+    if (this.isDue || this.deadlineUs !== NEVER) return;
+    // A round trip is long enough to wait (Linux `tcp_send_delayed_ack`).
+    const cap = Math.min(this.#maxDelayUs, Math.max(srttUs > 0 ? srttUs : this.#maxDelayUs, this.#minDelayUs));
+    this.deadlineUs = nowUs + Math.min(this.#ackTimeoutUs, cap);
+  }
+
+  /** A segment of ours carried the ACK. */
+  sent(): void {
+    this.isDue = false;
+    this.deadlineUs = NEVER;
+    this.#unackedBytes = 0;
+    if (this.#quickAcks > 0) this.#quickAcks--;
+  }
+
+  /** Data of ours left soon after data arrived: the application answers. */
+  answered(nowUs: number): void {
+    if (this.#ackTimeoutUs > 0 && nowUs - this.#lastReceivedUs < this.#ackTimeoutUs) this.#interactive = true;
+  }
+
+  /** The delay is over. */
+  expired(rtoUs: number): void {
+    this.isDue = true;
+    this.deadlineUs = NEVER;
+    if (this.#interactive) {
+      this.#interactive = false;
+      this.#ackTimeoutUs = this.#minDelayUs;
+    } else {
+      this.#ackTimeoutUs = Math.min(2 * this.#ackTimeoutUs, rtoUs);
+    }
+  }
+
+  /** Linux `tcp_event_data_recv`. */
+  #notePace(nowUs: number, rtoUs: number): void {
+    const gapUs = nowUs - this.#lastReceivedUs;
+    this.#lastReceivedUs = nowUs;
+    if (this.#ackTimeoutUs === 0) {
+      this.beQuick();
+      this.#ackTimeoutUs = this.#minDelayUs;
+      this.isDue = true;
+    } else if (gapUs <= this.#minDelayUs / 2) {
+      this.#ackTimeoutUs = this.#ackTimeoutUs / 2 + this.#minDelayUs / 2;
+    } else if (gapUs < this.#ackTimeoutUs) {
+      this.#ackTimeoutUs = Math.min(this.#ackTimeoutUs / 2 + gapUs, rtoUs);
+    } else if (gapUs > rtoUs) {
+      this.beQuick();
+      this.isDue = true;
+    }
+  }
+}

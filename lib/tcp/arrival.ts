@@ -1,0 +1,388 @@
+/**
+ * A segment arrives: the checks of RFC 9293 §3.10.7.3 and §3.10.7.4, in the RFC's order, with the
+ * defences of RFC 5961 and the timestamps of RFC 7323. Each step is one function; it answers whether
+ * the segment goes on to the next.
+ */
+import { type Seq, seqAdd, seqDiff, seqGe, seqGt, seqLe, seqLt } from '../base/seq.js';
+import { DropReason } from '../base/stats.js';
+import { TcpFlag } from '../wire/tcp.js';
+import { ConnectionEvent, type TcpConnection } from './connection.js';
+import { negotiate } from './handshake.js';
+import { type Receiver, TextOutcome } from './receiver.js';
+import type { TcpSegment } from './segment.js';
+import { mayReceive, TcpState } from './state.js';
+
+export function segmentArrived(c: TcpConnection, segment: TcpSegment): void {
+  if (c.state === TcpState.SYN_SENT) {
+    synSentArrived(c, segment);
+    return;
+  }
+  const receiver = c.receiver as Receiver;
+  if (!checkTimestamp(c, receiver, segment)) return;
+  if (!checkSequence(c, receiver, segment)) return;
+  if (!checkReset(c, receiver, segment)) return;
+  if (!checkSyn(c, segment)) return;
+  if (!checkAck(c, receiver, segment)) return;
+  checkUrgent(c, receiver, segment);
+  takeText(c, receiver, segment);
+}
+
+// ---- SYN-SENT (RFC 9293 §3.10.7.3) -------------------------------------------------------------
+
+function synSentArrived(c: TcpConnection, segment: TcpSegment): void {
+  const { sender } = c;
+  const hasAck = segment.has(TcpFlag.ACK);
+  if (hasAck && (seqLe(segment.ack, sender.iss) || seqGt(segment.ack, sender.sndNxt))) {
+    // An old duplicate: the peer has half a connection that we have not.
+    c.drop(DropReason.TcpAckUnacceptable);
+    if (!segment.has(TcpFlag.RST)) c.reset(segment.ack, false);
+    return;
+  }
+  if (segment.has(TcpFlag.RST)) {
+    c.drop(DropReason.TcpReset);
+    if (!hasAck) return;
+    c.stats.tcp.attemptFails++;
+    c.end('ECONNREFUSED');
+    return;
+  }
+  if (!segment.has(TcpFlag.SYN)) {
+    c.drop(DropReason.TcpNoConnection);
+    return;
+  }
+  c.synSeen(negotiate(c.synOptions, segment, c.family));
+  if (hasAck) synAckArrived(c, segment);
+  else simultaneousOpen(c, segment);
+}
+
+function synAckArrived(c: TcpConnection, segment: TcpSegment): void {
+  const { timers, sender } = c;
+  const rttUs = timers.synTransmissions === 1 ? segment.nowUs - timers.synSentAtUs : 0;
+  c.established(timers.synTransmissions, rttUs);
+  // The window of a SYN is never scaled (RFC 7323 §2.2).
+  sender.sndWl1 = segment.sequence;
+  sender.sndWl2 = segment.ack;
+  sender.updateWindow(segment.sequence, segment.ack, segment.window);
+  c.acks.now();
+  segment.dropSyn();
+  if (segment.length > 0) takeText(c, c.receiver as Receiver, segment);
+}
+
+/** Both sides have sent a SYN: the answer is a SYN-ACK with the same ISS (RFC 9293 §3.5, Figure 8). */
+function simultaneousOpen(c: TcpConnection, segment: TcpSegment): void {
+  c.move('rcvSyn');
+  const negotiated = c.negotiated;
+  c.synOptions = {
+    ...c.synOptions,
+    windowScale: segment.options.windowScale < 0 ? -1 : c.synOptions.windowScale,
+    sackPermitted: negotiated !== undefined && negotiated.sack,
+    timestamps: negotiated !== undefined && negotiated.timestamps,
+  };
+  c.sender.sndWl1 = segment.sequence;
+  c.sender.updateWindow(segment.sequence, c.sender.sndWl2, segment.window);
+  c.sendSyn();
+}
+
+// ---- the other states (RFC 9293 §3.10.7.4) -----------------------------------------------------
+
+/** PAWS, before anything else but for resets (RFC 7323 §5.3). */
+function checkTimestamp(c: TcpConnection, receiver: Receiver, segment: TcpSegment): boolean {
+  if (!receiver.timestamps || segment.has(TcpFlag.RST)) return true;
+  if (!segment.options.hasTimestamps) {
+    if (!c.options.strictTimestamps) return true;
+    c.drop(DropReason.TcpTimestampMissing);
+    return false;
+  }
+  if (!receiver.failsPaws(segment.options.tsVal, segment.nowUs)) return true;
+  c.stats.tcp.pawsEstab++;
+  c.drop(DropReason.TcpPaws);
+  if (isReorderedAck(c, receiver, segment)) return false;
+  noteDuplicateText(c, receiver, segment);
+  c.challenge(segment.nowUs, segment.textBytes === 0);
+  return false;
+}
+
+/** A pure ACK overtaken by a later one proves nothing and needs no answer (Linux `tcp_disordered_ack`). */
+function isReorderedAck(c: TcpConnection, receiver: Receiver, segment: TcpSegment): boolean {
+  const behindMs = (receiver.tsRecent - segment.options.tsVal) | 0;
+  return (
+    segment.length === 0 &&
+    segment.has(TcpFlag.ACK) &&
+    segment.sequence === receiver.rcvNxt &&
+    segment.ack === c.sender.sndUna &&
+    segment.window << c.sender.windowShift === c.sender.sndWnd &&
+    behindMs * 1000 <= c.sender.recovery.rtoUs
+  );
+}
+
+/** First: the sequence number. Only what lies in the window goes on. */
+function checkSequence(c: TcpConnection, receiver: Receiver, segment: TcpSegment): boolean {
+  // A SYN gets its challenge wherever it lies (RFC 5961 §4.2).
+  if (segment.has(TcpFlag.SYN) && !segment.has(TcpFlag.RST)) return true;
+  if (receiver.isAcceptable(segment.sequence, segment.length)) return true;
+  if (isZeroWindowAck(receiver, segment)) return true;
+  c.drop(DropReason.TcpOutOfWindow);
+  if (segment.has(TcpFlag.RST)) return false;
+  noteDuplicateText(c, receiver, segment);
+  // Probes and repeated FINs lie just before the window; their ACK counts (RFC 9293 appendix A.2).
+  if (segment.has(TcpFlag.ACK) && seqLt(segment.sequence, receiver.rcvNxt)) takeOldAck(c, segment);
+  if (c.state === TcpState.CLOSED) return false;
+  c.challenge(segment.nowUs, segment.textBytes === 0 && !segment.has(TcpFlag.FIN));
+  return false;
+}
+
+/** With a closed window the text is refused, but ACK, URG and RST at RCV.NXT count (RFC 9293 §3.10.7.4). */
+function isZeroWindowAck(receiver: Receiver, segment: TcpSegment): boolean {
+  if (receiver.rcvWnd > 0 || segment.sequence !== receiver.rcvNxt || receiver.finReceived) return false;
+  return segment.has(TcpFlag.ACK) || segment.has(TcpFlag.RST);
+}
+
+function noteDuplicateText(c: TcpConnection, receiver: Receiver, segment: TcpSegment): void {
+  if (segment.textBytes === 0 || !seqLt(segment.sequence, receiver.rcvNxt)) return;
+  c.stats.tcp.duplicates++;
+  const end = seqAdd(segment.sequence, segment.textBytes);
+  const duplicateEnd = seqLt(end, receiver.rcvNxt) ? end : receiver.rcvNxt;
+  receiver.sack?.noteDuplicate(segment.sequence, duplicateEnd);
+  c.acks.beQuick();
+}
+
+function takeOldAck(c: TcpConnection, segment: TcpSegment): void {
+  if (c.state === TcpState.SYN_RECEIVED) return;
+  if (segment.has(TcpFlag.SYN) || !c.sender.ackIsAcceptable(segment.ack)) return;
+  if (seqGe(segment.ack, c.sender.sndUna)) processAck(c, segment, false);
+}
+
+/** Second: RST (RFC 5961 §3.2). Only the exact number resets; others in the window are challenged. */
+function checkReset(c: TcpConnection, receiver: Receiver, segment: TcpSegment): boolean {
+  if (!segment.has(TcpFlag.RST)) return true;
+  c.drop(DropReason.TcpReset);
+  if (segment.sequence !== receiver.rcvNxt && !isResetAtReportedEdge(receiver, segment.sequence)) {
+    c.challenge(segment.nowUs, true);
+    return false;
+  }
+  c.stats.tcp.estabResets++;
+  c.end(resetError(c));
+  return false;
+}
+
+/** A peer that has heard our SACK may reset behind its highest block (Linux `tcp_validate_incoming`). */
+function isResetAtReportedEdge(receiver: Receiver, sequence: Seq): boolean {
+  const { waiting } = receiver.buffer;
+  if (receiver.sack === undefined || waiting === undefined || waiting.count === 0) return false;
+  return waiting.end(waiting.count - 1) === sequence;
+}
+
+function resetError(c: TcpConnection): string {
+  switch (c.state) {
+    case TcpState.SYN_RECEIVED:
+      return 'ECONNREFUSED';
+    case TcpState.CLOSE_WAIT:
+      // Everything the peer had to say was said: what fails is our writing (as in Linux).
+      return 'EPIPE';
+    case TcpState.CLOSING:
+    case TcpState.LAST_ACK:
+    case TcpState.TIME_WAIT:
+      return '';
+    default:
+      return 'ECONNRESET';
+  }
+}
+
+/** Fourth: SYN. In a synchronized state it is answered with a challenge, whatever its number (RFC 5961 §4.2). */
+function checkSyn(c: TcpConnection, segment: TcpSegment): boolean {
+  if (!segment.has(TcpFlag.SYN)) return true;
+  c.drop(DropReason.TcpSynInWindow);
+  if (c.state === TcpState.SYN_RECEIVED) return synInSynReceived(c, segment);
+  c.challenge(segment.nowUs, true);
+  return false;
+}
+
+/** Simultaneous open: the peer's SYN-ACK completes it; its SYN again asks for our SYN-ACK again. */
+function synInSynReceived(c: TcpConnection, segment: TcpSegment): boolean {
+  const receiver = c.receiver as Receiver;
+  if (segment.sequence !== receiver.irs) {
+    c.challenge(segment.nowUs, true);
+    return false;
+  }
+  if (!segment.has(TcpFlag.ACK)) {
+    c.sendSyn();
+    return false;
+  }
+  segment.dropSyn();
+  // The window of a SYN-ACK is not scaled; `checkAck` scales what it is given.
+  segment.window = segment.window >> c.sender.windowShift;
+  c.acks.now();
+  return true;
+}
+
+/** Fifth: the ACK. */
+function checkAck(c: TcpConnection, receiver: Receiver, segment: TcpSegment): boolean {
+  if (!segment.has(TcpFlag.ACK)) {
+    c.drop(DropReason.TcpNoAckFlag);
+    return false;
+  }
+  const { sender } = c;
+  if (c.state === TcpState.SYN_RECEIVED && !completeHandshake(c, segment)) return false;
+  if (!sender.ackIsAcceptable(segment.ack)) {
+    c.drop(DropReason.TcpAckUnacceptable);
+    c.challenge(segment.nowUs, seqLt(segment.ack, sender.sndUna) || segment.textBytes === 0);
+    return false;
+  }
+  if (receiver.timestamps && segment.options.hasTimestamps) {
+    receiver.recordTimestamp(segment.sequence, segment.options.tsVal, segment.nowUs);
+  }
+  if (seqGe(segment.ack, sender.sndUna)) processAck(c, segment, true);
+  return c.state !== TcpState.CLOSED;
+}
+
+function completeHandshake(c: TcpConnection, segment: TcpSegment): boolean {
+  const { sender, timers } = c;
+  if (seqLe(segment.ack, sender.sndUna) || seqGt(segment.ack, sender.sndNxt)) {
+    c.drop(DropReason.TcpAckUnacceptable);
+    c.reset(segment.ack, false);
+    return false;
+  }
+  const rttUs = timers.synTransmissions === 1 ? segment.nowUs - timers.synSentAtUs : 0;
+  const closing = sender.finQueued;
+  c.established(timers.synTransmissions, rttUs);
+  if (closing) c.move('close');
+  sender.sndWl1 = segment.sequence;
+  sender.sndWl2 = segment.ack;
+  return true;
+}
+
+/** The ACK number lies in [SND.UNA, SND.NXT]: the sender hears of it, and of the window. */
+function processAck(c: TcpConnection, segment: TcpSegment, withWindow: boolean): void {
+  const { sender, facts } = c;
+  const windowBytes = segment.window * 2 ** sender.windowShift;
+  facts.ack = segment.ack;
+  facts.nowUs = segment.nowUs;
+  facts.sndNxt = sender.sndNxt;
+  facts.mssBytes = sender.mssBytes;
+  facts.isDuplicate = isDuplicateAck(c, segment, windowBytes);
+  facts.timestampRttUs = echoedRttUs(c, segment);
+  copySackBlocks(c, segment);
+  const outstanding = sender.recovery.outstandingBytes > 0;
+  if (outstanding || segment.ack !== sender.sndUna) sender.acknowledged(facts);
+  if (withWindow) sender.updateWindow(segment.sequence, segment.ack, windowBytes);
+  c.writeSpaceChanged();
+  if (sender.finAcknowledged) finAcknowledged(c, segment.nowUs);
+}
+
+/** The five conditions of RFC 5681 §2. */
+function isDuplicateAck(c: TcpConnection, segment: TcpSegment, windowBytes: number): boolean {
+  const { sender } = c;
+  return (
+    sender.recovery.outstandingBytes > 0 &&
+    segment.length === 0 &&
+    segment.ack === sender.sndUna &&
+    windowBytes === sender.sndWnd
+  );
+}
+
+/** Round-trip time by the echoed timestamp, µs; -1 when there is none that we can have sent. */
+function echoedRttUs(c: TcpConnection, segment: TcpSegment): number {
+  if (c.negotiated?.timestamps !== true || !segment.options.hasTimestamps) return -1;
+  const ticks = (c.writer.timestamp(segment.nowUs) - segment.options.tsEcr) | 0;
+  const elapsedMs = (segment.nowUs - c.timers.synSentAtUs) / 1000 + 1;
+  if (segment.options.tsEcr === 0 || ticks < 0 || ticks > elapsedMs) return -1;
+  return Math.max(1, ticks) * 1000;
+}
+
+/** Passes on only blocks that can be true: within what is outstanding (RFC 2018 §5). */
+function copySackBlocks(c: TcpConnection, segment: TcpSegment): void {
+  const { sender, facts } = c;
+  const { options } = segment;
+  facts.sackCount = 0;
+  if (!sender.recovery.sack) return;
+  for (let i = 0; i < options.sackCount; i++) {
+    const start = options.sackEdges[2 * i] as Seq;
+    const end = options.sackEdges[2 * i + 1] as Seq;
+    const isDuplicateReport = i === 0 && seqLe(end, segment.ack);
+    if (isDuplicateReport) {
+      c.stats.tcp.dsackRecv++;
+      continue;
+    }
+    if (seqGe(start, end) || seqLt(start, sender.sndUna) || seqGt(end, sender.sndNxt)) {
+      c.stats.tcp.sackInvalid++;
+      continue;
+    }
+    facts.sackEdges[2 * facts.sackCount] = start;
+    facts.sackEdges[2 * facts.sackCount + 1] = end;
+    facts.sackCount++;
+  }
+}
+
+/** Our FIN was acknowledged. */
+function finAcknowledged(c: TcpConnection, nowUs: number): void {
+  switch (c.state) {
+    case TcpState.FIN_WAIT_1:
+      c.move('rcvAckOfFin');
+      if (c.isOrphan) c.timers.orphaned(nowUs);
+      break;
+    case TcpState.CLOSING:
+      c.move('rcvAckOfFin');
+      break;
+    case TcpState.LAST_ACK:
+      c.end('');
+      break;
+    default:
+      break;
+  }
+}
+
+/** Sixth: URG (RFC 9293 §3.8.5). */
+function checkUrgent(c: TcpConnection, receiver: Receiver, segment: TcpSegment): void {
+  if (!segment.has(TcpFlag.URG) || !mayReceive(c.state)) return;
+  if (receiver.urgent(segment)) c.signal(ConnectionEvent.Urgent);
+}
+
+/** Seventh and eighth: the text, and the FIN behind it. */
+function takeText(c: TcpConnection, receiver: Receiver, segment: TcpSegment): void {
+  if (segment.length === 0) return;
+  if (!mayReceive(c.state)) {
+    // The peer's FIN was received: what it sends beyond it is ignored (RFC 9293 §3.10.7.4).
+    c.acks.now();
+    return;
+  }
+  if (c.isOrphan && segment.textBytes > 0 && seqGt(seqAdd(segment.sequence, segment.textBytes), receiver.rcvNxt)) {
+    abortOnData(c);
+    return;
+  }
+  const before = receiver.rcvNxt;
+  const outcome = receiver.text(segment);
+  scheduleAck(c, segment, outcome, seqDiff(receiver.rcvNxt, before));
+  if (receiver.rcvNxt !== before) c.signal(ConnectionEvent.Readable);
+  if (outcome === TextOutcome.Refused) c.drop(DropReason.TcpOutOfOrderLimit);
+  if (receiver.finReceived) finReceived(c);
+}
+
+/** Nobody will read this, and the peer must know (RFC 9293 §3.6.1, RFC 2525 §2.17). */
+function abortOnData(c: TcpConnection): void {
+  c.stats.tcp.abortOnData++;
+  c.drop(DropReason.TcpAfterClose);
+  c.abort();
+}
+
+function scheduleAck(c: TcpConnection, segment: TcpSegment, outcome: TextOutcome, takenBytes: number): void {
+  const { acks, sender } = c;
+  const receiver = c.receiver as Receiver;
+  receiver.noteSegmentSize(segment.segmentSize);
+  if (outcome === TextOutcome.InOrder) {
+    if (receiver.timestamps) receiver.tuner.measured(Math.max(1000, echoedRttUs(c, segment)));
+    receiver.tuner.adjust(segment.nowUs);
+    const windowMoves = receiver.tuner.limitBytes - receiver.readableBytes >= receiver.rcvWnd;
+    acks.received(takenBytes, receiver.peerMssBytes, windowMoves);
+    acks.schedule(segment.nowUs, sender.recovery.rtoUs, sender.recovery.rtt.srttUs);
+    if (receiver.finReceived) acks.now();
+    return;
+  }
+  // Gaps, fills and duplicates are told at once (RFC 5681 §4.2).
+  if (outcome !== TextOutcome.Nothing) acks.beQuick();
+  acks.now();
+}
+
+function finReceived(c: TcpConnection): void {
+  c.acks.now();
+  c.move('rcvFin');
+  c.signal(ConnectionEvent.PeerClosed | ConnectionEvent.Readable);
+}

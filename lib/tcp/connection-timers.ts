@@ -1,0 +1,205 @@
+/** What a connection does when time passes: handshake, retransmission, persist, ACKs, keep-alive, farewell. */
+import { NEVER } from '../base/clock.js';
+import { type TcpConnection, ConnectionEvent } from './connection.js';
+import type { SegmentOutput } from './segment-output.js';
+import { isSynchronized, TcpState } from './state.js';
+
+/** Linux doubles RTOs up to this many times when it computes how long `retries2` takes. */
+const TIMEOUT_BASE_US = 200_000;
+
+export class ConnectionTimers {
+  readonly #connection: TcpConnection;
+  /** When the SYN or SYN-ACK is repeated, µs, how often it was sent, and when first. */
+  handshakeDeadlineUs = NEVER;
+  synTransmissions = 0;
+  synSentAtUs = 0;
+  /** When the peer was last heard, µs. */
+  heardAtUs = 0;
+  keepAliveDeadlineUs = NEVER;
+  keepAliveProbes = 0;
+  #keepAliveIdleUs = 0;
+  /** End of FIN-WAIT-2 or of lingering without an owner, µs. */
+  farewellDeadlineUs = NEVER;
+
+  constructor(connection: TcpConnection) {
+    this.#connection = connection;
+  }
+
+  get nextDeadlineUs(): number {
+    const { sender, acks } = this.#connection;
+    return Math.min(
+      this.handshakeDeadlineUs,
+      sender.recovery.deadlineUs,
+      sender.persistDeadlineUs,
+      sender.corkDeadlineUs,
+      acks.deadlineUs,
+      this.keepAliveDeadlineUs,
+      this.farewellDeadlineUs,
+    );
+  }
+
+  /** RFC 6298 §5.7 and RFC 9293 §3.8.3: the SYN is repeated after 1 s, 2 s, 4 s … */
+  handshakeStarted(nowUs: number): void {
+    this.synTransmissions = 1;
+    this.synSentAtUs = nowUs;
+    this.handshakeDeadlineUs = nowUs + this.#connection.options.initialRtoMs * 1000;
+  }
+
+  handshakeDone(): void {
+    this.handshakeDeadlineUs = NEVER;
+    this.setKeepAlive(this.#connection.options.keepAlive, this.heardAtUs);
+  }
+
+  /** Anything acceptable from the peer: it lives. */
+  heard(nowUs: number): void {
+    this.heardAtUs = nowUs;
+    this.keepAliveProbes = 0;
+  }
+
+  /** Turns keep-alive on or off (RFC 9293 §3.8.4). */
+  setKeepAlive(enabled: boolean, nowUs: number, idleMs = this.#connection.options.keepAliveIdleMs): void {
+    this.#keepAliveIdleUs = idleMs * 1000;
+    this.keepAliveDeadlineUs = enabled && isSynchronized(this.#connection.state) ? nowUs + idleMs * 1000 : NEVER;
+    this.keepAliveProbes = 0;
+  }
+
+  /** The owner is gone: FIN-WAIT-2 must not last for ever. */
+  orphaned(nowUs: number): void {
+    const { state, options } = this.#connection;
+    if (state === TcpState.FIN_WAIT_2) this.farewellDeadlineUs = nowUs + options.finTimeoutMs * 1000;
+  }
+
+  stop(): void {
+    this.handshakeDeadlineUs = NEVER;
+    this.keepAliveDeadlineUs = NEVER;
+    this.farewellDeadlineUs = NEVER;
+    this.#connection.acks.deadlineUs = NEVER;
+  }
+
+  /** Does what is due at `nowUs`, each once, however late (a process may sleep for days). */
+  expire(output: SegmentOutput, nowUs: number): void {
+    const { sender, acks } = this.#connection;
+    if (this.farewellDeadlineUs <= nowUs) {
+      this.#connection.end('');
+      return;
+    }
+    if (this.handshakeDeadlineUs <= nowUs) this.#handshakeExpired(nowUs);
+    if (sender.recovery.deadlineUs <= nowUs) this.#retransmissionExpired(nowUs);
+    if (sender.persistDeadlineUs <= nowUs) this.#persistExpired(output, nowUs);
+    if (acks.deadlineUs <= nowUs) {
+      acks.expired(sender.recovery.rtoUs);
+      this.#connection.stats.tcp.delayedAcks++;
+    }
+    if (sender.corkDeadlineUs <= nowUs) sender.corkExpired();
+    if (this.keepAliveDeadlineUs <= nowUs) this.#keepAliveExpired(output, nowUs);
+  }
+
+  #handshakeExpired(nowUs: number): void {
+    const { options, stats, softError } = this.#connection;
+    const userLimit = options.userTimeoutMs * 1000;
+    const tooLong = userLimit > 0 && nowUs - this.synSentAtUs >= userLimit;
+    if (this.synTransmissions > options.synRetries || tooLong) {
+      stats.tcp.attemptFails++;
+      // An ICMP error seen on the way says more than "timed out" (RFC 9293 §3.9.2.2).
+      this.#connection.end(softError === '' ? 'ETIMEDOUT' : softError);
+      return;
+    }
+    stats.tcp.synRetrans++;
+    stats.tcp.retransSegs++;
+    const rtoUs = Math.min(options.initialRtoMs * 1000 * 2 ** this.synTransmissions, options.rtoMaxMs * 1000);
+    this.synTransmissions++;
+    this.handshakeDeadlineUs = nowUs + rtoUs;
+    if (userLimit > 0) this.handshakeDeadlineUs = Math.min(this.handshakeDeadlineUs, this.synSentAtUs + userLimit);
+    this.#connection.sendSyn();
+  }
+
+  #retransmissionExpired(nowUs: number): void {
+    const connection = this.#connection;
+    const { sender, options, stats } = connection;
+    const { recovery } = sender;
+    if (this.#isGivenUp(nowUs)) {
+      stats.tcp.abortOnTimeout++;
+      connection.end(connection.softError === '' ? 'ETIMEDOUT' : connection.softError);
+      return;
+    }
+    stats.tcp.timeouts++;
+    sender.retransmissionTimeout(nowUs);
+    if (recovery.retries === options.retries1) {
+      connection.softError = connection.softError === '' ? 'ETIMEDOUT' : connection.softError;
+      connection.signal(ConnectionEvent.SoftError);
+    }
+    this.#clampToUserTimeout(nowUs);
+  }
+
+  /** Whether R2 of RFC 9293 §3.8.3, or the user timeout of RFC 5482, has passed. */
+  #isGivenUp(nowUs: number): boolean {
+    const { sender, options, isOrphan, parameters } = this.#connection;
+    const { recovery } = sender;
+    if (recovery.firstRetryUs === 0) return false;
+    const elapsedUs = nowUs - recovery.firstRetryUs;
+    if (options.userTimeoutMs > 0) return elapsedUs >= options.userTimeoutMs * 1000;
+    const retries = isOrphan ? Math.min(parameters.orphanRetries, options.retries2) : options.retries2;
+    if (recovery.retries < Math.min(retries, 3)) return false;
+    // A peer with a closed window that still answers is alive (RFC 9293 §3.8.6.1, MUST-37).
+    if (sender.sndWnd === 0 && !isOrphan && nowUs - this.heardAtUs < options.rtoMaxMs * 1000) return false;
+    return elapsedUs >= retriesTakeUs(retries, options.rtoMaxMs * 1000);
+  }
+
+  #clampToUserTimeout(nowUs: number): void {
+    const { sender, options } = this.#connection;
+    const { recovery } = sender;
+    if (options.userTimeoutMs === 0) return;
+    const start = recovery.firstRetryUs === 0 ? nowUs : recovery.firstRetryUs;
+    recovery.deadlineUs = Math.min(recovery.deadlineUs, Math.max(nowUs, start + options.userTimeoutMs * 1000));
+  }
+
+  #persistExpired(output: SegmentOutput, nowUs: number): void {
+    const connection = this.#connection;
+    const { sender, options, stats, parameters, isOrphan } = connection;
+    const silentUs = nowUs - this.heardAtUs;
+    const userLimit = options.userTimeoutMs * 1000;
+    const tooManyUnanswered =
+      sender.probes > options.retries2 && silentUs > retriesTakeUs(options.retries2, options.rtoMaxMs * 1000) / 2;
+    const orphanDone = isOrphan && sender.probes >= parameters.orphanRetries;
+    if (tooManyUnanswered || orphanDone || (userLimit > 0 && sender.probes > 0 && silentUs >= userLimit)) {
+      stats.tcp.abortOnTimeout++;
+      if (orphanDone) connection.reset(sender.sndNxt, true);
+      connection.end('ETIMEDOUT');
+      return;
+    }
+    sender.persistDeadlineUs = NEVER;
+    stats.tcp.zeroWindowProbes++;
+    connection.transmitProbe(output, nowUs);
+    sender.probed(nowUs);
+  }
+
+  #keepAliveExpired(output: SegmentOutput, nowUs: number): void {
+    const connection = this.#connection;
+    const { sender, options, stats } = connection;
+    const idleEnd = this.heardAtUs + this.#keepAliveIdleUs;
+    const busy = sender.recovery.log.count > 0 || sender.unsentBytes > 0;
+    if (busy || (this.keepAliveProbes === 0 && idleEnd > nowUs)) {
+      this.keepAliveDeadlineUs = busy ? nowUs + this.#keepAliveIdleUs : idleEnd;
+      return;
+    }
+    const userLimit = options.userTimeoutMs * 1000;
+    const silentTooLong = userLimit > 0 && this.keepAliveProbes > 0 && nowUs - this.heardAtUs >= userLimit;
+    if (silentTooLong || (userLimit === 0 && this.keepAliveProbes >= options.keepAliveProbes)) {
+      stats.tcp.keepAliveTimeouts++;
+      connection.reset(sender.sndNxt, true);
+      connection.end(connection.softError === '' ? 'ETIMEDOUT' : connection.softError);
+      return;
+    }
+    this.keepAliveProbes++;
+    stats.tcp.keepAliveProbes++;
+    connection.transmitProbe(output, nowUs);
+    this.keepAliveDeadlineUs = nowUs + options.keepAliveIntervalMs * 1000;
+  }
+}
+
+/** How long `retries` retransmissions take when the first RTO is the smallest, µs (Linux `retransmits_timed_out`). */
+function retriesTakeUs(retries: number, rtoMaxUs: number): number {
+  const doublings = Math.floor(Math.log2(rtoMaxUs / TIMEOUT_BASE_US));
+  if (retries <= doublings) return (2 ** (retries + 1) - 1) * TIMEOUT_BASE_US;
+  return (2 ** (doublings + 1) - 1) * TIMEOUT_BASE_US + (retries - doublings) * rtoMaxUs;
+}

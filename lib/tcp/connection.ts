@@ -1,0 +1,470 @@
+/**
+ * One TCP connection (RFC 9293). It is told things: a segment arrived, the application wrote, its
+ * deadline passed. It is asked things: its next deadline, its next segments. It holds no clock, timer,
+ * socket or randomness, and nothing above or beside itself.
+ */
+import { NEVER } from '../base/clock.js';
+import { invariant } from '../base/errors.js';
+import { type Seq, seqAdd } from '../base/seq.js';
+import { DropReason, type StackStats } from '../base/stats.js';
+import type { IpFamily } from '../wire/ip-address.js';
+import type { SynOptions } from '../wire/tcp-options.js';
+import { AckPolicy } from './ack-policy.js';
+import { segmentArrived } from './arrival.js';
+import { type CongestionFactory, initialWindowBytes } from './congestion/congestion-control.js';
+import { ConnectionTimers } from './connection-timers.js';
+import { announcedMss, effectiveMss, type Negotiated, offer } from './handshake.js';
+import type { TcpOptions } from './options.js';
+import { Receiver, type TextSink } from './receiver.js';
+import { AckFacts } from './recovery/recovery.js';
+import type { TcpSegment } from './segment.js';
+import type { SegmentOutput } from './segment-output.js';
+import { SegmentWriter } from './segment-writer.js';
+import { Sender } from './sender.js';
+import { mayWrite, nextState, type TcpEvent, TcpState } from './state.js';
+
+/** What an owner may want to know; bits of `takeEvents()`. */
+export const ConnectionEvent = {
+  /** The handshake is complete. */
+  Connected: 1,
+  /** There is text to read. */
+  Readable: 2,
+  /** There is room to write, after there was none; or everything written was acknowledged. */
+  Writable: 4,
+  /** The peer has closed its direction: end of stream once everything is read. */
+  PeerClosed: 8,
+  /** The connection is over: `errorCode` tells how. */
+  Closed: 16,
+  /** Urgent data is pending, or the mark moved (RFC 9293 §3.8.5). */
+  Urgent: 32,
+  /** Something is wrong with the path, and the connection goes on: `softError` tells what. */
+  SoftError: 64,
+  /** Everything written, and the FIN if one was asked for, has been acknowledged. */
+  Drained: 128,
+} as const;
+
+export interface ConnectionParameters {
+  readonly options: TcpOptions;
+  readonly stats: StackStats;
+  readonly family: IpFamily;
+  readonly localPort: number;
+  readonly remotePort: number;
+  readonly iss: Seq;
+  readonly timestampOffset: number;
+  /** Largest TCP segment, header included, that the path takes: its MTU less the IP header. */
+  readonly transportBytes: number;
+  /** Limit on what our MSS option says: the MTU of the interface less the IP header. */
+  readonly interfaceTransportBytes: number;
+  readonly congestion: CongestionFactory;
+  /** At most one reply to an unacceptable segment in this time, µs. */
+  readonly invalidAckIntervalUs: number;
+  /** Retransmissions granted once nobody owns the connection. */
+  readonly orphanRetries: number;
+}
+
+/** An RST to send; `withAck` for one of our own accord, not in answer to an ACK. */
+interface PendingReset {
+  sequence: Seq;
+  withAck: boolean;
+}
+
+export class TcpConnection {
+  readonly options: TcpOptions;
+  readonly stats: StackStats;
+  readonly family: IpFamily;
+  readonly parameters: ConnectionParameters;
+  readonly sender: Sender;
+  readonly acks: AckPolicy;
+  readonly timers: ConnectionTimers;
+  readonly writer: SegmentWriter;
+  readonly facts = new AckFacts();
+  /** What our SYN offered, and in a SYN-ACK still offers. */
+  synOptions: SynOptions;
+  /** Made when the peer's SYN has been seen. */
+  receiver: Receiver | undefined;
+  negotiated: Negotiated | undefined;
+  /** Whether it began with `open()` and not with a SYN from the peer (RFC 9293 §3.5, MUST-11). */
+  isActiveOpen = false;
+  /** The owner is gone: what still arrives has no reader. */
+  isOrphan = false;
+  /** Code of the error that ended it, '' while it lives or when it ended well. */
+  errorCode = '';
+  /** Code of the last error that did not end it (RFC 9293 §3.9.1.8); '' for none. */
+  softError = '';
+  #state: TcpState = TcpState.CLOSED;
+  #events = 0;
+  #pendingReset: PendingReset | undefined;
+  #synDue = false;
+  /** The owner was refused room and waits for `Writable`. */
+  #writeBlocked = false;
+  #transportBytes: number;
+  #lastInvalidAckUs = Number.NEGATIVE_INFINITY;
+
+  constructor(parameters: ConnectionParameters) {
+    const { options } = parameters;
+    this.parameters = parameters;
+    this.options = options;
+    this.stats = parameters.stats;
+    this.family = parameters.family;
+    this.#transportBytes = parameters.transportBytes;
+    const announced = announcedMss(parameters.interfaceTransportBytes, options);
+    this.synOptions = offer(options, announced);
+    const mssBytes = effectiveMss(announced, parameters.transportBytes, options.timestamps);
+    this.sender = new Sender({
+      iss: parameters.iss,
+      options,
+      sack: false,
+      congestion: this.#congestionFor(mssBytes, options.initialWindow),
+      mssBytes,
+    });
+    this.writer = new SegmentWriter(parameters, this.sender);
+    this.writer.initialWindow = Math.min(0xffff, options.receiveBufferBytes);
+    this.acks = new AckPolicy({
+      minDelayUs: options.delayedAckMinMs * 1000,
+      maxDelayUs: options.delayedAckMaxMs * 1000,
+      quickAck: options.quickAck,
+    });
+    this.timers = new ConnectionTimers(this);
+  }
+
+  /** A connection whose handshake a listener has completed, ESTABLISHED. */
+  static accepted(parameters: ConnectionParameters, negotiated: Negotiated, ours: SynOptions): TcpConnection {
+    const connection = new TcpConnection(parameters);
+    connection.synOptions = ours;
+    connection.synSeen(negotiated);
+    connection.sender.sndNxt = seqAdd(parameters.iss, 1);
+    connection.#state = TcpState.SYN_RECEIVED;
+    connection.established(1, 0);
+    return connection;
+  }
+
+  get state(): TcpState {
+    return this.#state;
+  }
+
+  /** Bits of `ConnectionEvent` since the last call. */
+  takeEvents(): number {
+    const events = this.#events;
+    this.#events = 0;
+    return events;
+  }
+
+  get hasEvents(): boolean {
+    return this.#events !== 0;
+  }
+
+  signal(event: number): void {
+    this.#events |= event;
+  }
+
+  // ---- what the owner does -------------------------------------------------------------------
+
+  /** Active OPEN (RFC 9293 §3.10.1). */
+  open(nowUs: number): void {
+    invariant(this.#state === TcpState.CLOSED && this.errorCode === '', 'a connection is opened once');
+    this.isActiveOpen = true;
+    this.move('activeOpen');
+    this.sender.sndNxt = seqAdd(this.sender.iss, 1);
+    this.#synDue = true;
+    this.timers.handshakeStarted(nowUs);
+  }
+
+  /** SEND: admits up to `length` bytes. @returns how many; fewer when the buffer is full */
+  write(source: Uint8Array, at: number, length: number): number {
+    if (!mayWrite(this.#state)) return 0;
+    const admitted = this.sender.write(source, at, length);
+    if (admitted < length) this.#writeBlocked = true;
+    return admitted;
+  }
+
+  /** SEND with urgent data: the mark is behind what has been written so far (RFC 6093). */
+  markUrgent(): void {
+    this.sender.sndUp = this.sender.buffer.end;
+  }
+
+  /** RECEIVE: moves up to `length` bytes. @returns how many */
+  read(target: Uint8Array, at: number, length: number): number {
+    const { receiver } = this;
+    if (receiver === undefined) return 0;
+    const bytes = receiver.read(target, at, length);
+    if (bytes > 0 && receiver.mustUpdateWindow) this.acks.now();
+    return bytes;
+  }
+
+  /** Text in order goes to `sink` as it arrives, as long as nothing waits to be read. */
+  setSink(sink: TextSink | undefined): void {
+    if (this.receiver !== undefined) this.receiver.sink = sink;
+  }
+
+  /** Half-close: a FIN follows what has been written (RFC 9293 §3.10.4). The peer may go on sending. */
+  shutdownWrite(): void {
+    if (this.#state === TcpState.SYN_SENT) {
+      // Nothing was agreed with anybody: the connection is forgotten (RFC 9293 §3.10.4).
+      this.end('');
+      return;
+    }
+    if (!mayWrite(this.#state)) return;
+    this.sender.finQueued = true;
+    this.move('close');
+  }
+
+  /** The application will read no more; what arrives is acknowledged and thrown away. */
+  shutdownRead(): void {
+    const { receiver } = this;
+    if (receiver === undefined) return;
+    receiver.discards = true;
+    receiver.buffer.consume(receiver.buffer.readableBytes);
+  }
+
+  /**
+   * CLOSE by an owner that goes away. Text it has not read is lost, and the peer must know: an RST
+   * (RFC 9293 §3.6.1, RFC 2525 §2.17). Otherwise a FIN, and the rest happens without an owner.
+   */
+  close(nowUs: number): void {
+    this.isOrphan = true;
+    const unread = this.receiver !== undefined && this.receiver.readableBytes > 0;
+    if (unread || this.options.lingerMs === 0) {
+      this.stats.tcp.abortOnClose++;
+      this.abort();
+      return;
+    }
+    this.shutdownWrite();
+    this.timers.orphaned(nowUs);
+  }
+
+  /** ABORT (RFC 9293 §3.10.5): queues are dropped and the peer gets an RST where it still listens. */
+  abort(): void {
+    const state = this.#state;
+    const resets =
+      state === TcpState.SYN_RECEIVED ||
+      state === TcpState.ESTABLISHED ||
+      state === TcpState.FIN_WAIT_1 ||
+      state === TcpState.FIN_WAIT_2 ||
+      state === TcpState.CLOSE_WAIT;
+    if (resets) this.reset(this.sender.sndNxt, true);
+    this.end('');
+  }
+
+  // ---- what the network does -----------------------------------------------------------------
+
+  /** A segment for this connection arrived, its checksum verified. */
+  segmentArrived(segment: TcpSegment): void {
+    if (this.#state === TcpState.CLOSED) return;
+    this.timers.heard(segment.nowUs);
+    segmentArrived(this, segment);
+  }
+
+  /**
+   * Sends what is due: an RST, the SYN, data, an ACK. @returns false when the link is full and it must
+   * be called again
+   */
+  transmit(output: SegmentOutput, nowUs: number): boolean {
+    if (this.#pendingReset !== undefined) {
+      const { sequence, withAck } = this.#pendingReset;
+      if (!this.writer.reset(output, sequence, withAck)) return false;
+      this.#pendingReset = undefined;
+      this.stats.tcp.outRsts++;
+      this.stats.tcp.outSegs++;
+    }
+    if (this.#synDue) return this.#transmitSyn(output, nowUs);
+    if (this.receiver === undefined || this.#state < TcpState.ESTABLISHED) return true;
+    return this.#transmitText(output, nowUs) && this.#transmitAck(output, nowUs);
+  }
+
+  /** Whether `transmit` has an RST left to send although the state is CLOSED. */
+  get hasPendingReset(): boolean {
+    return this.#pendingReset !== undefined;
+  }
+
+  #transmitSyn(output: SegmentOutput, nowUs: number): boolean {
+    if (!this.writer.syn(output, this.synOptions, nowUs)) return false;
+    this.#synDue = false;
+    this.stats.tcp.outSegs++;
+    this.sender.lastSentUs = nowUs;
+    if (this.receiver !== undefined) this.acks.sent();
+    return true;
+  }
+
+  #transmitText(output: SegmentOutput, nowUs: number): boolean {
+    const { sender, writer } = this;
+    sender.restartAfterIdle(nowUs);
+    for (;;) {
+      sender.optionBytes = writer.sackBytes;
+      const room = output.maxTransportBytes - writer.headerBytes;
+      if (!sender.next(room, nowUs)) break;
+      if (!this.#transmitPlanned(output, nowUs)) return false;
+    }
+    sender.armPersist(nowUs);
+    return true;
+  }
+
+  #transmitPlanned(output: SegmentOutput, nowUs: number): boolean {
+    const { plan } = this.sender;
+    output.setEcn(0);
+    if (!this.writer.planned(output, nowUs)) return false;
+    const isRetransmission = plan.row >= 0;
+    const segments = plan.segmentSize > 0 ? Math.ceil(plan.textBytes / plan.segmentSize) : 1;
+    this.stats.tcp.outSegs += segments;
+    if (isRetransmission) this.stats.tcp.retransSegs += segments;
+    this.sender.sent(nowUs);
+    if (!isRetransmission) this.acks.answered(nowUs);
+    this.acks.sent();
+    return true;
+  }
+
+  #transmitAck(output: SegmentOutput, nowUs: number): boolean {
+    if (!this.acks.isDue) return true;
+    output.setEcn(0);
+    if (!this.writer.ack(output, this.sender.sndNxt, nowUs)) return false;
+    this.stats.tcp.outSegs++;
+    this.stats.tcp.pureAcks++;
+    this.acks.sent();
+    return true;
+  }
+
+  /** Sends what the persist or keep-alive timer asks for: forced data, or a probe below SND.UNA. */
+  transmitProbe(output: SegmentOutput, nowUs: number): boolean {
+    const { sender, writer } = this;
+    sender.optionBytes = writer.sackBytes;
+    if (sender.isStalled && sender.nextForced()) return this.#transmitPlanned(output, nowUs);
+    if (!writer.ack(output, writer.probeSequence, nowUs)) return false;
+    this.stats.tcp.outSegs++;
+    return true;
+  }
+
+  /** When `deadlineReached` wants to be called, µs. */
+  get nextDeadlineUs(): number {
+    return this.#state === TcpState.CLOSED ? NEVER : this.timers.nextDeadlineUs;
+  }
+
+  deadlineReached(output: SegmentOutput, nowUs: number): void {
+    if (this.#state !== TcpState.CLOSED) this.timers.expire(output, nowUs);
+  }
+
+  /** The path's MTU changed: `transportBytes` is what it leaves to a TCP segment. */
+  pathChanged(transportBytes: number): void {
+    this.#transportBytes = transportBytes;
+    const { negotiated } = this;
+    if (negotiated === undefined) return;
+    this.sender.setMss(effectiveMss(negotiated.peerMssBytes, transportBytes, negotiated.timestamps));
+  }
+
+  get transportBytes(): number {
+    return this.#transportBytes;
+  }
+
+  // ---- what the parts of a connection tell it (arrival, timers) --------------------------------
+
+  /** Moves by the table of `state.ts`; an impossible move is a bug. */
+  move(event: TcpEvent): void {
+    const next = nextState(this.#state, event);
+    invariant(next !== undefined, `${event} moves state ${this.#state}`);
+    this.#state = next;
+  }
+
+  /** The peer's SYN was seen: both sides' settings are known. */
+  synSeen(negotiated: Negotiated): void {
+    const { options } = this;
+    this.negotiated = negotiated;
+    this.receiver = new Receiver({
+      irs: negotiated.irs,
+      windowBytes: Math.min(0xffff, options.receiveBufferBytes),
+      maxBufferBytes: options.receiveBufferMaxBytes,
+      clampBytes: options.windowClampBytes,
+      windowShift: negotiated.receiveWindowShift,
+      sack: negotiated.sack,
+      timestamps: negotiated.timestamps,
+      stats: this.stats.tcp,
+    });
+    this.receiver.tsRecent = negotiated.tsRecent;
+    this.receiver.tsRecentAtUs = negotiated.tsRecentAtUs;
+    this.writer.receiver = this.receiver;
+    this.writer.timestamps = negotiated.timestamps;
+    this.sender.windowShift = negotiated.sendWindowShift;
+    this.sender.recovery.sack = negotiated.sack;
+  }
+
+  /**
+   * The handshake is complete. `synTransmissions` of ours it took; with more than one the path is
+   * distrusted (RFC 6298 §5.7, RFC 5681 §3.1). `rttUs` was measured by it, 0 if it measured none.
+   */
+  established(synTransmissions: number, rttUs: number): void {
+    const { negotiated, sender, options } = this;
+    invariant(negotiated !== undefined, 'both SYNs have been seen');
+    sender.synAcknowledged();
+    const mssBytes = effectiveMss(negotiated.peerMssBytes, this.#transportBytes, negotiated.timestamps);
+    sender.mssBytes = mssBytes;
+    sender.congestion = this.#congestionFor(mssBytes, synTransmissions > 2 ? 1 : options.initialWindow);
+    if (rttUs > 0) {
+      sender.recovery.rtt.sample(rttUs, sender.sndUna, sender.sndNxt);
+      this.receiver?.tuner.measured(rttUs);
+    } else if (synTransmissions > 1) {
+      sender.recovery.rtt.distrustHandshake();
+    }
+    this.move(this.#state === TcpState.SYN_SENT ? 'rcvSynAck' : 'rcvAckOfSyn');
+    this.timers.handshakeDone();
+    this.signal(ConnectionEvent.Connected | ConnectionEvent.Writable);
+  }
+
+  /** Queues the SYN or SYN-ACK, again. */
+  sendSyn(): void {
+    this.#synDue = true;
+  }
+
+  /** Queues an RST at `sequence`. */
+  reset(sequence: Seq, withAck: boolean): void {
+    this.#pendingReset = { sequence, withAck };
+  }
+
+  /**
+   * It is over: `errorCode` '' when it ended as it should. What was received in order before stays
+   * readable, also after an RST, as in Linux; everything else is given back.
+   */
+  end(errorCode: string): void {
+    if (this.#state === TcpState.CLOSED) return;
+    this.#state = TcpState.CLOSED;
+    this.errorCode = errorCode;
+    this.#synDue = false;
+    this.sender.clear();
+    this.timers.stop();
+    this.signal(ConnectionEvent.Closed);
+  }
+
+  /** After the sender took an ACK: tells the owner of room, and of the end of what it wrote. */
+  writeSpaceChanged(): void {
+    const { sender } = this;
+    if (this.#writeBlocked && 3 * sender.freeBytes >= sender.bufferLimit) {
+      this.#writeBlocked = false;
+      this.signal(ConnectionEvent.Writable);
+    }
+    if (sender.isDrained) this.signal(ConnectionEvent.Drained);
+  }
+
+  /**
+   * Answers a segment that could not be accepted with an ACK: a challenge, in the words of RFC 5961.
+   * Limited per connection, so that two confused peers come to rest (RFC 5961 §7).
+   */
+  challenge(nowUs: number, isLimited: boolean): void {
+    if (isLimited) {
+      if (nowUs - this.#lastInvalidAckUs < this.parameters.invalidAckIntervalUs) {
+        this.stats.tcp.challengeAcksSkipped++;
+        return;
+      }
+      this.#lastInvalidAckUs = nowUs;
+    }
+    this.stats.tcp.challengeAcks++;
+    this.acks.now();
+  }
+
+  /** Counts a segment of this connection as dropped. */
+  drop(reason: DropReason): void {
+    this.stats.drop(reason);
+  }
+
+  #congestionFor(mssBytes: number, segments: number): Sender['congestion'] {
+    return this.parameters.congestion({
+      mssBytes,
+      initialWindowBytes: initialWindowBytes(mssBytes, segments),
+    });
+  }
+}

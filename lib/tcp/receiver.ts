@@ -1,0 +1,338 @@
+/**
+ * The receiving half of a connection: RCV.* of RFC 9293 §3.3.1, the text that arrived, in order or
+ * not, and what the ACKs we send say of it: window, SACK blocks, echoed timestamp.
+ */
+import { type Seq, seqAdd, seqDiff, seqGe, seqGt, seqInWindow, seqLe, seqLt, seqMax } from '../base/seq.js';
+import type { TcpStats } from '../base/stats.js';
+import { ReceiveBuffer } from '../buffer/receive-buffer.js';
+import { TcpFlag } from '../wire/tcp.js';
+import { SackReport } from './sack-report.js';
+import type { TcpSegment } from './segment.js';
+import { WindowTuner } from './window-tuner.js';
+
+/**
+ * Where text goes that arrives in order while nothing waits to be read: straight into the memory the
+ * application will be given. It takes all that is offered, or nothing.
+ */
+export interface TextSink {
+  take(bytes: Uint8Array, at: number, length: number): boolean;
+}
+
+/** PAWS forgets a timestamp after this without news of the peer, µs: 24 days (RFC 7323 §5.5). */
+const TS_RECENT_VALID_US = 24 * 86_400 * 1e6;
+
+export interface ReceiverParameters {
+  readonly irs: Seq;
+  /** Window to offer at first, and most bytes ever held, bytes. */
+  readonly windowBytes: number;
+  readonly maxBufferBytes: number;
+  /** 0: no clamp. */
+  readonly clampBytes: number;
+  /** Shift of the window field of what we send. */
+  readonly windowShift: number;
+  readonly sack: boolean;
+  readonly timestamps: boolean;
+  readonly stats: TcpStats;
+}
+
+/** What became of a segment's text. */
+export const TextOutcome = {
+  /** There was none, or none that is new. */
+  Nothing: 0,
+  /** It continued the stream. */
+  InOrder: 1,
+  /** It continued the stream and filled a gap: acknowledge at once (RFC 5681 §4.2). */
+  FilledGap: 2,
+  /** It lies beyond a gap. */
+  OutOfOrder: 3,
+  /** There was no room for it. */
+  Refused: 4,
+} as const;
+export type TextOutcome = (typeof TextOutcome)[keyof typeof TextOutcome];
+
+export class Receiver {
+  readonly irs: Seq;
+  rcvNxt: Seq;
+  /** Right edge of the largest window ever offered; never moves left (RFC 9293 §3.8.6). */
+  rcvAdv: Seq;
+  /** Last.ACK.sent of RFC 7323 §4.3. */
+  lastAckSent: Seq;
+  readonly windowShift: number;
+  readonly buffer: ReceiveBuffer;
+  readonly tuner: WindowTuner;
+  readonly sack: SackReport | undefined;
+  readonly timestamps: boolean;
+  /** TS.Recent and when it was taken, µs. */
+  tsRecent = 0;
+  tsRecentAtUs = 0;
+  /** RCV.UP: sequence number after the last urgent byte; meaningful while `urgentPending`. */
+  rcvUp: Seq;
+  urgentPending = false;
+  /** The urgent byte, kept apart when not in line; -1 when none was received or it was read. */
+  urgentByte = -1;
+  /** The peer's FIN has been reached in order. */
+  finReceived = false;
+  /** Bytes taken in order in the life of the connection. */
+  bytesReceived = 0;
+  sink: TextSink | undefined;
+  /** The application will read no more: text is acknowledged and thrown away. */
+  discards = false;
+  /** Largest segment seen, which tells how the peer counts (`rcv_mss` of Linux). */
+  peerMssBytes = 536;
+  readonly #stats: TcpStats;
+  /** Where an out-of-order FIN lies. */
+  #finAt: Seq | undefined;
+
+  constructor(parameters: ReceiverParameters) {
+    this.irs = parameters.irs;
+    this.rcvNxt = seqAdd(parameters.irs, 1);
+    this.lastAckSent = this.rcvNxt;
+    this.rcvUp = this.rcvNxt;
+    this.windowShift = parameters.windowShift;
+    this.timestamps = parameters.timestamps;
+    this.buffer = new ReceiveBuffer(this.rcvNxt);
+    this.tuner = new WindowTuner(parameters);
+    this.rcvAdv = seqAdd(this.rcvNxt, parameters.windowBytes);
+    this.sack = parameters.sack ? new SackReport() : undefined;
+    this.#stats = parameters.stats;
+  }
+
+  /** RCV.WND: bytes from RCV.NXT to the right edge offered. */
+  get rcvWnd(): number {
+    return Math.max(0, seqDiff(this.rcvAdv, this.rcvNxt));
+  }
+
+  /** The four cases of RFC 9293 §3.10.7.4: whether any of the segment lies in the window. */
+  isAcceptable(sequence: Seq, length: number): boolean {
+    const window = this.rcvWnd;
+    if (window === 0) return length === 0 && sequence === this.rcvNxt;
+    if (length === 0) return seqInWindow(sequence, this.rcvNxt, window);
+    return (
+      seqInWindow(sequence, this.rcvNxt, window) ||
+      seqInWindow(seqAdd(sequence, length - 1), this.rcvNxt, window) ||
+      (seqLt(sequence, this.rcvNxt) && seqGt(seqAdd(sequence, length), this.rcvAdv))
+    );
+  }
+
+  /** RFC 7323 §5.3 R1: whether its timestamp shows a segment to be old. */
+  failsPaws(tsVal: number, nowUs: number): boolean {
+    if (((tsVal - this.tsRecent) | 0) >= 0) return false;
+    return nowUs - this.tsRecentAtUs <= TS_RECENT_VALID_US;
+  }
+
+  /** RFC 7323 §4.3 (2): TS.Recent moves on only with a segment at or before what was last acknowledged. */
+  recordTimestamp(sequence: Seq, tsVal: number, nowUs: number): void {
+    if (seqGt(sequence, this.lastAckSent)) return;
+    const isNewer = ((tsVal - this.tsRecent) | 0) >= 0;
+    if (!isNewer && nowUs - this.tsRecentAtUs <= TS_RECENT_VALID_US) return;
+    this.tsRecent = tsVal;
+    this.tsRecentAtUs = nowUs;
+  }
+
+  /** Takes the text and FIN of an acceptable segment. `segment` is trimmed on the way. */
+  text(segment: TcpSegment): TextOutcome {
+    const hadGaps = this.buffer.hasGaps;
+    if (!this.#trim(segment)) return TextOutcome.Nothing;
+    if (segment.has(TcpFlag.FIN)) this.#noteFin(seqAdd(segment.sequence, segment.textBytes));
+    if (segment.sequence !== this.rcvNxt) return this.#keepOutOfOrder(segment);
+    if (segment.textBytes > 0 && !this.#takeInOrder(segment)) return TextOutcome.Refused;
+    this.#reachFin();
+    return hadGaps && segment.textBytes > 0 ? TextOutcome.FilledGap : TextOutcome.InOrder;
+  }
+
+  /** Learns how large the peer's segments are, from those that are not small. */
+  noteSegmentSize(textBytes: number): void {
+    if (textBytes > this.peerMssBytes || textBytes >= 536) this.peerMssBytes = Math.min(textBytes, 65_535);
+  }
+
+  /** Moves up to `length` bytes to the application. */
+  read(target: Uint8Array, at: number, length: number): number {
+    const allowed = this.#readable(length);
+    const bytes = this.buffer.read(target, at, allowed);
+    this.#afterRead(bytes);
+    return bytes;
+  }
+
+  /** Bytes that can be read now. */
+  get readableBytes(): number {
+    return this.buffer.readableBytes;
+  }
+
+  /** Whether the next byte to be read is the one behind the urgent mark. */
+  get isAtMark(): boolean {
+    return this.urgentPending && this.buffer.readSequence === seqAdd(this.rcvUp, -1);
+  }
+
+  /** Bytes from the read position up to and including the last urgent byte; 0 when none is pending. */
+  get urgentBytes(): number {
+    return this.urgentPending ? Math.max(0, seqDiff(this.rcvUp, this.buffer.readSequence)) : 0;
+  }
+
+  /** Takes an urgent pointer (RFC 9293 §3.10.7.4, RFC 6093). @returns whether the mark moved */
+  urgent(segment: TcpSegment): boolean {
+    if (segment.urgentPointer === 0) return false;
+    const up = seqAdd(segment.sequence, segment.urgentPointer);
+    if (seqLe(up, this.rcvNxt) || (this.urgentPending && seqLe(up, this.rcvUp))) return false;
+    this.rcvUp = up;
+    this.urgentPending = true;
+    this.urgentByte = -1;
+    this.#stats.urgent++;
+    return true;
+  }
+
+  /**
+   * The window field for the next segment, and the right edge it stands for. The edge never moves
+   * left, so what scaling cuts off is rounded up (RFC 7323 §2.4).
+   * @param isSyn windows of SYN segments are not scaled
+   */
+  advertise(isSyn: boolean): number {
+    const offered = this.tuner.offer(this.rcvWnd, this.#occupiedBytes(), this.peerMssBytes);
+    const shift = isSyn ? 0 : this.windowShift;
+    const unit = 1 << shift;
+    const field = Math.min(0xffff, Math.ceil(Math.max(offered, this.rcvWnd) / unit));
+    if (field === 0 && this.rcvWnd === 0) this.#stats.toZeroWindowAdv++;
+    this.rcvAdv = seqMax(this.rcvAdv, seqAdd(this.rcvNxt, field * unit));
+    this.lastAckSent = this.rcvNxt;
+    return field;
+  }
+
+  /** Whether reading has opened the window enough to tell the peer at once (RFC 9293 §3.8.6.2.2). */
+  get mustUpdateWindow(): boolean {
+    if (this.finReceived) return false;
+    const current = this.rcvWnd;
+    if (2 * current > this.tuner.limitBytes) return false;
+    const offered = this.tuner.offer(current, this.#occupiedBytes(), this.peerMssBytes);
+    return offered > 0 && offered >= 2 * current && offered > current;
+  }
+
+  /** Memory in use, bytes. */
+  get memoryBytes(): number {
+    return this.buffer.memoryBytes;
+  }
+
+  clear(): void {
+    this.buffer.clear();
+    this.sink = undefined;
+  }
+
+  /** Bytes held: readable, and up to the end of the last range beyond a gap. */
+  #occupiedBytes(): number {
+    return this.buffer.readableBytes;
+  }
+
+  /**
+   * Cuts what lies before RCV.NXT and beyond the window. False when nothing is left; duplicates are
+   * noted for a D-SACK (RFC 2883 §4).
+   */
+  #trim(segment: TcpSegment): boolean {
+    const old = seqDiff(this.rcvNxt, segment.sequence);
+    if (old > 0) {
+      const duplicate = Math.min(old, segment.textBytes);
+      if (duplicate > 0) this.#noteDuplicate(segment.sequence, seqAdd(segment.sequence, duplicate));
+      const finIsOld = old > segment.textBytes;
+      if (finIsOld) return false;
+      segment.trimFront(old);
+    }
+    const room = seqDiff(this.rcvAdv, segment.sequence);
+    if (room < 0) return false;
+    if (segment.length > room) segment.trimBack(room);
+    return segment.textBytes > 0 || segment.has(TcpFlag.FIN);
+  }
+
+  #noteDuplicate(start: Seq, end: Seq): void {
+    this.#stats.duplicates++;
+    this.sack?.noteDuplicate(start, end);
+  }
+
+  #takeInOrder(segment: TcpSegment): boolean {
+    const { bytes, textAt, textBytes } = segment;
+    if (this.finReceived) return true;
+    this.bytesReceived += textBytes;
+    this.#noteUrgentByte(segment);
+    if (this.discards) {
+      this.buffer.append(bytes, textAt, textBytes);
+      this.buffer.consume(this.buffer.readableBytes);
+    } else if (!this.#sinkTakes(segment)) {
+      if (this.buffer.readableBytes + textBytes > this.tuner.hardLimitBytes) {
+        this.bytesReceived -= textBytes;
+        return false;
+      }
+      this.buffer.append(bytes, textAt, textBytes);
+    }
+    const before = this.rcvNxt;
+    this.rcvNxt = this.buffer.end;
+    if (this.sack !== undefined) this.sack.forget(this.rcvNxt);
+    if (seqGt(this.rcvNxt, seqAdd(before, textBytes))) this.#stats.outOfOrderMerged++;
+    return true;
+  }
+
+  #sinkTakes(segment: TcpSegment): boolean {
+    const sink = this.sink;
+    if (sink === undefined || this.buffer.readableBytes > 0 || this.buffer.hasGaps || this.urgentPending) {
+      return false;
+    }
+    if (!sink.take(segment.bytes, segment.textAt, segment.textBytes)) return false;
+    this.buffer.skip(segment.textBytes);
+    this.tuner.consumed(segment.textBytes);
+    return true;
+  }
+
+  #keepOutOfOrder(segment: TcpSegment): TextOutcome {
+    if (segment.textBytes === 0) return TextOutcome.OutOfOrder;
+    if (this.finReceived) return TextOutcome.Nothing;
+    const end = seqAdd(segment.sequence, segment.textBytes);
+    if (this.buffer.waiting?.covers(segment.sequence, end)) {
+      this.#noteDuplicate(segment.sequence, end);
+    }
+    this.#noteUrgentByte(segment);
+    const range = this.buffer.insert(segment.sequence, segment.bytes, segment.textAt, segment.textBytes);
+    if (range < 0) {
+      this.#stats.outOfOrderDropped++;
+      return TextOutcome.Refused;
+    }
+    this.#stats.outOfOrderQueued++;
+    this.sack?.noteArrival(segment.sequence);
+    return TextOutcome.OutOfOrder;
+  }
+
+  /** Remembers where the peer's stream ends; a FIN elsewhere later is none (RFC 9293 §3.10.4). */
+  #noteFin(at: Seq): void {
+    if (this.#finAt === undefined || seqLt(at, this.#finAt)) this.#finAt = at;
+  }
+
+  #reachFin(): void {
+    if (this.finReceived || this.#finAt === undefined || seqLt(this.rcvNxt, this.#finAt)) return;
+    this.finReceived = true;
+    // The FIN takes one number; nothing after it is ever delivered.
+    this.rcvNxt = seqAdd(this.#finAt, 1);
+    this.rcvAdv = seqMax(this.rcvAdv, this.rcvNxt);
+    if (this.sack !== undefined) this.sack.forget(this.rcvNxt);
+  }
+
+  /** Keeps the urgent byte apart as it passes (RFC 6093 §3: the last urgent byte, as Linux does). */
+  #noteUrgentByte(segment: TcpSegment): void {
+    if (!this.urgentPending) return;
+    const index = seqDiff(seqAdd(this.rcvUp, -1), segment.sequence);
+    if (index >= 0 && index < segment.textBytes) this.urgentByte = segment.bytes[segment.textAt + index];
+  }
+
+  /** How much one read may take: not across the urgent mark. */
+  #readable(length: number): number {
+    if (!this.urgentPending) return length;
+    const toMark = seqDiff(seqAdd(this.rcvUp, -1), this.buffer.readSequence);
+    return toMark > 0 ? Math.min(length, toMark) : length;
+  }
+
+  #afterRead(bytes: number): void {
+    this.tuner.consumed(bytes);
+    if (this.urgentPending && seqGe(this.buffer.readSequence, this.rcvUp)) this.urgentPending = false;
+  }
+
+  /** Skips the urgent byte at the mark, which the application takes apart from the stream. */
+  skipUrgentByte(): void {
+    if (!this.isAtMark || this.buffer.readableBytes === 0) return;
+    this.buffer.consume(1);
+    this.urgentPending = false;
+  }
+
+}

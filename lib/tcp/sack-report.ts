@@ -1,0 +1,94 @@
+/**
+ * Which SACK blocks our ACKs carry and in which order (RFC 2018 §4, RFC 2883 §4): a duplicate just
+ * received first, then the block that holds the newest arrival, then those reported before.
+ */
+import { type Seq, seqGe, seqGt, seqLe, seqLt, seqMax } from '../base/seq.js';
+import type { RangeSet } from '../buffer/range-set.js';
+
+const MAX_RECENT = 4;
+
+export class SackReport {
+  /** A point inside each block reported lately, newest first. */
+  readonly #recent = new Int32Array(MAX_RECENT);
+  #recentCount = 0;
+  #duplicateStart = 0 as Seq;
+  #duplicateEnd = 0 as Seq;
+  #hasDuplicate = false;
+  /** Left and right edges, as written to the wire by the last `compose`. */
+  readonly edges = new Int32Array(8);
+
+  get hasDuplicate(): boolean {
+    return this.#hasDuplicate;
+  }
+
+  /** Text at `sequence` was kept out of order. */
+  noteArrival(sequence: Seq): void {
+    const count = Math.min(this.#recentCount, MAX_RECENT - 1);
+    this.#recent.copyWithin(1, 0, count);
+    this.#recent[0] = sequence;
+    this.#recentCount = count + 1;
+  }
+
+  /** `[start, end)` was received before; the next ACK says so, once. */
+  noteDuplicate(start: Seq, end: Seq): void {
+    if (this.#hasDuplicate) return;
+    this.#hasDuplicate = true;
+    this.#duplicateStart = start;
+    this.#duplicateEnd = end;
+  }
+
+  /** Everything before `rcvNxt` is acknowledged cumulatively now. */
+  forget(rcvNxt: Seq): void {
+    let kept = 0;
+    for (let i = 0; i < this.#recentCount; i++) {
+      if (seqGe(this.#recent[i] as Seq, rcvNxt)) this.#recent[kept++] = this.#recent[i];
+    }
+    this.#recentCount = kept;
+  }
+
+  /**
+   * Fills `edges` with at most `limit` blocks for an ACK of `rcvNxt`.
+   * @returns how many
+   */
+  compose(waiting: RangeSet | undefined, rcvNxt: Seq, limit: number): number {
+    let count = 0;
+    if (this.#hasDuplicate && limit > 0) {
+      this.#hasDuplicate = false;
+      this.edges[0] = this.#duplicateStart;
+      this.edges[1] = this.#duplicateEnd;
+      count = 1;
+    }
+    if (waiting === undefined || waiting.count === 0) return count;
+    const firstBlock = count;
+    let kept = 0;
+    for (let i = 0; i < this.#recentCount; i++) {
+      const point = this.#recent[i] as Seq;
+      const range = waiting.search(point);
+      if (range >= waiting.count || seqLt(point, waiting.start(range))) continue;
+      if (this.#holds(firstBlock, count, waiting.start(range))) continue;
+      this.#recent[kept++] = point;
+      if (count < limit) count = this.#put(count, seqMax(waiting.start(range), rcvNxt), waiting.end(range));
+    }
+    this.#recentCount = kept;
+    for (let range = 0; range < waiting.count && count < limit; range++) {
+      if (this.#holds(firstBlock, count, waiting.start(range))) continue;
+      count = this.#put(count, waiting.start(range), waiting.end(range));
+      if (this.#recentCount < MAX_RECENT) this.#recent[this.#recentCount++] = waiting.start(range);
+    }
+    return count;
+  }
+
+  #put(count: number, start: Seq, end: Seq): number {
+    this.edges[2 * count] = start;
+    this.edges[2 * count + 1] = end;
+    return count + 1;
+  }
+
+  /** Whether one of the blocks `from .. count` holds `point`. */
+  #holds(from: number, count: number, point: Seq): boolean {
+    for (let i = from; i < count; i++) {
+      if (seqLe(this.edges[2 * i] as Seq, point) && seqGt(this.edges[2 * i + 1] as Seq, point)) return true;
+    }
+    return false;
+  }
+}
