@@ -301,6 +301,7 @@ static const struct {
 int main(int argc, char** argv) {
   if (argc < 5) return 2;
   signal(SIGPIPE, SIG_IGN);
+  raise_descriptor_limit();
   const Job job = {argv[2], atof(argv[3]), atoi(argv[4]), argc > 5 ? atoi(argv[5]) : 1};
   if (job.count < 1 || job.size < 1 || job.size > 2048) return 2;
   for (size_t i = 0; i < sizeof MODES / sizeof *MODES; i++) {

@@ -2,6 +2,7 @@
  * usage: server ADDRESS */
 #define _GNU_SOURCE
 #include <endian.h>
+#include <signal.h>
 #include <sys/epoll.h>
 
 #include "common.h"
@@ -124,6 +125,8 @@ static void handle(Item* item, uint32_t events) {
 
 int main(int argc, char** argv) {
   if (argc != 2) return 2;
+  signal(SIGPIPE, SIG_IGN);
+  raise_descriptor_limit();
   poller = epoll_create1(EPOLL_CLOEXEC);
   if (poller < 0) die("epoll_create1");
   serve_tcp(argv[1], PORT_ECHO, LISTEN_ECHO);

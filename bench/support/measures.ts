@@ -66,7 +66,7 @@ async function memoryPerConnection(target: RunningTarget): Promise<number> {
   }
 }
 
-const IDLE_CONNECTIONS = 1000;
+const IDLE_CONNECTIONS = 3000;
 
 const bulk = (mode: 'in' | 'out', count: number): Measure => ({
   name: `${mode}${count}`,

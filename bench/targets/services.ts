@@ -90,7 +90,10 @@ export async function serve(net: NetLike, dgram: DgramLike, address: string): Pr
 export function answerQuestions(): void {
   console.log('ready');
   createInterface({ input: process.stdin })
-    .on('line', (line) => {
+    .on('line', async (line) => {
+      // What the first collection finalises, the second frees.
+      globalThis.gc?.();
+      await new Promise((resolve) => setImmediate(resolve));
       globalThis.gc?.();
       const { heapUsed, external } = process.memoryUsage();
       console.log(`${line} ${JSON.stringify({ connections, bytes: heapUsed + external })}`);
