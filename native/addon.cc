@@ -130,6 +130,14 @@ Napi::Value Steal(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), fd);
 }
 
+/// openNamespace(tun fd): fd
+Napi::Value Namespace(const Napi::CallbackInfo& info) {
+  int fd = -1;
+  const Failure failure = OpenNamespace(info[0].ToNumber().Int32Value(), fd);
+  if (failure.error != 0) Throw(info.Env(), failure);
+  return Napi::Number::New(info.Env(), fd);
+}
+
 Napi::Object Register(Napi::Env env, Napi::Object exports) {
   exports.Set("layout", Layout(env));
   exports.Set("checksum", SumFunctionOf(env, "checksum", ChooseSum()));
@@ -140,6 +148,7 @@ Napi::Object Register(Napi::Env env, Napi::Object exports) {
   exports.Set("sendDescriptor", Napi::Function::New(env, Send, "sendDescriptor"));
   exports.Set("receiveDescriptor", Napi::Function::New(env, Receive, "receiveDescriptor"));
   exports.Set("stealDescriptor", Napi::Function::New(env, Steal, "stealDescriptor"));
+  exports.Set("openNamespace", Napi::Function::New(env, Namespace, "openNamespace"));
   return exports;
 }
 

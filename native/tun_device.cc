@@ -53,6 +53,7 @@ Napi::Function TunDevice::Define(Napi::Env env) {
                          InstanceMethod<&TunDevice::RefLoop>("ref"),
                          InstanceMethod<&TunDevice::UnrefLoop>("unref"),
                          InstanceMethod<&TunDevice::Close>("close"),
+                         InstanceMethod<&TunDevice::Release>("release"),
                      });
 }
 
@@ -173,6 +174,9 @@ void TunDevice::UnrefLoop(const Napi::CallbackInfo&) {
 }
 
 void TunDevice::Close(const Napi::CallbackInfo&) { Shut(); }
+
+/// Gives an adopted descriptor back to whoever it came from.
+void TunDevice::Release(const Napi::CallbackInfo&) { tun_.fd = -1; }
 
 void TunDevice::OnPoll(int status, int events) {
   const Napi::HandleScope scope(Env());

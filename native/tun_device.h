@@ -33,6 +33,7 @@ class TunDevice final : public Napi::ObjectWrap<TunDevice>, private PollHandle::
   void RefLoop(const Napi::CallbackInfo& info);
   void UnrefLoop(const Napi::CallbackInfo& info);
   void Close(const Napi::CallbackInfo& info);
+  void Release(const Napi::CallbackInfo& info);
 
   bool Borrow(const Napi::CallbackInfo& info);
   void ReadRounds();

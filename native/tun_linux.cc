@@ -14,6 +14,9 @@
 
 #include "gso.h"
 
+#ifndef TUNGETDEVNETNS
+#define TUNGETDEVNETNS _IO('T', 227)
+#endif
 #ifndef SYS_pidfd_open
 #define SYS_pidfd_open 434
 #endif
@@ -140,6 +143,13 @@ Failure AdoptTun(int fd, bool offload, int headerBytes, Tun& tun) noexcept {
   if (failure.error == 0) failure = MakeNonBlocking(fd);
   if (failure.error == 0) tun.fd = fd;
   return failure;
+}
+
+Failure OpenNamespace(int tun, int& fd) noexcept {
+  fd = ioctl(tun, TUNGETDEVNETNS);
+  if (fd < 0) return Failed("ioctl");
+  fcntl(fd, F_SETFD, FD_CLOEXEC);
+  return {};
 }
 
 Failure MakeSocketPair(int fds[2]) noexcept {

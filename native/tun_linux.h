@@ -47,6 +47,9 @@ Failure OpenTun(const TunRequest& request, Tun& tun) noexcept;
 /// @param headerBytes of virtio header, for a socket; a TUN is asked
 Failure AdoptTun(int fd, bool offload, int headerBytes, Tun& tun) noexcept;
 
+/// Opens the network namespace a TUN is in (Linux 5.2; needs CAP_NET_ADMIN there).
+Failure OpenNamespace(int tun, int& fd) noexcept;
+
 /// A pair of connected sockets for `SendDescriptor`.
 Failure MakeSocketPair(int fds[2]) noexcept;
 

@@ -19,25 +19,6 @@ function latestSource() {
   return Math.max(...[join(root, 'binding.gyp'), ...sources].map(changed));
 }
 
-/** node-gyp as installed beside us, or the one npm brings. */
-function nodeGyp() {
-  const require = createRequire(import.meta.url);
-  try {
-    return require.resolve('node-gyp/bin/node-gyp.js');
-  } catch {}
-  const prefix = dirname(dirname(process.execPath));
-  const places = [
-    process.env.npm_execpath && join(dirname(process.env.npm_execpath), '../node_modules'),
-    join(prefix, 'lib/node_modules/npm/node_modules'),
-    join(prefix, 'share/nodejs'),
-  ];
-  for (const place of places) {
-    const script = place && join(place, 'node-gyp/bin/node-gyp.js');
-    if (script && existsSync(script)) return script;
-  }
-  return undefined;
-}
-
 /** Where Node's headers are, when they came with it; else node-gyp fetches them. */
 function headerArguments() {
   const prefix = dirname(dirname(process.execPath));
@@ -49,11 +30,7 @@ function build() {
     process.stderr.write('The addon exists for Linux only; everything but the TUN works without it.\n');
     return 1;
   }
-  const script = nodeGyp();
-  if (script === undefined) {
-    process.stderr.write('node-gyp was not found: install it with `npm install node-gyp`.\n');
-    return 1;
-  }
+  const script = createRequire(import.meta.url).resolve('node-gyp/bin/node-gyp.js');
   const args = [script, 'rebuild', '--release', '--loglevel=warn', ...headerArguments()];
   const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: ['ignore', 2, 2] });
   return status ?? 1;

@@ -38,6 +38,17 @@ const ERRNO: Readonly<Record<string, number>> = {
   EALREADY: 114,
   ESRCH: 3,
   ENOENT: 2,
+  EINTR: 4,
+  EIO: 5,
+  ENXIO: 6,
+  ENOTTY: 25,
+  ENOSPC: 28,
+  EROFS: 30,
+  ENAMETOOLONG: 36,
+  ENOSYS: 38,
+  EBADMSG: 74,
+  EBADFD: 77,
+  EPROTOTYPE: 91,
 };
 
 /** A system error in the shape Node gives its own: `listen EADDRINUSE: address already in use 10.0.0.1:80`. */

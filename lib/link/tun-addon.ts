@@ -58,6 +58,8 @@ export interface NativeTun {
   ref(): void;
   unref(): void;
   close(): void;
+  /** Gives an adopted descriptor back, unclosed; before `start` only. */
+  release(): void;
 }
 
 export interface NativeNetlink {
@@ -85,6 +87,8 @@ export interface NativeAddon {
   receiveDescriptor(socket: number): { fd: number; text: string };
   /** Copies a descriptor of another process (Linux 5.6). */
   stealDescriptor(pid: number, fd: number): number;
+  /** Opens the network namespace a TUN is in (Linux 5.2; needs CAP_NET_ADMIN there). */
+  openNamespace(fd: number): number;
   /** Where it was loaded from. */
   readonly path: string;
 }

@@ -1,5 +1,5 @@
 /** The TUN: packets of the kernel, in batches, with the kernel's own offloads. Linux. */
-import { existsSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, statSync } from 'node:fs';
 import {
   ArgumentRangeError,
   ArgumentTypeError,
@@ -37,19 +37,25 @@ export interface TunOptions {
   persist?: boolean;
   /** Addresses of the host's side, such as `10.0.0.1/24` or `fd00::1/64`; none by default. */
   address?: string | readonly string[];
-  /** Whether to bring the interface up; true by default, as it is for an adopted descriptor. */
+  /** Whether to bring the interface up; true by default. An adopted one is left as it is. */
   up?: boolean;
-  /** Packets the kernel keeps for us while we are busy; 10,000 by default (its own 500 drop under load). */
+  /**
+   * Packets the kernel keeps for us while we are busy; 10,000 by default (its own 500 drop under load). An
+   * adopted interface keeps what it has.
+   */
   txQueueLength?: number;
   /**
-   * Adopts an open descriptor, which is closed with the device: a TUN (its offloads are found out), or a
-   * datagram or sequenced-packet socket that carries one IP packet at a time.
+   * Adopts an open descriptor: a TUN (its offloads are found out), or a datagram or sequenced-packet
+   * socket that carries one IP packet at a time. It is closed with the device, and stays the caller's if
+   * this fails.
    */
   fd?: number;
   /** For a socket given as `fd`: whether a virtio header of 12 bytes stands before each packet. */
   virtioHeader?: boolean;
   /** Network namespace to open it in, as a file: `/var/run/netns/blue`, `/proc/1234/ns/net`. */
   netns?: string;
+  /** Where to configure it: by default the network it is in, as far as that can be entered from here. */
+  host?: HostNetwork;
 }
 
 const DEFAULT_TUN_OPTIONS = {
@@ -75,6 +81,7 @@ const OPTION_NAMES: ReadonlySet<string> = new Set([
   'fd',
   'virtioHeader',
   'netns',
+  'host',
 ]);
 
 /** What a device has done since it was opened. */
@@ -145,7 +152,8 @@ export class TunDevice implements LinkDevice {
       const configured = configure(native, options);
       return new TunDevice(native, native.facts.isTun ? native.name : (options.name ?? 'socket'), configured);
     } catch (error) {
-      native.close();
+      if (options.fd === undefined) native.close();
+      else native.release();
       throw error;
     }
   }
@@ -291,24 +299,45 @@ function subjectOf({ syscall }: StackError, { name, fd, netns }: TunOptions): st
 
 /** Sets what was asked for, and finds out the MTU. */
 function configure(native: NativeTun, options: TunOptions): number {
-  const { isTun } = native.facts;
   const adopted = options.fd !== undefined;
+  const wanted = adopted ? options : { mtu: DEFAULT_MTU, up: true, txQueueLength: DEFAULT_QUEUE, ...options };
   const addresses = addressesOf(options);
-  const mtu = options.mtu ?? (adopted ? undefined : DEFAULT_MTU);
-  const up = options.up ?? (adopted ? undefined : true);
-  const txQueueLength = options.txQueueLength ?? (adopted ? undefined : DEFAULT_QUEUE);
-  if (!isTun) return mtu ?? DEFAULT_MTU;
-  const changes = {
-    ...(mtu === undefined ? {} : { mtu }),
-    ...(txQueueLength === undefined ? {} : { txQueueLength }),
-  };
-  const host = HostNetwork.open(options.netns === undefined ? {} : { netns: options.netns });
+  const { mtu, up, txQueueLength } = wanted;
+  if (!native.facts.isTun) return mtu ?? DEFAULT_MTU;
+  const host = hostOf(native, options);
   try {
+    const changes = {
+      ...(mtu === undefined ? {} : { mtu }),
+      ...(txQueueLength === undefined ? {} : { txQueueLength }),
+    };
+    if (host === undefined) {
+      const more = addresses.length > 0 || up !== undefined || txQueueLength !== undefined;
+      if (more) throw new StackError('EPERM', 'netlink', native.name);
+      return mtu ?? DEFAULT_MTU;
+    }
     if (Object.keys(changes).length > 0) host.setLink(native.name, changes);
     for (const address of addresses) host.addAddress(native.name, address, { replace: true });
     if (up !== undefined) host.setLink(native.name, { up });
     return mtu ?? host.link(native.name)?.mtu ?? DEFAULT_MTU;
   } finally {
-    host.close();
+    if (options.host === undefined) host?.close();
+  }
+}
+
+/** The network the interface is in; undefined where an adopted TUN's cannot be found out or entered. */
+function hostOf(native: NativeTun, { host, netns, fd }: TunOptions): HostNetwork | undefined {
+  if (host !== undefined) return host;
+  if (netns !== undefined) return HostNetwork.open({ netns });
+  if (fd === undefined) return HostNetwork.open();
+  let namespace = -1;
+  try {
+    namespace = callAddon(() => nativeAddon().openNamespace(native.fd));
+    const here = fstatSync(namespace).ino === statSync('/proc/self/ns/net').ino;
+    return HostNetwork.open(here ? {} : { netns: `/proc/self/fd/${namespace}` });
+  } catch (error) {
+    if (error instanceof StackError) return undefined;
+    throw error;
+  } finally {
+    if (namespace >= 0) closeSync(namespace);
   }
 }
