@@ -2,9 +2,11 @@
  * `npm run bench`: the stack next to the kernel's own sockets, measured in the same run by the same load
  * generator. Every figure is a median over rounds; behind each reference stands the ratio to it.
  */
+import { execFileSync } from 'node:child_process';
 import { cpus, release } from 'node:os';
 import { SingleBar } from 'cli-progress';
 import { Command } from 'commander';
+import type { MicroResult } from './micro/harness.js';
 import { MEASURES, type Measure } from './support/measures.js';
 import { type Figures, formatTable, median } from './support/table.js';
 import { joinedTuns, kernelC, kernelNode, type Target, udpSwap } from './support/target.js';
@@ -16,6 +18,8 @@ interface Options {
   readonly json?: boolean;
   readonly only?: readonly string[];
   readonly targets?: readonly string[];
+  /** False with `--no-micro`. */
+  readonly micro: boolean;
   readonly rounds: string;
   readonly seconds: string;
 }
@@ -96,11 +100,19 @@ function toJson(figures: Figures, targets: readonly Target[]): object {
   };
 }
 
+/** The micro-benchmarks, in a process of their own: what ran before would change what they see. */
+const measureMicro = (...args: string[]): string =>
+  execFileSync(process.execPath, ['--expose-gc', '--import=tsx', 'bench/micro/run.ts', ...args], {
+    encoding: 'utf8',
+  });
+
 async function main(options: Options): Promise<void> {
   const targets = pick(TARGETS, options.targets);
   const figures = await measureAll(targets, pick(MEASURES, options.only), options);
+  const micro = options.micro && options.only === undefined;
   if (options.json) {
-    console.log(JSON.stringify(toJson(figures, targets), null, 2));
+    const small = micro ? { micro: JSON.parse(measureMicro('--json')) as MicroResult[] } : {};
+    console.log(JSON.stringify({ ...toJson(figures, targets), ...small }, null, 2));
     return;
   }
   console.log(formatTable(figures, targets));
@@ -119,6 +131,7 @@ await new Command('npm run bench --')
   .option('--json', 'print every figure as JSON')
   .option('--only <measure...>', `only ${MEASURES.map((measure) => measure.name).join(', ')}`)
   .option('--targets <target...>', `only ${TARGETS.map((target) => target.name).join(', ')}`)
+  .option('--no-micro', 'leave out codecs, checksums and buffers')
   .option('--rounds <n>', 'how often everything is measured', '3')
   .option('--seconds <n>', 'length of one measurement', '2')
   .action(main)
