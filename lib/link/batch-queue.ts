@@ -123,7 +123,7 @@ export class BatchQueue {
       return false;
     }
     let last = this.#waiting.at(-1);
-    if (last === undefined || last.room < slotBytes) {
+    if (last === undefined || last.count === last.limit || last.room < slotBytes) {
       last = this.#take();
       this.#waiting.push(last);
     }

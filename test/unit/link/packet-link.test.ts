@@ -130,7 +130,7 @@ describe('PacketLink', () => {
     expect(plain.batches[0]).to.deep.equal(parts);
   });
 
-  it('fails when told to or when send throws, and tells the stack outside of any call [G7]', () => {
+  it('fails when told to or when send throws, and tells the stack outside of any call', () => {
     const down: string[] = [];
     const failing = opened({
       send: () => {

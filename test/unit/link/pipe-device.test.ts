@@ -145,7 +145,7 @@ describe('createPipe', () => {
     expect(a.counters.outDrops).to.equal(3);
   });
 
-  it('keeps its turn when the receiver throws [G9]', () => {
+  it('keeps its turn when the receiver throws', () => {
     const clock = new VirtualClock();
     const [a, b] = createPipe({ clock });
     const seen: number[] = [];
