@@ -3,7 +3,7 @@ import { mkdirSync, renameSync, statSync } from 'node:fs';
 import { run } from '../../test/support/child.js';
 
 const SOURCES = 'bench/reference';
-const BUILT = 'build/bench';
+const BUILT = 'build-bench';
 
 export type ReferenceProgram = 'load' | 'server' | 'tun-relay' | 'udp-swap';
 
