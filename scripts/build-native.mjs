@@ -31,7 +31,7 @@ function build() {
     return 1;
   }
   const script = createRequire(import.meta.url).resolve('node-gyp/bin/node-gyp.js');
-  const args = [script, 'rebuild', '--release', '--loglevel=warn', ...headerArguments()];
+  const args = [script, 'configure', 'build', '--release', '--loglevel=warn', ...headerArguments()];
   const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: ['ignore', 2, 2] });
   return status ?? 1;
 }
