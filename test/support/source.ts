@@ -1,5 +1,5 @@
 /** Source files as syntax trees, for the tests that look at the code itself. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { posix } from 'node:path';
 import { type Comment, parseSync } from 'oxc-parser';
 
@@ -65,8 +65,9 @@ const resolve = (from: string, specifier: string): string | undefined =>
 /** Lines of a text, its last one with or without an end. */
 export const linesOf = (text: string): number => text.split('\n').length - (text.endsWith('\n') ? 1 : 0);
 
-/** Paths of files below a directory whose name ends so, sorted. */
+/** Paths of files below a directory whose name ends so, sorted; none where there is no such directory. */
 export function filesBelow(directory: string, ending: string): string[] {
+  if (!existsSync(directory)) return [];
   return readdirSync(directory, { recursive: true, encoding: 'utf8' })
     .filter((path) => path.endsWith(ending))
     .map((path) => posix.join(directory, path))

@@ -10,7 +10,7 @@ describe('child processes of tests', () => {
     expect((await run('cat', [], { input: 'hello' })).stdout).to.equal('hello');
     const failure = await run('sh', ['-c', 'echo why >&2; exit 3']).catch((error: Error) => error.message);
     expect(failure).to.match(/status 3\s+why/);
-    const absent = await run('no-such-program', []).catch((error: NodeJS.ErrnoException) => error.code);
+    const absent = await run('/no/such/program', []).catch((error: NodeJS.ErrnoException) => error.code);
     expect(absent).to.equal('ENOENT');
     expect([await installed('sh'), await installed('no-such-program')]).to.deep.equal([true, false]);
   });
