@@ -75,7 +75,10 @@ export class AckPolicy {
     this.#notePace(nowUs, rtoUs);
     if (this.isDue || this.deadlineUs !== NEVER) return;
     // A round trip is long enough to wait (Linux `tcp_send_delayed_ack`).
-    const cap = Math.min(this.#maxDelayUs, Math.max(srttUs > 0 ? srttUs : this.#maxDelayUs, this.#minDelayUs));
+    const cap = Math.min(
+      this.#maxDelayUs,
+      Math.max(srttUs > 0 ? srttUs : this.#maxDelayUs, this.#minDelayUs),
+    );
     this.deadlineUs = nowUs + Math.min(this.#ackTimeoutUs, cap);
   }
 

@@ -344,7 +344,11 @@ function takeText(c: TcpConnection, receiver: Receiver, segment: TcpSegment): vo
     c.acks.now();
     return;
   }
-  if (c.isOrphan && segment.textBytes > 0 && seqGt(seqAdd(segment.sequence, segment.textBytes), receiver.rcvNxt)) {
+  if (
+    c.isOrphan &&
+    segment.textBytes > 0 &&
+    seqGt(seqAdd(segment.sequence, segment.textBytes), receiver.rcvNxt)
+  ) {
     abortOnData(c);
     return;
   }

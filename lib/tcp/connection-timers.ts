@@ -1,6 +1,6 @@
 /** What a connection does when time passes: handshake, retransmission, persist, ACKs, keep-alive, farewell. */
 import { NEVER } from '../base/clock.js';
-import { type TcpConnection, ConnectionEvent } from './connection.js';
+import { ConnectionEvent, type TcpConnection } from './connection.js';
 import type { SegmentOutput } from './segment-output.js';
 import { isSynchronized, TcpState } from './state.js';
 
@@ -59,7 +59,8 @@ export class ConnectionTimers {
   /** Turns keep-alive on or off (RFC 9293 §3.8.4). */
   setKeepAlive(enabled: boolean, nowUs: number, idleMs = this.#connection.options.keepAliveIdleMs): void {
     this.#keepAliveIdleUs = idleMs * 1000;
-    this.keepAliveDeadlineUs = enabled && isSynchronized(this.#connection.state) ? nowUs + idleMs * 1000 : NEVER;
+    this.keepAliveDeadlineUs =
+      enabled && isSynchronized(this.#connection.state) ? nowUs + idleMs * 1000 : NEVER;
     this.keepAliveProbes = 0;
   }
 
@@ -109,7 +110,8 @@ export class ConnectionTimers {
     const rtoUs = Math.min(options.initialRtoMs * 1000 * 2 ** this.synTransmissions, options.rtoMaxMs * 1000);
     this.synTransmissions++;
     this.handshakeDeadlineUs = nowUs + rtoUs;
-    if (userLimit > 0) this.handshakeDeadlineUs = Math.min(this.handshakeDeadlineUs, this.synSentAtUs + userLimit);
+    if (userLimit > 0)
+      this.handshakeDeadlineUs = Math.min(this.handshakeDeadlineUs, this.synSentAtUs + userLimit);
     this.#connection.sendSyn();
   }
 
@@ -150,7 +152,10 @@ export class ConnectionTimers {
     const { recovery } = sender;
     if (options.userTimeoutMs === 0) return;
     const start = recovery.firstRetryUs === 0 ? nowUs : recovery.firstRetryUs;
-    recovery.deadlineUs = Math.min(recovery.deadlineUs, Math.max(nowUs, start + options.userTimeoutMs * 1000));
+    recovery.deadlineUs = Math.min(
+      recovery.deadlineUs,
+      Math.max(nowUs, start + options.userTimeoutMs * 1000),
+    );
   }
 
   #persistExpired(output: SegmentOutput, nowUs: number): void {
@@ -159,7 +164,8 @@ export class ConnectionTimers {
     const silentUs = nowUs - this.heardAtUs;
     const userLimit = options.userTimeoutMs * 1000;
     const tooManyUnanswered =
-      sender.probes > options.retries2 && silentUs > retriesTakeUs(options.retries2, options.rtoMaxMs * 1000) / 2;
+      sender.probes > options.retries2 &&
+      silentUs > retriesTakeUs(options.retries2, options.rtoMaxMs * 1000) / 2;
     const orphanDone = isOrphan && sender.probes >= parameters.orphanRetries;
     if (tooManyUnanswered || orphanDone || (userLimit > 0 && sender.probes > 0 && silentUs >= userLimit)) {
       stats.tcp.abortOnTimeout++;

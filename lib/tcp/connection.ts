@@ -62,6 +62,19 @@ export interface ConnectionParameters {
   readonly orphanRetries: number;
 }
 
+/** How a listener's handshake went. */
+export interface PassiveHandshake {
+  readonly negotiated: Negotiated;
+  /** What our SYN-ACK offered. */
+  readonly offered: SynOptions;
+  readonly synTransmissions: number;
+  /** When the first SYN-ACK was sent, µs; for a SYN cookie, when its ACK came. */
+  readonly synSentAtUs: number;
+  /** 0 when nothing was measured. */
+  readonly rttUs: number;
+  readonly nowUs: number;
+}
+
 /** An RST to send; `withAck` for one of our own accord, not in answer to an ACK. */
 interface PendingReset {
   sequence: Seq;
@@ -128,13 +141,18 @@ export class TcpConnection {
   }
 
   /** A connection whose handshake a listener has completed, ESTABLISHED. */
-  static accepted(parameters: ConnectionParameters, negotiated: Negotiated, ours: SynOptions): TcpConnection {
+  static accepted(parameters: ConnectionParameters, handshake: PassiveHandshake): TcpConnection {
     const connection = new TcpConnection(parameters);
-    connection.synOptions = ours;
-    connection.synSeen(negotiated);
-    connection.sender.sndNxt = seqAdd(parameters.iss, 1);
+    const { sender, timers } = connection;
+    connection.synOptions = handshake.offered;
+    connection.synSeen(handshake.negotiated);
+    sender.sndNxt = seqAdd(parameters.iss, 1);
+    sender.sndWl1 = handshake.negotiated.irs;
+    sender.sndWl2 = parameters.iss;
+    timers.synSentAtUs = handshake.synSentAtUs;
+    timers.heardAtUs = handshake.nowUs;
     connection.#state = TcpState.SYN_RECEIVED;
-    connection.established(1, 0);
+    connection.established(handshake.synTransmissions, handshake.rttUs);
     return connection;
   }
 
@@ -269,6 +287,15 @@ export class TcpConnection {
     if (this.#synDue) return this.#transmitSyn(output, nowUs);
     if (this.receiver === undefined || this.#state < TcpState.ESTABLISHED) return true;
     return this.#transmitText(output, nowUs) && this.#transmitAck(output, nowUs);
+  }
+
+  get hasUnreadText(): boolean {
+    return this.receiver !== undefined && this.receiver.readableBytes > 0;
+  }
+
+  /** Bytes of memory its buffers use. */
+  get memoryBytes(): number {
+    return this.sender.buffer.memoryBytes + (this.receiver?.memoryBytes ?? 0);
   }
 
   /** Whether `transmit` has an RST left to send although the state is CLOSED. */

@@ -334,5 +334,4 @@ export class Receiver {
     this.buffer.consume(1);
     this.urgentPending = false;
   }
-
 }

@@ -10,8 +10,8 @@ import {
   writeUrgentPointer,
 } from '../wire/tcp.js';
 import {
-  sackBlocksThatFit,
   type SynOptions,
+  sackBlocksThatFit,
   TIMESTAMPS_BYTES,
   writeSack,
   writeSynOptions,

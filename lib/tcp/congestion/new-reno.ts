@@ -1,5 +1,10 @@
 /** NewReno: slow start, congestion avoidance and halving (RFC 5681, RFC 6582), counted in bytes (RFC 3465). */
-import type { AckSample, CongestionControl, CongestionParameters, CongestionSignal } from './congestion-control.js';
+import type {
+  AckSample,
+  CongestionControl,
+  CongestionParameters,
+  CongestionSignal,
+} from './congestion-control.js';
 
 export class NewReno implements CongestionControl {
   readonly name = 'reno';

@@ -1,0 +1,44 @@
+/** What TCP asks of IP, through the stack that joins them. */
+import type { IpAddress } from '../wire/ip-address.js';
+import type { IpPacket } from '../wire/ip-packet.js';
+import type { SegmentOutput } from './segment-output.js';
+
+/** The way from one of our addresses to a peer. */
+export interface SegmentPath {
+  readonly source: IpAddress;
+  readonly destination: IpAddress;
+  /** Largest IP packet the path takes now, and bytes of it that are IP header. */
+  readonly mtu: number;
+  readonly headerBytes: number;
+  readonly port: { readonly mtu: number; readonly isLoopback: boolean };
+  /** '' while it leads anywhere, else the code of the error. */
+  readonly unusable: string;
+  hopLimit: number;
+  trafficClass: number;
+}
+
+export interface PathWish {
+  readonly destination: IpAddress;
+  readonly source?: IpAddress;
+  readonly sourcePort: number;
+  readonly destinationPort: number;
+  readonly mark?: number;
+}
+
+export interface SegmentCarrier {
+  /** Never throws: a path that leads nowhere says so in `unusable`. */
+  resolve(wish: PathWish): SegmentPath;
+  /** The way back to who sent `packet`, from the address it was sent to. */
+  resolveReply(packet: IpPacket): SegmentPath;
+  /** Aims at a path: what is written next goes there. The same object each time. */
+  aim(path: SegmentPath): SegmentOutput;
+  /** Whether an address is one of ours. */
+  isLocal(address: IpAddress): boolean;
+}
+
+/** Bytes a path leaves to a TCP segment. */
+export const pathTransportBytes = (path: SegmentPath): number => path.mtu - path.headerBytes;
+
+/** Bytes the interface would leave to one: what our MSS option says (RFC 9293 §3.7.1). */
+export const interfaceTransportBytes = (path: SegmentPath): number =>
+  Math.min(path.port.mtu - path.headerBytes, 0xffff);

@@ -1,0 +1,15 @@
+/** What the parts of the TCP layer share. */
+import type { Random } from '../base/random.js';
+import type { StackStats } from '../base/stats.js';
+import type { SegmentCarrier } from './carrier.js';
+import type { CongestionFactory } from './congestion/congestion-control.js';
+import type { TcpLayerOptions } from './options.js';
+
+export interface TcpContext {
+  readonly random: Random;
+  readonly stats: StackStats;
+  readonly carrier: SegmentCarrier;
+  readonly options: TcpLayerOptions;
+  /** The congestion control of a name. @throws ArgumentValueError when there is none */
+  readonly congestion: (name: string) => CongestionFactory;
+}

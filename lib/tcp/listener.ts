@@ -1,0 +1,89 @@
+/** A port that accepts: its options and its two queues, of handshakes under way and of connections to accept. */
+import type { IpAddress, IpFamily } from '../wire/ip-address.js';
+import type { ConnectionEntry } from './entry.js';
+import type { TcpOptions } from './options.js';
+import type { PortClaim } from './ports.js';
+
+export interface ListenerParameters {
+  readonly claim: PortClaim;
+  readonly options: TcpOptions;
+  /** Most connections that wait to be accepted. */
+  readonly backlog: number;
+  /** Most handshakes under way. */
+  readonly synBacklog: number;
+  /** Called in the flush after a connection became ready to be accepted. */
+  readonly onConnection: () => void;
+}
+
+export class TcpListener {
+  readonly claim: PortClaim;
+  readonly options: TcpOptions;
+  readonly backlog: number;
+  readonly synBacklog: number;
+  readonly onConnection: () => void;
+  /** Handshakes under way. */
+  halfOpen = 0;
+  /** When the SYN queue last was full, µs: only then may an ACK bring a cookie (RFC 4987 §3.6). */
+  lastOverflowUs = Number.NEGATIVE_INFINITY;
+  isClosed = false;
+  #ready: ConnectionEntry[] = [];
+  #readyHead = 0;
+
+  constructor(parameters: ListenerParameters) {
+    this.claim = parameters.claim;
+    this.options = parameters.options;
+    this.backlog = parameters.backlog;
+    this.synBacklog = parameters.synBacklog;
+    this.onConnection = parameters.onConnection;
+  }
+
+  get port(): number {
+    return this.claim.port;
+  }
+
+  get address(): IpAddress {
+    return this.claim.address;
+  }
+
+  /** Connections waiting to be accepted. */
+  get ready(): number {
+    return this.#ready.length - this.#readyHead;
+  }
+
+  /** As Linux counts: full when more than `backlog` wait. */
+  get isAcceptQueueFull(): boolean {
+    return this.ready > this.backlog;
+  }
+
+  get isSynQueueFull(): boolean {
+    return this.halfOpen >= this.synBacklog;
+  }
+
+  /** How well it matches a destination: 0 not at all, more for an exact address than for any. */
+  score(address: IpAddress, family: IpFamily): number {
+    const own = this.claim.address;
+    if (own.isUnspecified) {
+      if (own.family === family) return 2;
+      return this.claim.dualStack ? 1 : 0;
+    }
+    return own.equals(address) ? 3 : 0;
+  }
+
+  push(entry: ConnectionEntry): void {
+    this.#ready.push(entry);
+  }
+
+  /** The connection that has waited longest; those that ended meanwhile are passed over. */
+  shift(): ConnectionEntry | undefined {
+    while (this.#readyHead < this.#ready.length) {
+      const entry = this.#ready[this.#readyHead];
+      this.#readyHead++;
+      if (this.#readyHead > 64 && 2 * this.#readyHead > this.#ready.length) {
+        this.#ready = this.#ready.slice(this.#readyHead);
+        this.#readyHead = 0;
+      }
+      if (!entry.isRemoved || entry.connection.hasUnreadText) return entry;
+    }
+    return undefined;
+  }
+}

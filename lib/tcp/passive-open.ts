@@ -1,0 +1,411 @@
+/**
+ * The listening side of the handshake (RFC 9293 §3.10.7.2): SYNs become half-open records, or cookies
+ * when there are too many, and the last ACK makes either a connection.
+ */
+import { type Seq, seqAdd, seqInWindow } from '../base/seq.js';
+import { DropReason } from '../base/stats.js';
+import type { IpPacket } from '../wire/ip-packet.js';
+import { TcpFlag } from '../wire/tcp.js';
+import type { SynOptions } from '../wire/tcp-options.js';
+import { interfaceTransportBytes, pathTransportBytes, type SegmentPath } from './carrier.js';
+import { type PassiveHandshake, TcpConnection } from './connection.js';
+import { ConnectionEntry } from './entry.js';
+import { HalfOpen, type SynAck, writeSynAck } from './half-open.js';
+import { acceptedMss, announcedMss, answer, type Negotiated, negotiate, offer } from './handshake.js';
+import type { InitialSequence } from './initial-sequence.js';
+import type { TcpContext } from './layer-context.js';
+import type { TcpListener } from './listener.js';
+import type { TcpSegment } from './segment.js';
+import type { StatelessReplies } from './stateless.js';
+import { SynCookies } from './syn-cookies.js';
+import type { Tuple } from './tuple.js';
+
+/** ACKs are taken for cookies only this long after the last overflow, µs: two lives of a cookie. */
+const COOKIES_AFTER_OVERFLOW_US = 120e6;
+
+/** The layer's books, as far as handshakes change them. */
+export interface PassiveOpenHost {
+  readonly connections: number;
+  addHalfOpen(record: HalfOpen, deadlineUs: number): void;
+  rearmHalfOpen(record: HalfOpen, deadlineUs: number): void;
+  removeHalfOpen(record: HalfOpen): void;
+  /** Puts a connection in the books, in place of `record` where there is one. */
+  addConnection(entry: ConnectionEntry, record: HalfOpen | undefined): void;
+  touch(entry: ConnectionEntry): void;
+}
+
+export class PassiveOpen {
+  readonly #context: TcpContext;
+  readonly #host: PassiveOpenHost;
+  readonly #sequences: InitialSequence;
+  readonly #replies: StatelessReplies;
+  readonly #cookies: SynCookies;
+  /** Half-open records of all listeners. */
+  halfOpen = 0;
+
+  constructor(context: TcpContext, host: PassiveOpenHost, parts: PassiveOpenParts) {
+    this.#context = context;
+    this.#host = host;
+    this.#sequences = parts.sequences;
+    this.#replies = parts.replies;
+    this.#cookies = new SynCookies(context.random);
+  }
+
+  /**
+   * A segment for a listener.
+   * @param iss sequence number to begin with, where a TIME-WAIT record demands one
+   */
+  listenArrived(listener: TcpListener, packet: IpPacket, segment: TcpSegment, iss?: Seq): void {
+    const { stats } = this.#context;
+    if (segment.has(TcpFlag.RST)) {
+      stats.drop(DropReason.TcpReset);
+      return;
+    }
+    if (segment.has(TcpFlag.ACK)) {
+      if (!segment.has(TcpFlag.SYN) && this.#cookieArrived(listener, packet, segment)) return;
+      stats.drop(DropReason.TcpNoConnection);
+      this.#replies.reset(packet, segment);
+      return;
+    }
+    // A SYN with a FIN asks for nothing sensible, and other segments for nothing at all.
+    if (!segment.has(TcpFlag.SYN) || segment.has(TcpFlag.FIN)) {
+      stats.drop(DropReason.TcpSynFlags);
+      return;
+    }
+    this.#synArrived(listener, packet, segment, iss);
+  }
+
+  #synArrived(listener: TcpListener, packet: IpPacket, segment: TcpSegment, iss: Seq | undefined): void {
+    const { stats, options } = this.#context;
+    if (listener.isAcceptQueueFull) {
+      stats.tcp.listenOverflows++;
+      stats.tcp.listenDrops++;
+      stats.drop(DropReason.TcpAcceptQueueFull);
+      return;
+    }
+    if (this.#host.connections + this.halfOpen >= options.maxConnections) {
+      stats.tcp.listenDrops++;
+      stats.drop(DropReason.TcpConnectionLimit);
+      return;
+    }
+    const isFull = listener.isSynQueueFull || this.halfOpen >= options.maxHalfOpen;
+    if (isFull) listener.lastOverflowUs = segment.nowUs;
+    if (options.synCookies === 'always' || (isFull && options.synCookies === 'overflow')) {
+      listener.lastOverflowUs = segment.nowUs;
+      this.#sendCookie(listener, packet, segment);
+    } else if (isFull) {
+      stats.tcp.listenDrops++;
+      stats.drop(DropReason.TcpSynQueueFull);
+    } else {
+      this.#begin(listener, packet, segment, iss);
+    }
+  }
+
+  #begin(listener: TcpListener, packet: IpPacket, segment: TcpSegment, iss: Seq | undefined): void {
+    const path = this.#context.carrier.resolveReply(packet);
+    if (path.unusable !== '') return;
+    const tuple = tupleOf(path, segment);
+    const ours = this.#offer(listener, path);
+    const offered = answer(ours, segment);
+    const record = new HalfOpen({
+      listener,
+      tuple,
+      path,
+      iss: iss ?? this.#sequences.next(tuple, segment.nowUs),
+      negotiated: negotiate(ours, segment, tuple.local.family),
+      offered,
+      timestampOffset: this.#sequences.timestampOffset(tuple),
+      nowUs: segment.nowUs,
+    });
+    listener.halfOpen++;
+    this.halfOpen++;
+    this.#host.addHalfOpen(record, segment.nowUs + listener.options.initialRtoMs * 1000);
+    record.transmissions = 1;
+    this.#sendSynAck(record, segment.nowUs);
+  }
+
+  /** A half-open record's timer: the SYN-ACK again, or the end (Linux `tcp_synack_retries`). */
+  halfOpenExpired(record: HalfOpen, nowUs: number): void {
+    const { stats, options } = this.#context;
+    if (record.transmissions > options.synAckRetries) {
+      stats.tcp.attemptFails++;
+      this.remove(record);
+      return;
+    }
+    const rtoUs = record.listener.options.initialRtoMs * 1000 * 2 ** record.transmissions;
+    record.transmissions++;
+    stats.tcp.retransSegs++;
+    stats.tcp.synRetrans++;
+    this.#host.rearmHalfOpen(record, nowUs + Math.min(rtoUs, record.listener.options.rtoMaxMs * 1000));
+    this.#sendSynAck(record, nowUs);
+  }
+
+  remove(record: HalfOpen): void {
+    record.listener.halfOpen--;
+    this.halfOpen--;
+    this.#host.removeHalfOpen(record);
+  }
+
+  /** A segment for a half-open record (RFC 9293 §3.10.7.4 as far as it applies, Linux `tcp_check_req`). */
+  halfOpenArrived(record: HalfOpen, packet: IpPacket, segment: TcpSegment): void {
+    const { stats } = this.#context;
+    if (this.#isOldTimestamp(record, segment)) {
+      stats.tcp.pawsEstab++;
+      stats.drop(DropReason.TcpPaws);
+      if (!segment.has(TcpFlag.RST)) this.#replyLimited(record, segment);
+      return;
+    }
+    if (isRepeatedSyn(record, segment)) {
+      this.#replyLimited(record, segment);
+      return;
+    }
+    if (!isInWindow(record, segment)) {
+      stats.drop(DropReason.TcpOutOfWindow);
+      if (!segment.has(TcpFlag.RST)) this.#replyLimited(record, segment);
+      return;
+    }
+    if (segment.has(TcpFlag.RST) || segment.has(TcpFlag.SYN)) {
+      this.#resetArrived(record, packet, segment);
+      return;
+    }
+    if (!segment.has(TcpFlag.ACK)) {
+      stats.drop(DropReason.TcpNoAckFlag);
+      return;
+    }
+    if (segment.ack !== seqAdd(record.iss, 1)) {
+      stats.drop(DropReason.TcpAckUnacceptable);
+      this.#replies.reset(packet, segment);
+      return;
+    }
+    this.#complete(record, packet, segment);
+  }
+
+  /** An exact RST ends it quietly; another in the window, or another SYN, is no friend's (RFC 5961 §3.2). */
+  #resetArrived(record: HalfOpen, packet: IpPacket, segment: TcpSegment): void {
+    const { stats } = this.#context;
+    if (segment.has(TcpFlag.RST)) {
+      stats.drop(DropReason.TcpReset);
+      if (segment.sequence !== record.rcvNxt) {
+        this.#replyLimited(record, segment);
+        return;
+      }
+    } else {
+      stats.drop(DropReason.TcpSynInWindow);
+      this.#replies.reset(packet, segment);
+    }
+    stats.tcp.embryonicRsts++;
+    stats.tcp.attemptFails++;
+    this.remove(record);
+  }
+
+  /** An ICMP error quoted our SYN-ACK (RFC 5927): hard ones end the attempt. */
+  halfOpenUnreachable(record: HalfOpen, quotedSequence: Seq): boolean {
+    if (quotedSequence !== record.iss) return false;
+    this.#context.stats.tcp.attemptFails++;
+    this.remove(record);
+    return true;
+  }
+
+  #complete(record: HalfOpen, packet: IpPacket, segment: TcpSegment): void {
+    const { stats, options } = this.#context;
+    const { listener } = record;
+    if (listener.isAcceptQueueFull) {
+      stats.tcp.listenOverflows++;
+      stats.drop(DropReason.TcpAcceptQueueFull);
+      if (options.abortOnOverflow) {
+        this.#replies.reset(packet, segment);
+        this.remove(record);
+      }
+      return;
+    }
+    const rttUs = record.transmissions === 1 ? Math.max(1, segment.nowUs - record.arrivedAtUs) : 0;
+    listener.halfOpen--;
+    this.halfOpen--;
+    const handshake: PassiveHandshake = {
+      negotiated: record.negotiated,
+      offered: record.offered,
+      synTransmissions: record.transmissions,
+      synSentAtUs: record.arrivedAtUs,
+      rttUs,
+      nowUs: segment.nowUs,
+    };
+    const place = { listener, tuple: record.tuple, path: record.path, iss: record.iss };
+    this.#establish({ ...place, record }, handshake, segment);
+  }
+
+  #establish(place: Place, handshake: PassiveHandshake, segment: TcpSegment): void {
+    const { stats, options } = this.#context;
+    const { listener, tuple, path } = place;
+    stats.tcp.passiveOpens++;
+    const connection = TcpConnection.accepted(
+      {
+        options: listener.options,
+        stats,
+        family: tuple.local.family,
+        localPort: tuple.localPort,
+        remotePort: tuple.remotePort,
+        iss: place.iss,
+        timestampOffset: this.#sequences.timestampOffset(tuple),
+        transportBytes: pathTransportBytes(path),
+        interfaceTransportBytes: interfaceTransportBytes(path),
+        congestion: this.#context.congestion(listener.options.congestionControl),
+        invalidAckIntervalUs: options.invalidAckIntervalMs * 1000,
+        orphanRetries: options.orphanRetries,
+      },
+      handshake,
+    );
+    const entry = new ConnectionEntry(connection, tuple, path);
+    entry.listener = listener;
+    this.#host.addConnection(entry, place.record);
+    listener.push(entry);
+    connection.segmentArrived(segment);
+    this.#host.touch(entry);
+  }
+
+  // ---- cookies --------------------------------------------------------------------------------
+
+  #sendCookie(listener: TcpListener, packet: IpPacket, segment: TcpSegment): void {
+    const { stats } = this.#context;
+    const path = this.#context.carrier.resolveReply(packet);
+    if (path.unusable !== '') return;
+    const tuple = tupleOf(path, segment);
+    const offered = this.#cookieOffer(answer(this.#offer(listener, path), segment));
+    const mssBytes = acceptedMss(segment.options.mss, tuple.local.family);
+    const iss = this.#cookies.make(tuple, segment.sequence, mssBytes, segment.nowUs);
+    const clock = Math.floor(segment.nowUs / 1000) | 0;
+    const windowScale = offered.windowScale < 0 ? -1 : segment.options.windowScale;
+    const stamp = SynCookies.stamp(clock, { windowScale, sack: offered.sackPermitted });
+    offered.tsVal = (stamp + this.#sequences.timestampOffset(tuple)) | 0;
+    offered.tsEcr = segment.options.tsVal;
+    stats.tcp.synCookiesSent++;
+    const windowBytes = Math.min(0xffff, listener.options.receiveBufferBytes);
+    this.#write(path, { tuple, iss, rcvNxt: seqAdd(segment.sequence, 1), windowBytes, offered });
+  }
+
+  /** Without timestamps there is nowhere to remember scale and SACK: they are not offered. */
+  #cookieOffer(offered: SynOptions): SynOptions {
+    return offered.timestamps ? offered : { ...offered, windowScale: -1, sackPermitted: false };
+  }
+
+  /** An ACK without a record may bring back a cookie. @returns whether it did */
+  #cookieArrived(listener: TcpListener, packet: IpPacket, segment: TcpSegment): boolean {
+    const { stats, options } = this.#context;
+    const sinceOverflow = segment.nowUs - listener.lastOverflowUs;
+    if (options.synCookies === 'never' || sinceOverflow > COOKIES_AFTER_OVERFLOW_US) return false;
+    const path = this.#context.carrier.resolveReply(packet);
+    if (path.unusable !== '') return false;
+    const tuple = tupleOf(path, segment);
+    const iss = seqAdd(segment.ack, -1);
+    const irs = seqAdd(segment.sequence, -1);
+    const mssBytes = this.#cookies.check(tuple, iss, irs, segment.nowUs);
+    if (mssBytes === 0) {
+      stats.tcp.synCookiesFailed++;
+      stats.drop(DropReason.TcpCookieFailed);
+      return false;
+    }
+    if (listener.isAcceptQueueFull || this.#host.connections >= options.maxConnections) {
+      stats.tcp.listenOverflows++;
+      stats.drop(DropReason.TcpAcceptQueueFull);
+      return true;
+    }
+    stats.tcp.synCookiesRecv++;
+    const ours = this.#offer(listener, path);
+    const negotiated = this.#recall(ours, segment, tuple, mssBytes);
+    const handshake: PassiveHandshake = {
+      negotiated,
+      offered: ours,
+      synTransmissions: 1,
+      synSentAtUs: segment.nowUs - COOKIES_AFTER_OVERFLOW_US,
+      rttUs: 0,
+      nowUs: segment.nowUs,
+    };
+    this.#establish({ listener, tuple, path, iss, record: undefined }, handshake, segment);
+    return true;
+  }
+
+  /** What was agreed, as far as the cookie and the echoed timestamp remember it. */
+  #recall(ours: SynOptions, segment: TcpSegment, tuple: Tuple, mssBytes: number): Negotiated {
+    const timestamps = ours.timestamps && segment.options.hasTimestamps;
+    const clock = (segment.options.tsEcr - this.#sequences.timestampOffset(tuple)) | 0;
+    const remembered = timestamps ? SynCookies.unstamp(clock) : { windowScale: -1, sack: false };
+    const scaling = ours.windowScale >= 0 && remembered.windowScale >= 0;
+    return {
+      irs: seqAdd(segment.sequence, -1),
+      peerMssBytes: mssBytes,
+      sendWindowShift: scaling ? remembered.windowScale : 0,
+      receiveWindowShift: scaling ? ours.windowScale : 0,
+      sack: ours.sackPermitted && remembered.sack,
+      timestamps,
+      tsRecent: timestamps ? segment.options.tsVal : 0,
+      tsRecentAtUs: segment.nowUs,
+    };
+  }
+
+  // ---- replies --------------------------------------------------------------------------------
+
+  #offer(listener: TcpListener, path: SegmentPath): SynOptions {
+    return offer(listener.options, announcedMss(interfaceTransportBytes(path), listener.options));
+  }
+
+  /** The SYN-ACK again, in answer to something that should not have come; not more often than allowed. */
+  #replyLimited(record: HalfOpen, segment: TcpSegment): void {
+    const intervalUs = this.#context.options.invalidAckIntervalMs * 1000;
+    if (segment.nowUs - record.lastReplyUs < intervalUs) {
+      this.#context.stats.tcp.challengeAcksSkipped++;
+      return;
+    }
+    record.lastReplyUs = segment.nowUs;
+    this.#sendSynAck(record, segment.nowUs);
+  }
+
+  #sendSynAck(record: HalfOpen, nowUs: number): void {
+    const { offered, negotiated } = record;
+    offered.tsVal = (Math.floor(nowUs / 1000) + record.timestampOffset) | 0;
+    offered.tsEcr = negotiated.tsRecent;
+    this.#write(record.path, record);
+  }
+
+  #write(path: SegmentPath, synAck: SynAck): void {
+    const output = this.#context.carrier.aim(path);
+    if (writeSynAck(output, synAck)) this.#context.stats.tcp.outSegs++;
+  }
+
+  #isOldTimestamp(record: HalfOpen, segment: TcpSegment): boolean {
+    const { negotiated } = record;
+    if (!negotiated.timestamps || !segment.options.hasTimestamps) return false;
+    return ((segment.options.tsVal - negotiated.tsRecent) | 0) < 0;
+  }
+}
+
+export interface PassiveOpenParts {
+  readonly sequences: InitialSequence;
+  readonly replies: StatelessReplies;
+}
+
+/** Where a new connection belongs. */
+interface Place {
+  readonly listener: TcpListener;
+  readonly tuple: Tuple;
+  readonly path: SegmentPath;
+  readonly iss: Seq;
+  readonly record: HalfOpen | undefined;
+}
+
+const tupleOf = (path: SegmentPath, segment: TcpSegment): Tuple => ({
+  local: path.source,
+  remote: path.destination,
+  localPort: segment.destinationPort,
+  remotePort: segment.sourcePort,
+});
+
+/** The same SYN once more (RFC 1122 §4.2.2.10). */
+function isRepeatedSyn(record: HalfOpen, segment: TcpSegment): boolean {
+  const control = segment.flags & (TcpFlag.SYN | TcpFlag.RST | TcpFlag.ACK);
+  return control === TcpFlag.SYN && segment.sequence === record.irs;
+}
+
+function isInWindow(record: HalfOpen, segment: TcpSegment): boolean {
+  const window = record.windowBytes;
+  if (seqInWindow(segment.sequence, record.rcvNxt, window)) return true;
+  return segment.length > 0 && seqInWindow(seqAdd(segment.end, -1), record.rcvNxt, window);
+}

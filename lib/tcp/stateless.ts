@@ -1,0 +1,87 @@
+/** Segments sent without a connection: resets, and the ACKs of TIME-WAIT. Both are rate limited. */
+import { type Seq, seq, seqAdd } from '../base/seq.js';
+import type { IpPacket } from '../wire/ip-packet.js';
+import {
+  flagsAndWindow,
+  TcpFlag,
+  TcpHeader,
+  writeTcpControl,
+  writeTcpNumbers,
+  writeTcpPorts,
+} from '../wire/tcp.js';
+import { TIMESTAMPS_BYTES, writeTimestamps } from '../wire/tcp-options.js';
+import type { TcpContext } from './layer-context.js';
+import type { TcpSegment } from './segment.js';
+import type { TimeWait } from './time-wait.js';
+
+export class StatelessReplies {
+  readonly #context: TcpContext;
+  /** Tokens for resets, and when they were last counted, µs. */
+  #tokens: number;
+  #countedAtUs = 0;
+
+  constructor(context: TcpContext) {
+    this.#context = context;
+    this.#tokens = context.options.resetsPerSecond;
+  }
+
+  /**
+   * Answers a segment for which there is no connection (RFC 9293 §3.10.7.1): with its own ACK as our
+   * sequence number where it has one, else acknowledging all it occupies. An RST is never answered.
+   */
+  reset(packet: IpPacket, segment: TcpSegment): void {
+    if (segment.has(TcpFlag.RST) || !this.#take(segment.nowUs)) return;
+    const hasAck = segment.has(TcpFlag.ACK);
+    const sequence = hasAck ? segment.ack : seq(0);
+    const acknowledgment = hasAck ? seq(0) : seqAdd(segment.sequence, segment.length);
+    const path = this.#context.carrier.resolveReply(packet);
+    if (path.unusable !== '') return;
+    const output = this.#context.carrier.aim(path);
+    if (!output.begin(TcpHeader.MIN_BYTES)) return;
+    const flags = hasAck ? TcpFlag.RST : TcpFlag.RST | TcpFlag.ACK;
+    writeTcpPorts(output.view, output.at, segment.destinationPort, segment.sourcePort);
+    writeTcpNumbers(output.view, output.at, sequence, acknowledgment);
+    writeTcpControl(output.view, output.at, TcpHeader.MIN_BYTES, flagsAndWindow(flags, 0));
+    output.setEcn(0);
+    output.commit(TcpHeader.MIN_BYTES, 0, TcpHeader.MIN_BYTES);
+    this.#context.stats.tcp.outRsts++;
+    this.#context.stats.tcp.outSegs++;
+  }
+
+  /** Acknowledges on behalf of a connection in TIME-WAIT. */
+  timeWaitAck(record: TimeWait, nowUs: number): void {
+    const { carrier, options, stats } = this.#context;
+    if (nowUs - record.lastAckUs < options.invalidAckIntervalMs * 1000) {
+      stats.tcp.ackSkipped++;
+      return;
+    }
+    record.lastAckUs = nowUs;
+    const headerBytes = TcpHeader.MIN_BYTES + (record.timestamps ? TIMESTAMPS_BYTES : 0);
+    const output = carrier.aim(record.path);
+    if (!output.begin(headerBytes)) return;
+    const { view, at } = output;
+    if (record.timestamps) {
+      const tsVal = (Math.floor(nowUs / 1000) + record.timestampOffset) | 0;
+      writeTimestamps(view, at + TcpHeader.MIN_BYTES, tsVal, record.tsRecent);
+    }
+    this.#writeAck(record, view, at, headerBytes);
+    output.setEcn(0);
+    output.commit(headerBytes, 0, headerBytes);
+    stats.tcp.outSegs++;
+  }
+
+  #writeAck(record: TimeWait, view: DataView, at: number, headerBytes: number): void {
+    writeTcpPorts(view, at, record.tuple.localPort, record.tuple.remotePort);
+    writeTcpNumbers(view, at, record.sndNxt, record.rcvNxt as Seq);
+    writeTcpControl(view, at, headerBytes, flagsAndWindow(TcpFlag.ACK, record.windowField));
+  }
+
+  #take(nowUs: number): boolean {
+    const perSecond = this.#context.options.resetsPerSecond;
+    this.#tokens = Math.min(perSecond, this.#tokens + ((nowUs - this.#countedAtUs) * perSecond) / 1e6);
+    this.#countedAtUs = nowUs;
+    if (this.#tokens < 1) return false;
+    this.#tokens--;
+    return true;
+  }
+}
