@@ -18,11 +18,14 @@ export class ConnectionTimers {
   keepAliveDeadlineUs = NEVER;
   keepAliveProbes = 0;
   #keepAliveIdleUs = 0;
+  /** User timeout of RFC 5482, µs; 0 for none. */
+  userTimeoutUs: number;
   /** End of FIN-WAIT-2 or of lingering without an owner, µs. */
   farewellDeadlineUs = NEVER;
 
   constructor(connection: TcpConnection) {
     this.#connection = connection;
+    this.userTimeoutUs = connection.options.userTimeoutMs * 1000;
   }
 
   get nextDeadlineUs(): number {
@@ -97,7 +100,7 @@ export class ConnectionTimers {
 
   #handshakeExpired(nowUs: number): void {
     const { options, stats, softError } = this.#connection;
-    const userLimit = options.userTimeoutMs * 1000;
+    const userLimit = this.userTimeoutUs;
     const tooLong = userLimit > 0 && nowUs - this.synSentAtUs >= userLimit;
     if (this.synTransmissions > options.synRetries || tooLong) {
       stats.tcp.attemptFails++;
@@ -139,7 +142,7 @@ export class ConnectionTimers {
     const { recovery } = sender;
     if (recovery.firstRetryUs === 0) return false;
     const elapsedUs = nowUs - recovery.firstRetryUs;
-    if (options.userTimeoutMs > 0) return elapsedUs >= options.userTimeoutMs * 1000;
+    if (this.userTimeoutUs > 0) return elapsedUs >= this.userTimeoutUs;
     const retries = isOrphan ? Math.min(parameters.orphanRetries, options.retries2) : options.retries2;
     if (recovery.retries < Math.min(retries, 3)) return false;
     // A peer with a closed window that still answers is alive (RFC 9293 §3.8.6.1, MUST-37).
@@ -148,21 +151,17 @@ export class ConnectionTimers {
   }
 
   #clampToUserTimeout(nowUs: number): void {
-    const { sender, options } = this.#connection;
-    const { recovery } = sender;
-    if (options.userTimeoutMs === 0) return;
+    const { recovery } = this.#connection.sender;
+    if (this.userTimeoutUs === 0) return;
     const start = recovery.firstRetryUs === 0 ? nowUs : recovery.firstRetryUs;
-    recovery.deadlineUs = Math.min(
-      recovery.deadlineUs,
-      Math.max(nowUs, start + options.userTimeoutMs * 1000),
-    );
+    recovery.deadlineUs = Math.min(recovery.deadlineUs, Math.max(nowUs, start + this.userTimeoutUs));
   }
 
   #persistExpired(output: SegmentOutput, nowUs: number): void {
     const connection = this.#connection;
     const { sender, options, stats, parameters, isOrphan } = connection;
     const silentUs = nowUs - this.heardAtUs;
-    const userLimit = options.userTimeoutMs * 1000;
+    const userLimit = this.userTimeoutUs;
     const tooManyUnanswered =
       sender.probes > options.retries2 &&
       silentUs > retriesTakeUs(options.retries2, options.rtoMaxMs * 1000) / 2;
@@ -188,7 +187,7 @@ export class ConnectionTimers {
       this.keepAliveDeadlineUs = busy ? nowUs + this.#keepAliveIdleUs : idleEnd;
       return;
     }
-    const userLimit = options.userTimeoutMs * 1000;
+    const userLimit = this.userTimeoutUs;
     const silentTooLong = userLimit > 0 && this.keepAliveProbes > 0 && nowUs - this.heardAtUs >= userLimit;
     if (silentTooLong || (userLimit === 0 && this.keepAliveProbes >= options.keepAliveProbes)) {
       stats.tcp.keepAliveTimeouts++;

@@ -98,6 +98,8 @@ export class TcpConnection {
   negotiated: Negotiated | undefined;
   /** Whether it began with `open()` and not with a SYN from the peer (RFC 9293 §3.5, MUST-11). */
   isActiveOpen = false;
+  /** How `close` behaves: 0 with an RST. */
+  lingerMs: number;
   /** The owner is gone: what still arrives has no reader. */
   isOrphan = false;
   /** Code of the error that ended it, '' while it lives or when it ended well. */
@@ -119,6 +121,7 @@ export class TcpConnection {
     this.options = options;
     this.stats = parameters.stats;
     this.family = parameters.family;
+    this.lingerMs = options.lingerMs;
     this.#transportBytes = parameters.transportBytes;
     const announced = announcedMss(parameters.interfaceTransportBytes, options);
     this.synOptions = offer(options, announced);
@@ -241,7 +244,7 @@ export class TcpConnection {
   close(nowUs: number): void {
     this.isOrphan = true;
     const unread = this.receiver !== undefined && this.receiver.readableBytes > 0;
-    if (unread || this.options.lingerMs === 0) {
+    if (unread || this.lingerMs === 0) {
       this.stats.tcp.abortOnClose++;
       this.abort();
       return;

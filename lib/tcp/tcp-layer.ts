@@ -12,7 +12,7 @@ import { Cast, ChecksumState, type IpPacket } from '../wire/ip-packet.js';
 import { interfaceTransportBytes, pathTransportBytes, type SegmentPath } from './carrier.js';
 import { ConnectionEvent, TcpConnection } from './connection.js';
 import { ConnectionTable } from './connection-table.js';
-import { ConnectionEntry, type ConnectionOwner, isHalfOpen, isTimeWait, type Occupant } from './entry.js';
+import { ConnectionEntry, isHalfOpen, isTimeWait, type Occupant } from './entry.js';
 import type { HalfOpen } from './half-open.js';
 import { InitialSequence } from './initial-sequence.js';
 import type { TcpContext } from './layer-context.js';
@@ -47,7 +47,6 @@ export interface ConnectRequest {
   /** 0: an ephemeral one. */
   readonly localPort: number;
   readonly options: Partial<TcpOptions>;
-  readonly owner: ConnectionOwner;
 }
 
 export class TcpLayer {
@@ -123,14 +122,13 @@ export class TcpLayer {
     for (let entry = listener.shift(); entry !== undefined; entry = listener.shift()) this.abort(entry);
   }
 
-  /** The next connection a listener has ready, which `owner` takes over. */
-  accept(listener: TcpListener, owner: ConnectionOwner): ConnectionEntry | undefined {
+  /** The next connection a listener has ready, for an owner to be set. */
+  accept(listener: TcpListener): ConnectionEntry | undefined {
     const entry = listener.shift();
     if (entry === undefined) return undefined;
-    entry.owner = owner;
     entry.listener = undefined;
     // What happened before there was an owner is told to it in the next flush.
-    this.touch(entry);
+    this.#retouch(entry);
     return entry;
   }
 
@@ -172,7 +170,6 @@ export class TcpLayer {
     }
     const connection = new TcpConnection(this.#parameters(tuple, path, request.options, iss));
     const entry = new ConnectionEntry(connection, tuple, path);
-    entry.owner = request.owner;
     this.addConnection(entry, undefined);
     stats.tcp.activeOpens++;
     connection.open(nowUs);
@@ -358,6 +355,11 @@ export class TcpLayer {
     this.touch(occupant);
   }
 
+  /** A packet of a connection was too big for its path, whose MTU is known now: visit it. */
+  tooBig(found: Quoted): void {
+    if (!isHalfOpen(found.occupant)) this.touch(found.occupant);
+  }
+
   // ---- the flush ------------------------------------------------------------------------------
 
   /** Tells owners what happened, then sends what is due, until nobody has anything left. */
@@ -371,6 +373,7 @@ export class TcpLayer {
       this.#spare = touched;
       for (const entry of touched) {
         entry.isTouched = false;
+        if (entry.isRemoved) continue;
         this.#transmit(entry, nowUs);
         this.#settle(entry, nowUs);
       }
@@ -426,14 +429,12 @@ export class TcpLayer {
     if (connection.state === TcpState.TIME_WAIT) this.#enterTimeWait(entry, nowUs);
     else if (connection.state === TcpState.CLOSED && !connection.hasPendingReset) this.#remove(entry);
     else this.#deadlines.set(entry.slot, connection.nextDeadlineUs);
-    if (connection.hasEvents && (entry.owner !== undefined || entry.listener !== undefined)) {
-      this.#retouch(entry);
-    }
+    if (connection.hasEvents && entry.owner !== undefined) this.#retouch(entry);
   }
 
   /** Events that arose while sending are told in the next round, also of an entry that has left. */
   #retouch(entry: ConnectionEntry): void {
-    if (entry.isTouched || (entry.isRemoved && entry.owner === undefined)) return;
+    if (entry.isTouched) return;
     entry.isTouched = true;
     this.#touched.push(entry);
   }

@@ -1,0 +1,76 @@
+/** A link as IP sees it: a place to write packets, collected in a batch until the end of the turn. */
+
+import type { OutputPort } from '../ip/interfaces.js';
+import type { LinkDevice } from '../link/link-device.js';
+import type { PacketBatch } from '../link/packet-batch.js';
+import type { ChecksumState } from '../wire/ip-packet.js';
+
+const NO_BYTES = new Uint8Array(0);
+const NO_VIEW = new DataView(NO_BYTES.buffer);
+
+export class LinkPort implements OutputPort {
+  readonly index: number;
+  readonly device: LinkDevice;
+  readonly isLoopback: boolean;
+  isUp = true;
+  view: DataView = NO_VIEW;
+  bytes: Uint8Array = NO_BYTES;
+  at = 0;
+  #batch: PacketBatch | undefined;
+
+  constructor(index: number, device: LinkDevice, isLoopback: boolean) {
+    this.index = index;
+    this.device = device;
+    this.isLoopback = isLoopback;
+  }
+
+  get name(): string {
+    return this.device.name;
+  }
+
+  get mtu(): number {
+    return this.device.mtu;
+  }
+
+  get maxPacketBytes(): number {
+    return this.device.maxPacketBytes;
+  }
+
+  get checksumOffload(): boolean {
+    return this.device.checksumOffload;
+  }
+
+  get udpSegmentation(): boolean {
+    return this.device.udpSegmentation === true;
+  }
+
+  reserve(): boolean {
+    if (!this.isUp) return false;
+    if (this.#batch !== undefined && this.#batch.room < this.device.maxPacketBytes) this.flush();
+    const batch = this.#batch ?? this.device.borrow();
+    if (batch === undefined) return false;
+    this.#batch = batch;
+    this.view = batch.view;
+    this.bytes = batch.bytes;
+    this.at = batch.tail;
+    return true;
+  }
+
+  commit(length: number, checksum: ChecksumState, segmentSize: number, headerBytes: number): void {
+    this.#batch?.append(length, checksum, segmentSize, headerBytes);
+  }
+
+  /** Sends what was collected. */
+  flush(): void {
+    const batch = this.#batch;
+    if (batch === undefined) return;
+    this.#batch = undefined;
+    if (batch.count > 0) this.device.send(batch);
+  }
+
+  /** The link is gone: nothing more is collected. */
+  down(): void {
+    this.isUp = false;
+    this.#batch = undefined;
+  }
+}

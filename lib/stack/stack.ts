@@ -1,0 +1,311 @@
+/**
+ * A stack: the one place where clock, links, IP, TCP and UDP meet. It takes a batch of packets, lets
+ * every layer do its work, and flushes once what became due.
+ */
+import { type Alarm, type Clock, NEVER } from '../base/clock.js';
+import { ArgumentTypeError, StackError } from '../base/errors.js';
+import type { Random } from '../base/random.js';
+import { StackStats } from '../base/stats.js';
+import { IpLayer } from '../ip/ip-layer.js';
+import type { IpOptions } from '../ip/options.js';
+import type { Routing } from '../ip/routing.js';
+import type { LinkDevice } from '../link/link-device.js';
+import { LoopbackDevice } from '../link/loopback.js';
+import type { PacketBatch } from '../link/packet-batch.js';
+import { congestionFactory } from '../tcp/congestion/registry.js';
+import { resolveTcpLayerOptions, type TcpLayerOptions, type TcpOptions } from '../tcp/options.js';
+import { TcpLayer } from '../tcp/tcp-layer.js';
+import { ANY_V4, ANY_V6, IpAddress } from '../wire/ip-address.js';
+import { IpPacket } from '../wire/ip-packet.js';
+import { checkPort, toAddress } from './arguments.js';
+import { LinkPort } from './link-port.js';
+import { TcpCarrier } from './tcp-carrier.js';
+import { type EndpointHost, TcpEndpoint, TcpListenerEndpoint } from './tcp-endpoint.js';
+import { TcpTransport } from './tcp-transport.js';
+
+const TCP_PROTOCOL = 6;
+
+/** An alarm that rings later than this, µs, lets the links be read first: what arrived may matter to it. */
+const LATE_US = 20_000;
+
+export interface StackOptions {
+  readonly clock: Clock;
+  /** A CSPRNG in service: keys and sequence numbers come from it. */
+  readonly random: Random;
+  readonly ip?: Partial<IpOptions>;
+  readonly tcp?: Partial<Omit<TcpLayerOptions, 'connection'>> & { connection?: Partial<TcpOptions> };
+}
+
+export interface LinkOptions {
+  /** Addresses of the stack on this link, with prefix lengths: `10.0.0.2/24`, `fd00::2/64`. */
+  readonly addresses?: readonly string[];
+  /** Whether default routes for the families of those addresses lead here; false by default. */
+  readonly defaultRoute?: boolean;
+}
+
+export interface ListenOptions {
+  /** `::` by default, which takes IPv4 too. */
+  readonly address?: string | IpAddress;
+  /** 0 for any free one. */
+  readonly port: number;
+  /** Most connections waiting to be accepted; 511 by default. */
+  readonly backlog?: number;
+  /** With `::`, do not take IPv4; false by default. */
+  readonly ipv6Only?: boolean;
+  /** Share the port with other listeners that ask for it too; false by default. */
+  readonly reusePort?: boolean;
+  readonly options?: Partial<TcpOptions>;
+}
+
+export interface ConnectOptions {
+  readonly address: string | IpAddress;
+  readonly port: number;
+  /** Chosen by the routes by default. */
+  readonly localAddress?: string | IpAddress;
+  /** An ephemeral one by default. */
+  readonly localPort?: number;
+  readonly options?: Partial<TcpOptions>;
+}
+
+export class Stack implements EndpointHost {
+  readonly stats = new StackStats();
+  readonly ip: IpLayer;
+  readonly tcp: TcpLayer;
+  readonly #clock: Clock;
+  readonly #alarm: Alarm;
+  readonly #ports: LinkPort[] = [];
+  readonly #packet = new IpPacket();
+  /** Inside `receive`, `ring` or `flush`: what is scheduled now is done before the turn ends. */
+  #inTurn = false;
+  #isClosed = false;
+  /** What the alarm is set to, µs. */
+  #alarmUs = NEVER;
+  #deferred = false;
+  /** Sockets and servers that keep the host process alive. */
+  #holders = 0;
+
+  constructor(options: StackOptions) {
+    const { clock, random } = options;
+    this.#clock = clock;
+    this.#alarm = clock.createAlarm(() => this.#ring());
+    this.ip = new IpLayer({
+      random,
+      stats: this.stats,
+      ...(options.ip === undefined ? {} : { options: options.ip }),
+    });
+    const carrier = new TcpCarrier(this.ip);
+    this.tcp = new TcpLayer({
+      random,
+      stats: this.stats,
+      carrier,
+      options: resolveTcpLayerOptions(options.tcp),
+      congestion: congestionFactory,
+    });
+    this.ip.setTransport(TCP_PROTOCOL, new TcpTransport(this.tcp, this.ip, this.stats));
+    this.addLink(new LoopbackDevice({ clock }));
+    this.#alarm.unref?.();
+  }
+
+  nowUs(): number {
+    return this.#clock.nowUs();
+  }
+
+  // ---- links and routes -------------------------------------------------------------------------
+
+  /**
+   * Adds a link and opens it. @returns its index, by which routes and rules name it
+   * @throws ArgumentValueError for an address that is none
+   */
+  addLink(device: LinkDevice, options: LinkOptions = {}): number {
+    if (device === null || typeof device !== 'object')
+      throw new ArgumentTypeError('a link must be a LinkDevice');
+    const index = this.#ports.length;
+    const port = new LinkPort(index, device, index === 0);
+    this.#ports.push(port);
+    this.ip.addPort(port);
+    for (const address of options.addresses ?? []) this.ip.addAddress(index, address);
+    if (options.defaultRoute === true) this.#addDefaultRoutes(index, options.addresses ?? []);
+    device.onWritable = () => this.#writable();
+    device.onDown = (error) => this.#down(port, error);
+    device.open((batch) => this.#receive(port, batch));
+    if (this.#holders === 0) device.unref?.();
+    return index;
+  }
+
+  #addDefaultRoutes(index: number, addresses: readonly string[]): void {
+    if (addresses.some((address) => !address.includes(':'))) {
+      this.ip.routing.addRoute({ destination: '0.0.0.0/0', device: index });
+    }
+    if (addresses.some((address) => address.includes(':'))) {
+      this.ip.routing.addRoute({ destination: '::/0', device: index });
+    }
+  }
+
+  /** Rules and tables, as `ip rule` and `ip route` know them. */
+  get routes(): Routing {
+    return this.ip.routing;
+  }
+
+  // ---- endpoints --------------------------------------------------------------------------------
+
+  /** @throws StackError EADDRINUSE, EADDRNOTAVAIL; ArgumentRangeError for a port out of range */
+  listenTcp(options: ListenOptions): TcpListenerEndpoint {
+    this.#checkOpen('listen');
+    const address = toAddress(options.address ?? ANY_V6, 'address');
+    const port = checkPort(options.port, 'port');
+    return new TcpListenerEndpoint(this, (onConnection) =>
+      this.tcp.listen({
+        address,
+        port,
+        dualStack: address.equals(ANY_V6) && options.ipv6Only !== true,
+        reusePort: options.reusePort === true,
+        backlog: options.backlog ?? 511,
+        options: options.options ?? {},
+        onConnection,
+      }),
+    );
+  }
+
+  /**
+   * Begins a connection; the endpoint's handler hears how it goes.
+   * @throws StackError EADDRNOTAVAIL, EADDRINUSE, ENETUNREACH, EHOSTUNREACH; ArgumentRangeError
+   */
+  connectTcp(options: ConnectOptions): TcpEndpoint {
+    this.#checkOpen('connect');
+    let remote = toAddress(options.address, 'address');
+    // As on Linux, the unspecified address means this host.
+    if (remote.equals(ANY_V4)) remote = IpAddress.parse('127.0.0.1');
+    if (remote.equals(ANY_V6)) remote = IpAddress.parse('::1');
+    const local =
+      options.localAddress === undefined ? undefined : toAddress(options.localAddress, 'localAddress');
+    const entry = this.tcp.connect(
+      {
+        remote,
+        remotePort: checkPort(options.port, 'port'),
+        ...(local === undefined || local.isUnspecified ? {} : { local }),
+        localPort: checkPort(options.localPort ?? 0, 'localPort'),
+        options: options.options ?? {},
+      },
+      this.nowUs(),
+    );
+    this.schedule();
+    return new TcpEndpoint(this, entry);
+  }
+
+  // ---- the host process -------------------------------------------------------------------------
+
+  /** A socket or server that keeps the host process alive begins to exist. */
+  hold(): void {
+    if (this.#holders++ > 0) return;
+    this.#alarm.ref?.();
+    for (const port of this.#ports) port.device.ref?.();
+  }
+
+  /** One of those is no more. */
+  release(): void {
+    if (--this.#holders > 0) return;
+    this.#alarm.unref?.();
+    for (const port of this.#ports) port.device.unref?.();
+  }
+
+  /** Ends everything: connections are reset, links closed. May be called twice. */
+  close(): void {
+    if (this.#isClosed) return;
+    for (const entry of this.tcp.entries()) this.tcp.abort(entry);
+    this.#flush(this.nowUs());
+    this.#isClosed = true;
+    this.#alarm.clear();
+    for (const port of this.#ports) port.device.close();
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  #checkOpen(syscall: string): void {
+    if (this.#isClosed) throw new StackError('ENETDOWN', syscall);
+  }
+
+  // ---- the turn ---------------------------------------------------------------------------------
+
+  /** A batch came in: every packet is processed, then everything due is flushed once. */
+  #receive(port: LinkPort, batch: PacketBatch): void {
+    if (this.#isClosed) return;
+    const nowUs = this.nowUs();
+    const packet = this.#packet;
+    const { drops } = this.stats;
+    this.#inTurn = true;
+    try {
+      const { count } = batch;
+      for (let i = 0; i < count; i++) {
+        packet.aim(batch.bytes, batch.view, batch.offset(i), batch.length(i));
+        packet.link = port.index;
+        packet.checksum = batch.checksum(i);
+        packet.segmentSize = batch.segmentSize(i);
+        packet.mark = batch.mark(i);
+        packet.nowUs = nowUs;
+        drops.last = 0;
+        this.ip.input(packet);
+        if (drops.last !== 0) batch.setVerdict(i, drops.last);
+      }
+      this.#flush(nowUs);
+    } finally {
+      this.#inTurn = false;
+    }
+  }
+
+  /** Something waits to be sent or told: at the end of this turn, or as soon as the caller is done. */
+  schedule(): void {
+    if (this.#inTurn || this.#isClosed) return;
+    this.#setAlarm(this.nowUs());
+  }
+
+  #ring(): void {
+    if (this.#isClosed) return;
+    const nowUs = this.nowUs();
+    // After a stall, packets that wait in the links are older than the deadlines that passed meanwhile.
+    if (nowUs - this.#alarmUs > LATE_US && !this.#deferred) {
+      this.#deferred = true;
+      this.#setAlarm(nowUs);
+      return;
+    }
+    this.#deferred = false;
+    this.#alarmUs = NEVER;
+    this.#inTurn = true;
+    try {
+      this.ip.deadlineReached(nowUs);
+      this.tcp.deadlineReached(nowUs);
+      this.#flush(nowUs);
+    } finally {
+      this.#inTurn = false;
+    }
+  }
+
+  #flush(nowUs: number): void {
+    this.tcp.flush(nowUs);
+    for (const port of this.#ports) port.flush();
+    const due = this.tcp.hasWork ? nowUs : Math.min(this.tcp.nextDeadlineUs, this.ip.nextDeadlineUs);
+    this.#setAlarm(due);
+  }
+
+  #setAlarm(deadlineUs: number): void {
+    if (deadlineUs === this.#alarmUs && deadlineUs !== NEVER) return;
+    this.#alarmUs = deadlineUs;
+    if (deadlineUs === NEVER) this.#alarm.clear();
+    else this.#alarm.setAt(deadlineUs);
+  }
+
+  #writable(): void {
+    this.tcp.unblock();
+    this.schedule();
+  }
+
+  #down(port: LinkPort, error: Error): void {
+    port.down();
+    this.ip.portChanged(port.index);
+    this.onLinkDown?.(port.device, error);
+  }
+
+  /** Called when a link has failed for good. Connections over it time out or are closed by their owners. */
+  onLinkDown: ((device: LinkDevice, error: Error) => void) | undefined;
+}

@@ -1,0 +1,85 @@
+/** Joins TCP to IP: resolves paths, and lends room for segments in the packets of the link they lead to. */
+
+import type { IpLayer } from '../ip/ip-layer.js';
+import { Begin } from '../ip/ip-output.js';
+import type { IpPath } from '../ip/path.js';
+import type { PathWish, SegmentCarrier, SegmentPath } from '../tcp/carrier.js';
+import type { SegmentOutput } from '../tcp/segment-output.js';
+import type { IpAddress } from '../wire/ip-address.js';
+import type { IpPacket } from '../wire/ip-packet.js';
+import { TcpHeader } from '../wire/tcp.js';
+
+const TCP_PROTOCOL = 6;
+/** Where segments go that no path takes: they are lost, as on any network. */
+const NOWHERE_BYTES = 66_000;
+
+export class TcpCarrier implements SegmentCarrier, SegmentOutput {
+  readonly #ip: IpLayer;
+  #path: IpPath | undefined;
+  #nowhere: Uint8Array | undefined;
+  #goesNowhere = false;
+  view: DataView = new DataView(new ArrayBuffer(0));
+  bytes: Uint8Array = new Uint8Array(0);
+  at = 0;
+  maxTransportBytes = 0;
+
+  constructor(ip: IpLayer) {
+    this.#ip = ip;
+  }
+
+  resolve(wish: PathWish): SegmentPath {
+    return this.#ip.resolve({ ...wish, protocol: TCP_PROTOCOL });
+  }
+
+  resolveReply(packet: IpPacket): SegmentPath {
+    return this.#ip.resolveReply(packet, TCP_PROTOCOL);
+  }
+
+  isLocal(address: IpAddress): boolean {
+    return this.#ip.isLocal(address);
+  }
+
+  aim(path: SegmentPath): SegmentOutput {
+    // Every path TCP holds came from `resolve` or `resolveReply`.
+    const aimed = path as IpPath;
+    this.#path = aimed;
+    this.#ip.revalidate(aimed);
+    const takesSuperPackets = aimed.port.maxPacketBytes > aimed.port.mtu || aimed.port.isLoopback;
+    const packetBytes = takesSuperPackets ? aimed.port.maxPacketBytes : aimed.mtu;
+    this.maxTransportBytes = packetBytes - aimed.headerBytes;
+    return this;
+  }
+
+  begin(transportBytes: number): boolean {
+    const path = this.#path as IpPath;
+    const outcome = this.#ip.begin(path, transportBytes);
+    this.#goesNowhere = outcome === Begin.TooBig || outcome === Begin.Unusable;
+    if (outcome === Begin.Full) return false;
+    if (this.#goesNowhere) {
+      this.#lendNowhere();
+      return true;
+    }
+    const { out } = this.#ip;
+    this.view = out.view;
+    this.bytes = out.bytes;
+    this.at = out.at;
+    return true;
+  }
+
+  setEcn(ecn: number): void {
+    (this.#path as IpPath).ecn = ecn;
+  }
+
+  commit(transportBytes: number, segmentSize: number, headerBytes: number): void {
+    if (this.#goesNowhere) return;
+    const path = this.#path as IpPath;
+    this.#ip.commit(path, transportBytes, TcpHeader.CHECKSUM_AT, segmentSize, headerBytes);
+  }
+
+  #lendNowhere(): void {
+    this.#nowhere ??= new Uint8Array(NOWHERE_BYTES);
+    this.bytes = this.#nowhere;
+    this.view = new DataView(this.#nowhere.buffer);
+    this.at = 0;
+  }
+}

@@ -1,0 +1,300 @@
+/**
+ * Connections and listeners for those who do not want Node's streams: bytes in, bytes out, and calls
+ * when something happens. `net/` is built on these.
+ */
+import type { TcpConnection } from '../tcp/connection.js';
+import { ConnectionEvent } from '../tcp/connection.js';
+import type { ConnectionEntry, ConnectionOwner } from '../tcp/entry.js';
+import type { TcpListener } from '../tcp/listener.js';
+import type { TextSink } from '../tcp/receiver.js';
+import { TcpState } from '../tcp/state.js';
+import type { TcpLayer } from '../tcp/tcp-layer.js';
+import type { IpAddress, IpFamily } from '../wire/ip-address.js';
+
+/**
+ * Hears what happens to an endpoint, within the stack's turn and never from inside a call to the
+ * endpoint. Everything may be called from here.
+ */
+export interface TcpEndpointHandler {
+  /** The handshake is complete. */
+  onConnect(): void;
+  /** There are bytes to read. */
+  onReadable(): void;
+  /** `write` admits bytes again, after it had admitted fewer than offered; also once when connected. */
+  onWritable(): void;
+  /** The peer has finished sending; bytes received before may still wait to be read. */
+  onEnd(): void;
+  /** It is over: '' when both sides closed, else a code such as `ECONNRESET`. Bytes received stay readable. */
+  onClose(errorCode: string): void;
+  /** Urgent data is pending (RFC 9293 §3.8.5). */
+  onUrgent?(): void;
+  /** The path has trouble, and the connection goes on: `EHOSTUNREACH` and the like. */
+  onSoftError?(code: string): void;
+  /** Everything written has been acknowledged. */
+  onDrain?(): void;
+}
+
+/** What an endpoint needs of its stack. */
+export interface EndpointHost {
+  readonly tcp: TcpLayer;
+  nowUs(): number;
+  /** Something waits to be sent or told: flush at the end of this turn, or soon. */
+  schedule(): void;
+}
+
+export class TcpEndpoint implements ConnectionOwner {
+  handler: TcpEndpointHandler | undefined;
+  readonly #host: EndpointHost;
+  readonly #entry: ConnectionEntry;
+  readonly #connection: TcpConnection;
+  #released = false;
+
+  /** @param entry a connection of the layer without an owner; this becomes it */
+  constructor(host: EndpointHost, entry: ConnectionEntry) {
+    this.#host = host;
+    this.#entry = entry;
+    this.#connection = entry.connection;
+    entry.owner = this;
+  }
+
+  get localAddress(): IpAddress {
+    return this.#entry.tuple.local;
+  }
+
+  get localPort(): number {
+    return this.#entry.tuple.localPort;
+  }
+
+  get remoteAddress(): IpAddress {
+    return this.#entry.tuple.remote;
+  }
+
+  get remotePort(): number {
+    return this.#entry.tuple.remotePort;
+  }
+
+  get family(): IpFamily {
+    return this.#entry.tuple.local.family;
+  }
+
+  get state(): TcpState {
+    return this.#connection.state;
+  }
+
+  /** '' while it lives or when it ended well. */
+  get errorCode(): string {
+    return this.#connection.errorCode;
+  }
+
+  /** Whether the peer has finished sending. */
+  get isPeerClosed(): boolean {
+    return this.#connection.receiver?.finReceived === true;
+  }
+
+  /** The connection itself, for tools that look at its parts. */
+  get connection(): TcpConnection {
+    return this.#connection;
+  }
+
+  /** Bytes that can be read now. */
+  get readableBytes(): number {
+    return this.#connection.receiver?.readableBytes ?? 0;
+  }
+
+  /** Bytes `write` would admit now. */
+  get writableBytes(): number {
+    return this.#connection.sender.freeBytes;
+  }
+
+  /** Bytes written and not yet sent; and not yet acknowledged. */
+  get unsentBytes(): number {
+    return this.#connection.sender.unsentBytes;
+  }
+
+  get unackedBytes(): number {
+    return this.#connection.sender.buffer.length;
+  }
+
+  /** Moves received bytes into `target`. @returns how many; 0 when there are none */
+  read(target: Uint8Array, at = 0, length = target.length - at): number {
+    const bytes = this.#connection.read(target, at, length);
+    if (bytes > 0 && this.#connection.acks.isDue) this.#touch();
+    return bytes;
+  }
+
+  /**
+   * Queues bytes, copying them. @returns how many were admitted; when fewer than offered, `onWritable`
+   * follows
+   */
+  write(source: Uint8Array, at = 0, length = source.length - at): number {
+    const bytes = this.#connection.write(source, at, length);
+    if (bytes > 0) this.#touch();
+    return bytes;
+  }
+
+  /** As `write`, with the urgent mark behind the last byte admitted (RFC 6093). */
+  writeUrgent(source: Uint8Array, at = 0, length = source.length - at): number {
+    const bytes = this.#connection.write(source, at, length);
+    this.#connection.markUrgent();
+    this.#touch();
+    return bytes;
+  }
+
+  /** Whether the next byte to be read is the urgent one, and how many bytes lie up to it. */
+  get isAtMark(): boolean {
+    return this.#connection.receiver?.isAtMark === true;
+  }
+
+  get urgentBytes(): number {
+    return this.#connection.receiver?.urgentBytes ?? 0;
+  }
+
+  /** The urgent byte, taken apart from the stream; -1 when there is none. */
+  readUrgent(): number {
+    const { receiver } = this.#connection;
+    if (receiver === undefined) return -1;
+    const byte = receiver.urgentByte;
+    receiver.urgentByte = -1;
+    return byte;
+  }
+
+  /** In-order text goes to `sink` as it arrives, as long as nothing waits to be read. */
+  setSink(sink: TextSink | undefined): void {
+    this.#connection.setSink(sink);
+  }
+
+  /** Half-close: a FIN follows what was written; the peer may go on sending. */
+  shutdown(): void {
+    this.#connection.shutdownWrite();
+    this.#touch();
+  }
+
+  /** What still arrives is thrown away. */
+  shutdownRead(): void {
+    this.#connection.shutdownRead();
+    this.#touch();
+  }
+
+  /**
+   * Gives it up: FIN after what was written, or RST when received bytes were not read (RFC 2525 §2.17).
+   * The stack finishes it alone, and the handler hears no more.
+   */
+  close(): void {
+    if (this.#released) return;
+    this.#released = true;
+    this.#host.tcp.release(this.#entry, this.#host.nowUs());
+    this.#host.schedule();
+  }
+
+  /** Ends it at once with an RST. `onClose('')` follows unless it was given up. */
+  abort(): void {
+    this.#host.tcp.abort(this.#entry);
+    this.#host.schedule();
+  }
+
+  /** Nagle's algorithm off or on (RFC 9293 §3.7.4). */
+  setNoDelay(on: boolean): void {
+    this.#connection.sender.noDelay = on;
+    if (on) this.#touch();
+  }
+
+  /** Holds partial segments, 200 ms at most; what is held leaves when it is turned off. */
+  setCork(on: boolean): void {
+    this.#connection.sender.corked = on;
+    if (!on) this.#touch();
+  }
+
+  /** @param idleMs idle time before the first probe, the option `keepAliveIdleMs` by default */
+  setKeepAlive(on: boolean, idleMs?: number): void {
+    this.#connection.timers.setKeepAlive(on, this.#host.nowUs(), idleMs);
+    this.#touch();
+  }
+
+  /** DSCP of what is sent from now on; the two ECN bits are the stack's (RFC 9293 §3.9.1.9). */
+  setTrafficClass(trafficClass: number): void {
+    this.#entry.path.trafficClass = trafficClass & 0xfc;
+  }
+
+  /** TTL or hop limit of what is sent from now on, 1 .. 255. */
+  setHopLimit(hopLimit: number): void {
+    this.#entry.path.hopLimit = hopLimit;
+  }
+
+  /** How long sent data may stay unacknowledged, ms (RFC 5482); 0: as the options say. */
+  setUserTimeout(ms: number): void {
+    this.#connection.timers.userTimeoutUs = ms * 1000;
+  }
+
+  /** How `close` behaves: -1 in the background, 0 with an RST. */
+  setLinger(ms: number): void {
+    this.#connection.lingerMs = ms;
+  }
+
+  /** Acknowledge every segment at once, or as usual. */
+  setQuickAck(on: boolean): void {
+    this.#connection.acks.quickAck = on;
+    if (on && this.#connection.acks.isOwed) {
+      this.#connection.acks.now();
+      this.#touch();
+    }
+  }
+
+  /** Called by the layer in its flush. */
+  connectionEvents(events: number): void {
+    const { handler } = this;
+    if (handler === undefined || this.#released) return;
+    if (events & ConnectionEvent.Connected) handler.onConnect();
+    if (events & ConnectionEvent.SoftError) handler.onSoftError?.(this.#connection.softError);
+    if (events & ConnectionEvent.Urgent) handler.onUrgent?.();
+    if (events & ConnectionEvent.Readable) handler.onReadable();
+    if (events & ConnectionEvent.PeerClosed) handler.onEnd();
+    if (events & ConnectionEvent.Writable) handler.onWritable();
+    if (events & ConnectionEvent.Drained) handler.onDrain?.();
+    if (events & ConnectionEvent.Closed) handler.onClose(this.#connection.errorCode);
+  }
+
+  #touch(): void {
+    this.#host.tcp.touch(this.#entry);
+    this.#host.schedule();
+  }
+}
+
+/** A port that accepts connections. */
+export class TcpListenerEndpoint {
+  /** Called when a connection can be accepted; call `accept` until it gives none. */
+  onConnection: () => void = () => {};
+  readonly #host: EndpointHost;
+  readonly #listener: TcpListener;
+
+  constructor(host: EndpointHost, listen: (onConnection: () => void) => TcpListener) {
+    this.#host = host;
+    this.#listener = listen(() => this.onConnection());
+  }
+
+  get localAddress(): IpAddress {
+    return this.#listener.address;
+  }
+
+  get localPort(): number {
+    return this.#listener.port;
+  }
+
+  /** Connections waiting to be accepted. */
+  get ready(): number {
+    return this.#listener.ready;
+  }
+
+  /** The connection that has waited longest; undefined when none waits. */
+  accept(): TcpEndpoint | undefined {
+    const entry = this.#host.tcp.accept(this.#listener);
+    if (entry === undefined) return undefined;
+    this.#host.schedule();
+    return new TcpEndpoint(this.#host, entry);
+  }
+
+  /** Stops listening; connections nobody accepted are reset. */
+  close(): void {
+    this.#host.tcp.closeListener(this.#listener);
+    this.#host.schedule();
+  }
+}

@@ -1,0 +1,50 @@
+/** TCP as IP sees it: segments, and ICMP errors about segments it sent. */
+import type { StackStats } from '../base/stats.js';
+import { type IcmpError, IcmpErrorKind, type Transport } from '../ip/interfaces.js';
+import type { IpLayer } from '../ip/ip-layer.js';
+import type { TcpLayer } from '../tcp/tcp-layer.js';
+import type { IpPacket } from '../wire/ip-packet.js';
+
+/** The error each kind stands for, and whether it ends an attempt to connect (RFC 1122 §4.2.3.9). */
+const MEANING: Readonly<Record<number, readonly [code: string, isHard: boolean]>> = {
+  [IcmpErrorKind.NetUnreachable]: ['ENETUNREACH', false],
+  [IcmpErrorKind.HostUnreachable]: ['EHOSTUNREACH', false],
+  [IcmpErrorKind.ProtocolUnreachable]: ['ENOPROTOOPT', true],
+  [IcmpErrorKind.PortUnreachable]: ['ECONNREFUSED', true],
+  [IcmpErrorKind.SourceRouteFailed]: ['EOPNOTSUPP', false],
+  [IcmpErrorKind.Prohibited]: ['EHOSTUNREACH', false],
+  [IcmpErrorKind.TimeExceeded]: ['EHOSTUNREACH', false],
+  [IcmpErrorKind.ParameterProblem]: ['EPROTO', false],
+};
+
+export class TcpTransport implements Transport {
+  readonly #tcp: TcpLayer;
+  readonly #ip: IpLayer;
+  readonly #stats: StackStats;
+
+  constructor(tcp: TcpLayer, ip: IpLayer, stats: StackStats) {
+    this.#tcp = tcp;
+    this.#ip = ip;
+    this.#stats = stats;
+  }
+
+  input(packet: IpPacket): void {
+    this.#tcp.input(packet);
+  }
+
+  /** Only errors that quote a sequence number in flight are believed (RFC 5927 §4). */
+  icmpError(error: IcmpError): void {
+    const found = this.#tcp.quoted(error.quote);
+    if (found === undefined) {
+      this.#stats.icmp.inUnmatched++;
+      return;
+    }
+    if (error.kind === IcmpErrorKind.PacketTooBig) {
+      this.#ip.learnPathMtu(error);
+      this.#tcp.tooBig(found);
+      return;
+    }
+    const meaning = MEANING[error.kind];
+    if (meaning !== undefined) this.#tcp.unreachable(found, meaning[0], meaning[1]);
+  }
+}
