@@ -134,15 +134,15 @@ export class Stack implements EndpointHost {
 
   #addDefaultRoutes(index: number, addresses: readonly string[]): void {
     if (addresses.some((address) => !address.includes(':'))) {
-      this.ip.routing.addRoute({ destination: '0.0.0.0/0', device: index });
+      this.ip.routing.routes.add({ destination: '0.0.0.0/0', port: index });
     }
     if (addresses.some((address) => address.includes(':'))) {
-      this.ip.routing.addRoute({ destination: '::/0', device: index });
+      this.ip.routing.routes.add({ destination: '::/0', port: index });
     }
   }
 
   /** Rules and tables, as `ip rule` and `ip route` know them. */
-  get routes(): Routing {
+  get routing(): Routing {
     return this.ip.routing;
   }
 
@@ -302,7 +302,7 @@ export class Stack implements EndpointHost {
 
   #down(port: LinkPort, error: Error): void {
     port.down();
-    this.ip.portChanged(port.index);
+    this.ip.portChanged();
     this.onLinkDown?.(port.device, error);
   }
 

@@ -2,6 +2,7 @@
 import type { StackStats } from '../base/stats.js';
 import { type IcmpError, IcmpErrorKind, type Transport } from '../ip/interfaces.js';
 import type { IpLayer } from '../ip/ip-layer.js';
+import type { IpPath } from '../ip/path.js';
 import type { TcpLayer } from '../tcp/tcp-layer.js';
 import type { IpPacket } from '../wire/ip-packet.js';
 
@@ -40,7 +41,7 @@ export class TcpTransport implements Transport {
       return;
     }
     if (error.kind === IcmpErrorKind.PacketTooBig) {
-      this.#ip.learnPathMtu(error);
+      this.#ip.learnPathMtu(found.occupant.path as IpPath, error.mtu);
       this.#tcp.tooBig(found);
       return;
     }

@@ -10,7 +10,7 @@ export interface SegmentPath {
   /** Largest IP packet the path takes now, and bytes of it that are IP header. */
   readonly mtu: number;
   readonly headerBytes: number;
-  readonly port: { readonly mtu: number; readonly isLoopback: boolean };
+  readonly port: { readonly index: number; readonly mtu: number; readonly isLoopback: boolean };
   /** '' while it leads anywhere, else the code of the error. */
   readonly unusable: string;
   hopLimit: number;
@@ -23,12 +23,14 @@ export interface PathWish {
   readonly sourcePort: number;
   readonly destinationPort: number;
   readonly mark?: number;
+  /** The link to leave by, which a link-local destination needs (RFC 4007 §11); absent for any. */
+  readonly oif?: number;
 }
 
 export interface SegmentCarrier {
   /** Never throws: a path that leads nowhere says so in `unusable`. */
   resolve(wish: PathWish): SegmentPath;
-  /** The way back to who sent `packet`, from the address it was sent to. */
+  /** The way back to who sent `packet`, from the address it was sent to. It may be shared: change nothing of it. */
   resolveReply(packet: IpPacket): SegmentPath;
   /** Aims at a path: what is written next goes there. The same object each time. */
   aim(path: SegmentPath): SegmentOutput;

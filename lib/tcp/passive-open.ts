@@ -235,8 +235,9 @@ export class PassiveOpen {
 
   #establish(place: Place, handshake: PassiveHandshake, segment: TcpSegment): void {
     const { stats, options } = this.#context;
-    const { listener, tuple, path } = place;
+    const { listener, tuple } = place;
     stats.tcp.passiveOpens++;
+    const path = this.#ownPath(place.path, tuple);
     const connection = TcpConnection.accepted(
       {
         options: listener.options,
@@ -260,6 +261,17 @@ export class PassiveOpen {
     listener.push(entry);
     connection.segmentArrived(segment);
     this.#host.touch(entry);
+  }
+
+  /** The connection's own path, which its options may change; replies may share theirs. */
+  #ownPath(reply: SegmentPath, tuple: Tuple): SegmentPath {
+    return this.#context.carrier.resolve({
+      destination: tuple.remote,
+      source: tuple.local,
+      sourcePort: tuple.localPort,
+      destinationPort: tuple.remotePort,
+      ...(tuple.remote.isLinkLocal ? { oif: reply.port.index } : {}),
+    });
   }
 
   // ---- cookies --------------------------------------------------------------------------------
