@@ -1,0 +1,31 @@
+/** What the package offers. Names that do not stand here are not public. */
+export { type Alarm, type Clock, NEVER } from './base/clock.js';
+export { StackError } from './base/errors.js';
+export type { Random } from './base/random.js';
+export { DropReason, dropReasonName, type StackStats } from './base/stats.js';
+export type { LinkDevice } from './link/link-device.js';
+export { PacketBatch } from './link/packet-batch.js';
+export { createPipe, type PipeDevice, type PipeOptions } from './link/pipe-device.js';
+export { PacketLink, type PacketLinkOptions } from './link/packet-link.js';
+export { EmulatedLink } from './link/emulated-link.js';
+export { PcapDevice } from './link/pcap.js';
+export { TunDevice, type TunOptions, type TunStats } from './link/tun-device.js';
+export { openPrivateTun, type PrivateTun } from './link/tun-private.js';
+export { HostNetwork } from './link/host-network.js';
+export { SeededRandom } from './sim/seeded-random.js';
+export { VirtualClock } from './sim/virtual-clock.js';
+export {
+  type ConnectOptions,
+  type LinkOptions,
+  type ListenOptions,
+  Stack,
+  type StackOptions,
+} from './stack/stack.js';
+export { SystemClock } from './stack/system-clock.js';
+export { SystemRandom } from './stack/system-random.js';
+export { TcpEndpoint, type TcpEndpointHandler, TcpListenerEndpoint } from './stack/tcp-endpoint.js';
+export { registerCongestionControl } from './tcp/congestion/registry.js';
+export type { AckSample, CongestionControl } from './tcp/congestion/congestion-control.js';
+export type { TcpLayerOptions, TcpOptions } from './tcp/options.js';
+export { stateName, TcpState } from './tcp/state.js';
+export { IpAddress, IpPrefix } from './wire/ip-address.js';
