@@ -140,8 +140,12 @@ export class HostNetwork {
     );
   }
 
-  removeAddress(link: string, address: string): void {
-    this.#exchange(this.#addressRequest(RouteMessage.DELETE_ADDRESS, 0, link, [address]), address);
+  /** Takes an address away; `peer` as it was given with it. */
+  removeAddress(link: string, address: string, options: { peer?: string } = {}): void {
+    this.#exchange(
+      this.#addressRequest(RouteMessage.DELETE_ADDRESS, 0, link, [address, options.peer]),
+      address,
+    );
   }
 
   /** All addresses of both families, or those of one link. */
