@@ -23,6 +23,9 @@ export const DropReason = {
   IpExtensionHeader: 13,
   IpNoNextHeader: 14,
   IpNoRoute: 15,
+  IpTooBig: 16,
+  IpDisabled: 17,
+  IpNested: 18,
   // reassembly
   FragmentOverlap: 20,
   FragmentSize: 21,
@@ -31,6 +34,8 @@ export const DropReason = {
   FragmentTimeout: 24,
   FragmentEcn: 25,
   FragmentHeaderChain: 26,
+  FragmentDuplicate: 27,
+  FragmentDistance: 28,
   // ICMP
   IcmpChecksum: 30,
   IcmpHeader: 31,
@@ -38,6 +43,7 @@ export const DropReason = {
   IcmpRateLimited: 33,
   IcmpQuote: 34,
   IcmpNoSocket: 35,
+  IcmpRedirect: 36,
   // UDP
   UdpHeader: 40,
   UdpChecksum: 41,

@@ -54,6 +54,8 @@ export const IcmpErrorKind = {
   Prohibited: 7,
   TimeExceeded: 8,
   ParameterProblem: 9,
+  /** An ICMPv6 error of a type or code we do not know (RFC 4443 §2.4 (a)). */
+  Unknown: 10,
 } as const;
 export type IcmpErrorKind = (typeof IcmpErrorKind)[keyof typeof IcmpErrorKind];
 

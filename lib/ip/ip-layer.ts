@@ -1,0 +1,327 @@
+/**
+ * IP as the rest of the stack sees it: packets in, packets out, paths, addresses, routes. The parts do the
+ * work; here they meet.
+ *
+ * It holds no clock: the time is that of the packet in hand, or of `deadlineReached`, or what the stack
+ * last said through `nowUs`.
+ */
+import type { Random } from '../base/random.js';
+import type { StackStats } from '../base/stats.js';
+import { Icmp4Type, Icmp6Type } from '../wire/icmp.js';
+import { IpAddress, type IpFamily, IpPrefix } from '../wire/ip-address.js';
+import type { IpPacket } from '../wire/ip-packet.js';
+import { Protocol } from '../wire/ipv6.js';
+import { AddressBook, type AddressDescription, type AddressOptions, describeAddress } from './addresses.js';
+import { Delivery, type RawListener } from './delivery.js';
+import { EchoListeners, type EchoRequest } from './echo.js';
+import { EchoSender } from './echo-sender.js';
+import { GroupTable } from './groups.js';
+import { IcmpInput } from './icmp-input.js';
+import { IcmpResponder } from './icmp-responder.js';
+import { Identification } from './identification.js';
+import type { IcmpErrorKind, OutputPort, Transport } from './interfaces.js';
+import { IpInput } from './ip-input.js';
+import { type Begin, IpOutput, type OutgoingRoom } from './ip-output.js';
+import { type IpOptions, resolveIpOptions } from './options.js';
+import { PacketFilter } from './packet-filter.js';
+import type { IpPath, PathRequest } from './path.js';
+import { PathMtuCache } from './path-mtu.js';
+import { PortTable } from './ports.js';
+import { Reassembly } from './reassembly.js';
+import { Redirects } from './redirects.js';
+import { ReplyPaths } from './reply-paths.js';
+import { PathResolver } from './resolver.js';
+import { Routing } from './routing.js';
+import { type DestinationChoice, orderDestinations } from './source-address.js';
+
+export class IpLayer {
+  readonly options: IpOptions;
+  readonly routing: Routing;
+  /** Who waits for echo replies, by identifier. */
+  readonly echo = new EchoListeners();
+  /** Path MTUs and redirects learnt. */
+  readonly pathMtu: PathMtuCache;
+  /** The time of the turn, µs, for what is sent without a packet at hand. */
+  nowUs = 0;
+  readonly #ports = new PortTable();
+  readonly #groups: GroupTable;
+  readonly #addresses: AddressBook;
+  readonly #resolver: PathResolver;
+  readonly #output: IpOutput;
+  readonly #responder: IcmpResponder;
+  readonly #replies: ReplyPaths;
+  readonly #reassembly: Reassembly;
+  readonly #delivery: Delivery;
+  readonly #filter: PacketFilter;
+  readonly #input: IpInput;
+  readonly #echoSender: EchoSender;
+
+  /** @throws TypeError for an unknown option */
+  constructor(env: { random: Random; stats: StackStats; options?: Partial<IpOptions> }) {
+    const { random, stats } = env;
+    const options = resolveIpOptions(env.options);
+    this.options = options;
+
+    const ports = this.#ports;
+    this.routing = new Routing({ random, ports, options });
+    const { routing } = this;
+    this.#groups = new GroupTable(options.groups);
+    this.#addresses = new AddressBook({ routing, ports, groups: this.#groups, options });
+    const addresses = this.#addresses;
+    this.pathMtu = new PathMtuCache(random, {
+      entries: options.pathExceptions,
+      mtuMs: options.pathMtuMs,
+      redirectMs: options.redirectMs,
+      floor4: options.pathMtuFloor4,
+    });
+    const { pathMtu } = this;
+    this.#resolver = new PathResolver({ random, ports, routing, addresses, pathMtu, options });
+    this.#output = new IpOutput({
+      stats,
+      identification: new Identification(random),
+      revalidate: (path) => this.#resolver.revalidate(path),
+      generation: () => routing.generation,
+    });
+    const output = this.#output;
+    this.#replies = new ReplyPaths(random, this.#resolver);
+    this.#responder = new IcmpResponder({
+      random,
+      stats,
+      options,
+      output,
+      replyPath: (packet, protocol) => this.#replies.resolve(packet, protocol),
+    });
+    const responder = this.#responder;
+    this.#delivery = new Delivery(stats, responder);
+    const delivery = this.#delivery;
+    this.#reassembly = new Reassembly({ random, stats, options });
+    this.#filter = new PacketFilter({ stats, options, routing, addresses, groups: this.#groups });
+    this.#input = new IpInput({
+      stats,
+      options,
+      ports,
+      filter: this.#filter,
+      reassembly: this.#reassembly,
+      responder,
+      delivery,
+    });
+    this.#echoSender = new EchoSender({ stats, output, resolve: (request) => this.resolve(request) });
+    delivery.setIcmp(
+      new IcmpInput({
+        stats,
+        options,
+        responder,
+        echo: this.echo,
+        redirects: new Redirects({ stats, options, routing, addresses, pathMtu }),
+        transport: (_version, protocol) => delivery.transport(protocol),
+        isOurs: (w0, w1, w2, w3) => this.isLocalWords(w0, w1, w2, w3),
+        wasFragmented: () => delivery.fragmented,
+      }),
+    );
+  }
+
+  // Ports.
+
+  /** Adds a link. Port 0, the loopback, gets 127.0.0.1/8 and ::1/128. */
+  addPort(port: OutputPort): void {
+    this.#ports.add(port);
+    if (port.isLoopback) {
+      this.#addresses.add(port.index, IpPrefix.parse('127.0.0.1/8'));
+      this.#addresses.add(port.index, IpPrefix.parse('::1/128'));
+    } else {
+      this.#addStandardRoutes(port);
+    }
+    this.portChanged();
+  }
+
+  /** Takes a link away, with its addresses, routes and groups. */
+  removePort(index: number): void {
+    this.#addresses.portRemoved(index);
+    this.routing.routes.portRemoved(index);
+    this.#groups.portRemoved(index);
+    this.#ports.remove(index);
+    this.portChanged();
+  }
+
+  /**
+   * Says that a port came up, went down or got another MTU. Routes through a port that is down are dead
+   * until it comes back, and its addresses are not ours meanwhile.
+   */
+  portChanged(): void {
+    this.routing.rules.portsChanged();
+    this.#addresses.refresh();
+  }
+
+  // Addresses.
+
+  /**
+   * Gives a port an address: `10.0.0.1/24`, `2001:db8::1/64`.
+   * @throws StackError ENODEV, EEXIST, EINVAL or ENOBUFS
+   */
+  addAddress(portIndex: number, address: string | IpPrefix, options?: AddressOptions): void {
+    this.#addresses.add(portIndex, typeof address === 'string' ? IpPrefix.parse(address) : address, options);
+  }
+
+  /** @throws StackError EADDRNOTAVAIL when the port does not have it */
+  removeAddress(portIndex: number, address: string | IpAddress | IpPrefix): void {
+    const parsed = typeof address === 'string' ? IpPrefix.parse(address) : address;
+    this.#addresses.remove(portIndex, parsed instanceof IpPrefix ? parsed.address : parsed);
+  }
+
+  addresses(portIndex?: number): AddressDescription[] {
+    const entries = this.#addresses.list();
+    return entries
+      .filter((entry) => portIndex === undefined || entry.port === portIndex)
+      .map((entry) => describeAddress(entry));
+  }
+
+  /** Whether packets to an address are for this host. */
+  isLocal(address: IpAddress): boolean {
+    return this.isLocalWords(address.w0, address.w1, address.w2, address.w3) || this.routing.isLocal(address);
+  }
+
+  /** As `isLocal`, for the addresses of ports only, given as words (IPv4 in mapped form). */
+  isLocalWords(w0: number, w1: number, w2: number, w3: number): boolean {
+    return this.#addresses.portOf(w0, w1, w2, w3) >= 0;
+  }
+
+  /** Lets a port hear a multicast group; once more for each call. @throws StackError ENODEV, ENOBUFS */
+  joinGroup(portIndex: number, group: IpAddress): void {
+    this.#groups.join(portIndex, group);
+  }
+
+  /** @throws StackError EADDRNOTAVAIL when the port is not in the group */
+  leaveGroup(portIndex: number, group: IpAddress): void {
+    this.#groups.leave(portIndex, group);
+  }
+
+  /** Whether a port is in a group. */
+  hasGroup(portIndex: number, group: IpAddress): boolean {
+    return this.#groups.has(portIndex, group.w0, group.w1, group.w2, group.w3);
+  }
+
+  // In.
+
+  setTransport(protocol: number, transport: Transport): void {
+    this.#delivery.setTransport(protocol, transport);
+  }
+
+  /**
+   * Lets `listener` hear all packets of a protocol before anything else does; 0 stands for both families.
+   * @returns what ends it
+   */
+  addRawListener(protocol: number, family: IpFamily | 0, listener: RawListener): () => void {
+    return this.#delivery.addRaw(protocol, family, listener);
+  }
+
+  /** A packet that came in: its place, and what its link said of it, are set. It is lent for the call. */
+  input(packet: IpPacket): void {
+    this.nowUs = packet.nowUs;
+    this.#input.input(packet);
+  }
+
+  // Out.
+
+  /** Room for the packet begun last. */
+  get out(): OutgoingRoom {
+    return this.#output.out;
+  }
+
+  /** A path for a flow. Never throws: `unusable` of the path says what is wrong. */
+  resolve(request: PathRequest): IpPath {
+    return this.#resolver.resolve(request);
+  }
+
+  /** Whether a path can still be used; looks only if something has changed. */
+  revalidate(path: IpPath): boolean {
+    return this.#resolver.revalidate(path);
+  }
+
+  /** The path for an answer to `packet` that keeps no state: from its destination to its source. */
+  resolveReply(packet: IpPacket, protocol: number): IpPath {
+    return this.#replies.resolve(packet, protocol);
+  }
+
+  /** See `IpOutput.begin`. */
+  begin(path: IpPath, transportBytes: number): Begin {
+    return this.#output.begin(path, transportBytes);
+  }
+
+  /** See `IpOutput.commit`. */
+  commit(
+    path: IpPath,
+    transportBytes: number,
+    checksumOffset: number,
+    segmentSize = 0,
+    transportHeaderBytes = 0,
+  ): void {
+    this.#output.commit(path, transportBytes, checksumOffset, segmentSize, transportHeaderBytes);
+  }
+
+  /**
+   * Believes that a packet of more than `mtu` bytes does not reach the path's destination. Call it only
+   * once the error that said so is known to be about something this flow sent (RFC 5927 §7).
+   * @returns whether the path's MTU, or its use of DF, changed
+   */
+  learnPathMtu(path: IpPath, mtu: number): boolean {
+    if (!this.revalidate(path) || path.route === undefined || path.route.mtuLock) return false;
+    if (!this.pathMtu.learn(path.destination, path.route, mtu, path.mtu, this.nowUs)) return false;
+    this.routing.changed();
+    return this.revalidate(path);
+  }
+
+  /** Answers a packet with an ICMP error, unless a rule or the rate forbids it. See `IcmpResponder.error`. */
+  sendIcmpError(packet: IpPacket, kind: IcmpErrorKind, info = 0): void {
+    this.#responder.error(packet, kind, info);
+  }
+
+  /** Sends an echo request; its answer goes to the listener of its identifier. @returns '' or the error's code */
+  sendEchoRequest(request: EchoRequest): string {
+    return this.#echoSender.send(request);
+  }
+
+  /** Destinations in the order in which to try them (RFC 6724 §6). */
+  orderDestinations(destinations: readonly IpAddress[]): IpAddress[] {
+    const entries = this.#addresses.list();
+    const choices: DestinationChoice[] = destinations.map((destination) => {
+      const path = this.resolve({ destination, protocol: Protocol.Udp, allowBroadcast: true });
+      const source = path.unusable === '' ? path.source : undefined;
+      const entry = entries.find(({ address }) => source !== undefined && address.equals(source));
+      return {
+        destination,
+        source,
+        deprecated: entry?.deprecated ?? false,
+        sourceLength: entry?.length ?? 0,
+      };
+    });
+    return orderDestinations(choices).map(({ destination }) => destination);
+  }
+
+  // Time.
+
+  /** When `deadlineReached` has something to do, µs; `NEVER` when nothing waits. */
+  get nextDeadlineUs(): number {
+    return Math.min(this.#reassembly.nextDeadlineUs, this.pathMtu.nextDeadlineUs);
+  }
+
+  /** Does what is due: ends incomplete datagrams, path MTUs and redirects. */
+  deadlineReached(nowUs: number): void {
+    this.nowUs = nowUs;
+    this.#reassembly.expire(nowUs, (first) => this.#reportTimeout(first));
+    if (this.pathMtu.expire(nowUs)) this.routing.changed();
+  }
+
+  /** RFC 1122 §3.3.2, RFC 8200 §4.5: Time Exceeded code 1 quotes the first fragment. */
+  #reportTimeout(first: IpPacket): void {
+    const type = first.version === 4 ? Icmp4Type.TimeExceeded : Icmp6Type.TimeExceeded;
+    this.#responder.send(first, { type, code: 1 });
+  }
+
+  /** What every port that carries IPv6 has: its link-local prefix, and multicast (RFC 4291 §2.5.6, §2.7). */
+  #addStandardRoutes(port: OutputPort): void {
+    if (port.mtu < 1280) return;
+    const common = { port: port.index, metric: 256, protocol: 'kernel' };
+    this.routing.routes.install({ ...common, destination: 'fe80::/64' });
+    this.routing.routes.install({ ...common, destination: 'ff00::/8', type: 'multicast', table: 'local' });
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * How many ICMP errors may go: all together, and to each destination (RFC 1812 §4.3.2.8, RFC 4443 §2.4 (f)).
+ */
+import type { Random } from '../base/random.js';
+import { randomBelow } from '../base/random.js';
+import { TableHash } from '../base/siphash.js';
+import type { IpOptions } from './options.js';
+
+const SECOND_US = 1_000_000;
+/** Destinations remembered; a newcomer of the same hash takes the place of another. */
+const SLOTS = 1024;
+
+export class IcmpRateLimit {
+  readonly #random: Random;
+  readonly #hash: TableHash;
+  readonly #options: IpOptions;
+  #credit: number;
+  #filledUs = 0;
+  readonly #words = new Int32Array(4 * SLOTS);
+  /** Time each destination has saved up, µs, and when that was. */
+  readonly #savedUs = new Float64Array(SLOTS);
+  readonly #savedAtUs = new Float64Array(SLOTS).fill(-1);
+
+  constructor(random: Random, options: IpOptions) {
+    this.#random = random;
+    this.#hash = new TableHash(random);
+    this.#options = options;
+    this.#credit = options.icmpErrorBurst;
+  }
+
+  /**
+   * Whether one more error may go to the destination given by its words. Only what passes the limit of its
+   * destination uses up the global credit, so that one destination cannot use up all of it.
+   */
+  allows(w0: number, w1: number, w2: number, w3: number, nowUs: number): boolean {
+    return this.#allowsDestination(w0, w1, w2, w3, nowUs) && this.allowsGlobally(nowUs);
+  }
+
+  /**
+   * The global bucket. Each error takes 0, 1 or 2 of its credit, one on average: how much is left tells
+   * nobody how many errors others have caused (CVE-2020-25705).
+   */
+  allowsGlobally(nowUs: number): boolean {
+    const { icmpErrorsPerSecond: rate, icmpErrorBurst: burst } = this.#options;
+    const gained = Math.floor(((nowUs - this.#filledUs) * rate) / SECOND_US);
+    if (gained > 0) {
+      this.#credit = Math.min(burst, this.#credit + gained);
+      this.#filledUs = nowUs;
+    }
+    if (this.#credit <= 0) return false;
+    this.#credit = Math.max(0, this.#credit - randomBelow(this.#random, 3));
+    return true;
+  }
+
+  #allowsDestination(w0: number, w1: number, w2: number, w3: number, nowUs: number): boolean {
+    const intervalUs = this.#options.icmpDestinationMs * 1000;
+    if (intervalUs === 0) return true;
+    const mostUs = intervalUs * this.#options.icmpDestinationBurst;
+    const slot = this.#hash.hash3(w0 ^ w1, w2, w3) & (SLOTS - 1);
+    const saved = this.#isAt(slot, w0, w1, w2, w3)
+      ? Math.min(mostUs, this.#savedUs[slot] + nowUs - this.#savedAtUs[slot])
+      : this.#settle(slot, w0, w1, w2, w3, mostUs);
+    this.#savedAtUs[slot] = nowUs;
+    this.#savedUs[slot] = saved >= intervalUs ? saved - intervalUs : saved;
+    return saved >= intervalUs;
+  }
+
+  #isAt(slot: number, w0: number, w1: number, w2: number, w3: number): boolean {
+    const words = this.#words;
+    const at = slot * 4;
+    return (
+      this.#savedAtUs[slot] >= 0 &&
+      words[at] === w0 &&
+      words[at + 1] === w1 &&
+      words[at + 2] === w2 &&
+      words[at + 3] === w3
+    );
+  }
+
+  #settle(slot: number, w0: number, w1: number, w2: number, w3: number, mostUs: number): number {
+    const words = this.#words;
+    const at = slot * 4;
+    words[at] = w0;
+    words[at + 1] = w1;
+    words[at + 2] = w2;
+    words[at + 3] = w3;
+    return mostUs;
+  }
+}
