@@ -29,7 +29,12 @@ export class AddressSet {
     if (2 * this.#count >= this.#values.length) this.#grow();
     const slot = this.#slot(address.w0, address.w1, address.w2, address.w3);
     if (this.#values[slot] < 0) this.#count++;
-    this.#put(slot, address.w0, address.w1, address.w2, address.w3, value);
+    const at = slot * 4;
+    this.#words[at] = address.w0;
+    this.#words[at + 1] = address.w1;
+    this.#words[at + 2] = address.w2;
+    this.#words[at + 3] = address.w3;
+    this.#values[slot] = value;
   }
 
   clear(): void {
@@ -50,15 +55,6 @@ export class AddressSet {
     return slot;
   }
 
-  #put(slot: number, w0: number, w1: number, w2: number, w3: number, value: number): void {
-    const at = slot * 4;
-    this.#words[at] = w0;
-    this.#words[at + 1] = w1;
-    this.#words[at + 2] = w2;
-    this.#words[at + 3] = w3;
-    this.#values[slot] = value;
-  }
-
   #grow(): void {
     const words = this.#words;
     const values = this.#values;
@@ -68,7 +64,8 @@ export class AddressSet {
       if (values[i] < 0) continue;
       const at = i * 4;
       const slot = this.#slot(words[at], words[at + 1], words[at + 2], words[at + 3]);
-      this.#put(slot, words[at], words[at + 1], words[at + 2], words[at + 3], values[i]);
+      this.#words.set(words.subarray(at, at + 4), slot * 4);
+      this.#values[slot] = values[i];
     }
   }
 }

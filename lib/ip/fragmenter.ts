@@ -70,7 +70,7 @@ export class Fragmenter {
       header.fragment = (offset >> 3) | (more ? IPV4_MF : 0);
       if (options.length === 0) header.write(view, at);
       else header.writeWithOptions(view, at, options);
-      this.#put(path, message, offset, bytes, headerBytes);
+      this.#put(path, message, { offset, bytes, headerBytes });
       offset += bytes;
       if (options === path.options && options.length > 0) options = copiedOptions(options);
     }
@@ -94,13 +94,14 @@ export class Fragmenter {
       header.write(view, at, path.source, path.destination);
       const fields = { nextHeader: path.protocol, offsetBytes: offset, more, identification };
       writeFragmentHeader(view, at + IPV6_HEADER_BYTES, fields);
-      this.#put(path, message, offset, bytes, headerBytes);
+      this.#put(path, message, { offset, bytes, headerBytes });
       offset += bytes;
     }
     return true;
   }
 
-  #put(path: IpPath, message: Message, offset: number, bytes: number, headerBytes: number): void {
+  #put(path: IpPath, message: Message, piece: { offset: number; bytes: number; headerBytes: number }): void {
+    const { offset, bytes, headerBytes } = piece;
     const from = message.at + offset;
     path.port.bytes.set(message.bytes.subarray(from, from + bytes), path.port.at + headerBytes);
     path.port.commit(headerBytes + bytes, ChecksumState.Valid, 0, 0);

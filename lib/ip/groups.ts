@@ -4,6 +4,7 @@
  */
 import { ArgumentValueError, StackError } from '../base/errors.js';
 import { IpAddress } from '../wire/ip-address.js';
+import type { IpPacket } from '../wire/ip-packet.js';
 import { AddressSet } from './address-set.js';
 
 /** Groups every host is in, and cannot leave: 224.0.0.1 (RFC 1112 §4) and ff02::1 (RFC 4291 §2.8). */
@@ -55,11 +56,17 @@ export class GroupTable {
     this.#fill(port);
   }
 
-  /** Whether a port listens to a group, given by its words. */
-  has(port: number, w0: number, w1: number, w2: number, w3: number): boolean {
-    if (w0 === 0 && w2 === 0xffff && w3 === ALL_HOSTS_V4) return true;
-    if (w0 === ALL_NODES_V6 && (w1 | w2) === 0 && w3 === 1) return true;
-    return port < this.#quick.length && this.#quick[port].get(w0, w1, w2, w3) >= 0;
+  /** Whether the port a packet came in through listens to the group it goes to. */
+  hears(packet: IpPacket): boolean {
+    const { link, d0, d1, d2, d3 } = packet;
+    if (packet.version === 4 ? d3 === ALL_HOSTS_V4 : d0 === ALL_NODES_V6 && (d1 | d2) === 0 && d3 === 1)
+      return true;
+    return link < this.#quick.length && this.#quick[link].get(d0, d1, d2, d3) >= 0;
+  }
+
+  /** Whether somebody has made a port join a group. */
+  has(port: number, group: IpAddress): boolean {
+    return this.#find(port, group) !== undefined;
   }
 
   list(): readonly { readonly group: IpAddress; readonly port: number; readonly users: number }[] {

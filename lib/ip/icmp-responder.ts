@@ -24,8 +24,9 @@ import type { IpOptions } from './options.js';
 import type { IpPath } from './path.js';
 import { IcmpRateLimit } from './rate-limit.js';
 
-/** Largest ICMPv4 error, IP header included (RFC 1812 §4.3.2.3). */
-const ERROR_BYTES_4 = 576;
+/** Most bytes an error quotes: it has at most 576 bytes in IPv4, 1280 in IPv6, all headers included. */
+const QUOTE_BYTES_4 = 576 - IPV4_HEADER_BYTES - ICMP_HEADER_BYTES;
+const QUOTE_BYTES_6 = IPV6_MIN_MTU - IPV6_HEADER_BYTES - ICMP_HEADER_BYTES;
 const CHECKSUM_OFFSET = 2;
 
 interface ResponderParts {
@@ -116,8 +117,7 @@ export class IcmpResponder {
     if (path.unusable !== '' || !this.#withinRate(packet, path, type)) return;
     path.trafficClass = 0;
     path.hopLimit = this.#parts.options.hopLimit;
-    if (packet.version === 4) this.#sendError4(path, packet, type, code, message.info ?? 0);
-    else this.#sendError6(path, packet, type, code, message.info ?? 0);
+    this.#sendQuote(path, packet, { type, code, word: wordOf(packet.version, type, message.info ?? 0) });
     this.#count(packet.version, type);
   }
 
@@ -189,33 +189,18 @@ export class IcmpResponder {
   /** Packet Too Big is not limited for each destination, and nothing is on the loopback, as in Linux. */
   #withinRate(packet: IpPacket, path: IpPath, type: number): boolean {
     if (path.port.isLoopback) return true;
-    const { s0, s1, s2, s3, nowUs } = packet;
     const free = packet.version === 6 && type === Icmp6Type.PacketTooBig;
-    const within = free ? this.#limit.allowsGlobally(nowUs) : this.#limit.allows(s0, s1, s2, s3, nowUs);
+    const within = free ? this.#limit.allowsGlobally(packet.nowUs) : this.#limit.allows(packet);
     if (within) return true;
     this.#stats.icmp.outRateLimited++;
     this.#stats.drop(DropReason.IcmpRateLimited);
     return false;
   }
 
-  #sendError4(path: IpPath, packet: IpPacket, type: number, code: number, info: number): void {
-    const quoteBytes = Math.min(packet.length, ERROR_BYTES_4 - IPV4_HEADER_BYTES - ICMP_HEADER_BYTES);
-    // The pointer is the first octet of the word, the MTU its lower half.
-    const word = type === Icmp4Type.ParameterProblem ? info << 24 : info & 0xffff;
-    this.#sendQuote(path, packet, quoteBytes, { type, code, word });
-  }
-
-  #sendError6(path: IpPath, packet: IpPacket, type: number, code: number, info: number): void {
-    const quoteBytes = Math.min(packet.length, IPV6_MIN_MTU - IPV6_HEADER_BYTES - ICMP_HEADER_BYTES);
-    this.#sendQuote(path, packet, quoteBytes, { type, code, word: info });
-  }
-
-  #sendQuote(
-    path: IpPath,
-    packet: IpPacket,
-    quoteBytes: number,
-    head: { type: number; code: number; word: number },
-  ): void {
+  /** The error with as much of the packet as fits (RFC 1812 §4.3.2.3, RFC 4443 §2.4 (c)). */
+  #sendQuote(path: IpPath, packet: IpPacket, head: { type: number; code: number; word: number }): void {
+    const most = packet.version === 4 ? QUOTE_BYTES_4 : QUOTE_BYTES_6;
+    const quoteBytes = Math.min(packet.length, most);
     const length = ICMP_HEADER_BYTES + quoteBytes;
     const { output } = this.#parts;
     if (output.begin(path, length) !== Begin.Ok) {
@@ -246,6 +231,12 @@ export class IcmpResponder {
 }
 
 const NO_OPTIONS = new Uint8Array(0);
+
+/** The word behind the checksum: in IPv4 the pointer is its first octet, an MTU its lower half. */
+function wordOf(version: number, type: number, info: number): number {
+  if (version === 6) return info;
+  return type === Icmp4Type.ParameterProblem ? info << 24 : info & 0xffff;
+}
 
 /** ICMPv4 messages that are no errors, and so may be answered by one. */
 const isQuery4 = (type: number): boolean =>

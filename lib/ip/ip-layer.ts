@@ -68,12 +68,7 @@ export class IpLayer {
     this.#groups = new GroupTable(options.groups);
     this.#addresses = new AddressBook({ routing, ports, groups: this.#groups, options });
     const addresses = this.#addresses;
-    this.pathMtu = new PathMtuCache(random, {
-      entries: options.pathExceptions,
-      mtuMs: options.pathMtuMs,
-      redirectMs: options.redirectMs,
-      floor4: options.pathMtuFloor4,
-    });
+    this.pathMtu = new PathMtuCache(random, options);
     const { pathMtu } = this;
     this.#resolver = new PathResolver({ random, ports, routing, addresses, pathMtu, options });
     this.#output = new IpOutput({
@@ -195,9 +190,9 @@ export class IpLayer {
     this.#groups.leave(portIndex, group);
   }
 
-  /** Whether a port is in a group. */
+  /** Whether somebody has made a port join a group; every port hears 224.0.0.1 and ff02::1 besides. */
   hasGroup(portIndex: number, group: IpAddress): boolean {
-    return this.#groups.has(portIndex, group.w0, group.w1, group.w2, group.w3);
+    return this.#groups.has(portIndex, group);
   }
 
   // In.
@@ -265,7 +260,7 @@ export class IpLayer {
    */
   learnPathMtu(path: IpPath, mtu: number): boolean {
     if (!this.revalidate(path) || path.route === undefined || path.route.mtuLock) return false;
-    if (!this.pathMtu.learn(path.destination, path.route, mtu, path.mtu, this.nowUs)) return false;
+    if (!this.pathMtu.learn(path, mtu, this.nowUs)) return false;
     this.routing.changed();
     return this.revalidate(path);
   }

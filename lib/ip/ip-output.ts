@@ -106,14 +106,13 @@ export class IpOutput {
       this.#commitFragments(path, transportBytes, checksumOffset);
       return;
     }
-    const { view, at } = this.out;
+    const { at } = this.out;
     let state: ChecksumState = ChecksumState.Valid;
     if (checksumOffset >= 0) {
       state = this.#checksum(path, transportBytes, checksumOffset, segmentSize > 0 || port.checksumOffload);
     }
-    if (path.destination.family === 4)
-      this.#write4(path, view, at - headerBytes, transportBytes, segmentSize);
-    else this.#write6(path, view, at - headerBytes, transportBytes);
+    if (path.destination.family === 4) this.#write4(path, at - headerBytes, transportBytes, segmentSize);
+    else this.#write6(path, at - headerBytes, transportBytes);
     const headers = headerBytes + this.#transportHeader(path, at, transportHeaderBytes);
     port.commit(headerBytes + transportBytes, state, segmentSize, headers);
   }
@@ -170,7 +169,8 @@ export class IpOutput {
     return path.protocol === Protocol.Tcp ? (this.out.view.getUint8(at + 12) >> 4) * 4 : 0;
   }
 
-  #write4(path: IpPath, view: DataView, at: number, transportBytes: number, segmentSize: number): void {
+  #write4(path: IpPath, at: number, transportBytes: number, segmentSize: number): void {
+    const { view } = this.out;
     const header = this.#header4;
     const whole = path.dontFragment && !path.mtuLocked;
     header.trafficClass = path.trafficClass | path.ecn;
@@ -197,14 +197,14 @@ export class IpOutput {
     return first;
   }
 
-  #write6(path: IpPath, view: DataView, at: number, transportBytes: number): void {
+  #write6(path: IpPath, at: number, transportBytes: number): void {
     const header = this.#header6;
     header.trafficClass = path.trafficClass | path.ecn;
     header.flowLabel = path.flowLabel;
     header.payloadBytes = transportBytes;
     header.nextHeader = path.protocol;
     header.hopLimit = path.hopLimit;
-    header.write(view, at, path.source, path.destination);
+    header.write(this.out.view, at, path.source, path.destination);
   }
 
   /** Sends what does not fit `path.mtu` in pieces, or not at all. */

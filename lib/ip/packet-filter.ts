@@ -115,7 +115,7 @@ export class PacketFilter {
       this.toMany = true;
       packet.cast = Cast.Multicast;
       this.#stats.ip.inMcastPkts++;
-      return this.#groups.has(packet.link, d0, d1, d2, d3) ? DropReason.None : DropReason.IpNotForUs;
+      return this.#groups.hears(packet) ? DropReason.None : DropReason.IpNotForUs;
     }
     if (packet.version === 4 && d3 === LIMITED_BROADCAST) return this.#broadcast(packet);
     return this.#askTables(packet);

@@ -11,6 +11,7 @@ import { type Random, randomBelow } from '../base/random.js';
 import { TableHash } from '../base/siphash.js';
 import type { IpAddress, IpFamily } from '../wire/ip-address.js';
 import { IPV6_MIN_MTU } from '../wire/ipv6.js';
+import type { IpOptions } from './options.js';
 import type { Route } from './route.js';
 
 /** The MTUs of RFC 1191 §7, for routers that name none. */
@@ -32,11 +33,14 @@ export interface PathException {
   gatewayUntilUs: number;
 }
 
-export interface PathMtuLimits {
-  readonly entries: number;
-  readonly mtuMs: number;
-  readonly redirectMs: number;
-  readonly floor4: number;
+type PathMtuLimits = Pick<IpOptions, 'pathExceptions' | 'pathMtuMs' | 'redirectMs' | 'pathMtuFloor4'>;
+
+/** The path something was learnt about. */
+export interface LearningPath {
+  readonly destination: IpAddress;
+  readonly route: Route | undefined;
+  /** What it took so far, bytes. */
+  readonly mtu: number;
 }
 
 export class PathMtuCache {
@@ -74,20 +78,22 @@ export class PathMtuCache {
   }
 
   /**
-   * Believes that `mtu` bytes are what reaches a destination that so far took `current`. Never raises it
+   * Believes that `mtu` bytes are what reaches a destination that so far took `path.mtu`. Never raises it
    * (RFC 8201 §4), and never goes below 1280 for IPv6 or the floor for IPv4: below that, DF is given up.
    * @returns whether anything changed
    */
-  learn(destination: IpAddress, route: Route, mtu: number, current: number, nowUs: number): boolean {
+  learn(path: LearningPath, mtu: number, nowUs: number): boolean {
+    const { destination, route, mtu: current } = path;
+    if (route === undefined) return false;
     // A PTB below the minimum is discarded (RFC 8201 §4); it causes no atomic fragments (RFC 8021).
     if (destination.family === 6 && mtu < IPV6_MIN_MTU) return false;
-    const locked = destination.family === 4 && mtu < this.#limits.floor4;
-    const believed = locked ? Math.min(this.#limits.floor4, current) : mtu;
+    const locked = destination.family === 4 && mtu < this.#limits.pathMtuFloor4;
+    const believed = locked ? Math.min(this.#limits.pathMtuFloor4, current) : mtu;
     if (believed > current || (believed === current && !locked)) return false;
     const entry = this.#entry(destination, route);
     entry.mtu = believed;
     entry.locked = locked;
-    entry.mtuUntilUs = nowUs + this.#limits.mtuMs * 1000;
+    entry.mtuUntilUs = nowUs + this.#limits.pathMtuMs * 1000;
     this.#nextUs = Math.min(this.#nextUs, entry.mtuUntilUs);
     return true;
   }
@@ -139,7 +145,7 @@ export class PathMtuCache {
   #entry(destination: IpAddress, route: Route): PathException {
     const known = this.find(destination, route);
     if (known !== undefined) return known;
-    if (this.#all.length >= this.#limits.entries) {
+    if (this.#all.length >= this.#limits.pathExceptions) {
       this.evictions++;
       this.#remove(this.#all[randomBelow(this.#random, this.#all.length)]);
     }

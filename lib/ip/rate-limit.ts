@@ -4,6 +4,7 @@
 import type { Random } from '../base/random.js';
 import { randomBelow } from '../base/random.js';
 import { TableHash } from '../base/siphash.js';
+import type { IpPacket } from '../wire/ip-packet.js';
 import type { IpOptions } from './options.js';
 
 const SECOND_US = 1_000_000;
@@ -29,11 +30,11 @@ export class IcmpRateLimit {
   }
 
   /**
-   * Whether one more error may go to the destination given by its words. Only what passes the limit of its
-   * destination uses up the global credit, so that one destination cannot use up all of it.
+   * Whether one more error may go to the source of `packet`. Only what passes the limit of its destination
+   * uses up the global credit, so that one destination cannot use up all of it.
    */
-  allows(w0: number, w1: number, w2: number, w3: number, nowUs: number): boolean {
-    return this.#allowsDestination(w0, w1, w2, w3, nowUs) && this.allowsGlobally(nowUs);
+  allows(packet: IpPacket): boolean {
+    return this.#allowsDestination(packet) && this.allowsGlobally(packet.nowUs);
   }
 
   /**
@@ -52,38 +53,39 @@ export class IcmpRateLimit {
     return true;
   }
 
-  #allowsDestination(w0: number, w1: number, w2: number, w3: number, nowUs: number): boolean {
+  #allowsDestination(packet: IpPacket): boolean {
+    const { s0, s1, s2, s3, nowUs } = packet;
     const intervalUs = this.#options.icmpDestinationMs * 1000;
     if (intervalUs === 0) return true;
     const mostUs = intervalUs * this.#options.icmpDestinationBurst;
-    const slot = this.#hash.hash3(w0 ^ w1, w2, w3) & (SLOTS - 1);
-    const saved = this.#isAt(slot, w0, w1, w2, w3)
+    const slot = this.#hash.hash3(s0 ^ s1, s2, s3) & (SLOTS - 1);
+    const saved = this.#isAt(slot, packet)
       ? Math.min(mostUs, this.#savedUs[slot] + nowUs - this.#savedAtUs[slot])
-      : this.#settle(slot, w0, w1, w2, w3, mostUs);
+      : this.#settle(slot, packet, mostUs);
     this.#savedAtUs[slot] = nowUs;
     this.#savedUs[slot] = saved >= intervalUs ? saved - intervalUs : saved;
     return saved >= intervalUs;
   }
 
-  #isAt(slot: number, w0: number, w1: number, w2: number, w3: number): boolean {
+  #isAt(slot: number, packet: IpPacket): boolean {
     const words = this.#words;
     const at = slot * 4;
     return (
       this.#savedAtUs[slot] >= 0 &&
-      words[at] === w0 &&
-      words[at + 1] === w1 &&
-      words[at + 2] === w2 &&
-      words[at + 3] === w3
+      words[at] === packet.s0 &&
+      words[at + 1] === packet.s1 &&
+      words[at + 2] === packet.s2 &&
+      words[at + 3] === packet.s3
     );
   }
 
-  #settle(slot: number, w0: number, w1: number, w2: number, w3: number, mostUs: number): number {
+  #settle(slot: number, packet: IpPacket, mostUs: number): number {
     const words = this.#words;
     const at = slot * 4;
-    words[at] = w0;
-    words[at + 1] = w1;
-    words[at + 2] = w2;
-    words[at + 3] = w3;
+    words[at] = packet.s0;
+    words[at + 1] = packet.s1;
+    words[at + 2] = packet.s2;
+    words[at + 3] = packet.s3;
     return mostUs;
   }
 }

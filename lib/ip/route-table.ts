@@ -6,13 +6,8 @@
  * these cost one comparison.
  */
 import type { IpPrefix } from '../wire/ip-address.js';
+import { maskWord } from './prefix-mask.js';
 import type { Route } from './route.js';
-
-/** The first `bits` bits of word `index` set. */
-const maskWord = (index: number, bits: number): number => {
-  const n = bits - index * 32;
-  return n <= 0 ? 0 : n >= 32 ? -1 : -1 << (32 - n);
-};
 
 export class TrieNode {
   readonly w0: number;
@@ -166,7 +161,7 @@ export class RouteTable {
     let node = this.#root;
     while (node !== null) {
       const shared = Math.min(commonBits(words, node), bits, node.bits);
-      if (shared < node.bits) return this.#split(parent, node, words, bits, shared);
+      if (shared < node.bits) return this.#split(node, shared, words, bits);
       if (node.bits === bits) return node;
       parent = node;
       node = bitOf(words, node.bits) === 0 ? node.left : node.right;
@@ -177,9 +172,9 @@ export class RouteTable {
   }
 
   /** Makes room above `node`, which shares only `shared` bits with the new prefix. */
-  #split(parent: TrieNode | null, node: TrieNode, words: Words, bits: number, shared: number): TrieNode {
+  #split(node: TrieNode, shared: number, words: Words, bits: number): TrieNode {
     const above = new TrieNode(words, shared);
-    this.#attach(parent, above);
+    this.#attach(node.parent, above);
     this.#attach(above, node);
     if (shared === bits) return above;
     const leaf = new TrieNode(words, bits);

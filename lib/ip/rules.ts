@@ -3,6 +3,7 @@
  */
 import { ArgumentRangeError, ArgumentTypeError, ArgumentValueError, StackError } from '../base/errors.js';
 import { type IpFamily, IpPrefix } from '../wire/ip-address.js';
+import { PrefixMask } from './prefix-mask.js';
 import { RouteTableId, type RouteTableName, tableNumber } from './route.js';
 import type { RouteQuery } from './route-query.js';
 
@@ -51,8 +52,8 @@ export class Rule {
   readonly priority: number;
   /** 0 for both. */
   readonly family: IpFamily | 0;
-  readonly from: IpPrefix | undefined;
-  readonly to: IpPrefix | undefined;
+  readonly from: PrefixMask | undefined;
+  readonly to: PrefixMask | undefined;
   readonly tos: number;
   readonly iif: string | number | undefined;
   readonly oif: string | number | undefined;
@@ -123,8 +124,8 @@ export class Rule {
     if (((query.mark ^ this.mark) & this.markMask) !== 0) return false;
     if (this.tos !== 0 && this.tos !== query.tos) return false;
     if (this.ipproto !== 0 && this.ipproto !== query.protocol) return false;
-    if (this.from !== undefined && !covers(this.from, query.s0, query.s1, query.s2, query.s3)) return false;
-    if (this.to !== undefined && !covers(this.to, query.d0, query.d1, query.d2, query.d3)) return false;
+    if (this.from !== undefined && !this.from.covers(query.s0, query.s1, query.s2, query.s3)) return false;
+    if (this.to !== undefined && !this.to.covers(query.d0, query.d1, query.d2, query.d3)) return false;
     return (
       within(this.sport, query.sourcePort) &&
       within(this.dport, query.destinationPort) &&
@@ -140,20 +141,6 @@ export class Rule {
 
 const within = (range: readonly [number, number] | undefined, value: number): boolean =>
   range === undefined || (value >= range[0] && value <= range[1]);
-
-const head = (bits: number): number => (bits <= 0 ? 0 : bits >= 32 ? -1 : -1 << (32 - bits));
-
-function covers(prefix: IpPrefix, w0: number, w1: number, w2: number, w3: number): boolean {
-  const a = prefix.address;
-  const n = prefix.length;
-  if (prefix.family === 4) return ((a.w3 ^ w3) & head(n)) === 0;
-  return (
-    ((a.w0 ^ w0) & head(n)) === 0 &&
-    ((a.w1 ^ w1) & head(n - 32)) === 0 &&
-    ((a.w2 ^ w2) & head(n - 64)) === 0 &&
-    ((a.w3 ^ w3) & head(n - 96)) === 0
-  );
-}
 
 function integer(name: string, value: number, most: number): number {
   if (!Number.isInteger(value) || value < 0 || value > most) {
@@ -175,8 +162,8 @@ function rangeOf(
   return [first, last];
 }
 
-const prefixOf = (value: string | IpPrefix | undefined): IpPrefix | undefined =>
-  value === undefined ? undefined : (value instanceof IpPrefix ? value : IpPrefix.parse(value)).network;
+const prefixOf = (value: string | IpPrefix | undefined): PrefixMask | undefined =>
+  value === undefined ? undefined : new PrefixMask(value instanceof IpPrefix ? value : IpPrefix.parse(value));
 
 /** What a list of rules needs of its surroundings. */
 export interface RuleSurroundings {
