@@ -1,0 +1,141 @@
+/** The multicast groups of one socket, with the sources each may or may not come from (RFC 3376 §2). */
+import { ArgumentValueError, StackError } from '../base/errors.js';
+import type { IpAddress } from '../wire/ip-address.js';
+import type { IpPacket } from '../wire/ip-packet.js';
+
+interface Membership {
+  readonly group: IpAddress;
+  readonly link: number;
+  /** Whether `sources` are the only ones taken (INCLUDE), or those not taken (EXCLUDE). */
+  includes: boolean;
+  sources: IpAddress[];
+}
+
+export interface GroupHost {
+  joinGroup(link: number, group: IpAddress): void;
+  leaveGroup(link: number, group: IpAddress): void;
+}
+
+export class Memberships {
+  readonly #host: GroupHost;
+  readonly #limits: { readonly maxMemberships: number; readonly maxSources: number };
+  #members: Membership[] = [];
+
+  constructor(host: GroupHost, limits: { readonly maxMemberships: number; readonly maxSources: number }) {
+    this.#host = host;
+    this.#limits = limits;
+  }
+
+  get count(): number {
+    return this.#members.length;
+  }
+
+  /** Joins a group, any source. @throws EADDRINUSE when it is joined already, ENOBUFS at the limit */
+  join(group: IpAddress, link: number): void {
+    checkGroup(group);
+    if (this.#find(group, link) !== undefined) throw trouble('EADDRINUSE', 'addMembership', group);
+    this.#add({ group, link, includes: false, sources: [] });
+  }
+
+  /** @throws EADDRNOTAVAIL when it is not joined */
+  leave(group: IpAddress, link: number): void {
+    checkGroup(group);
+    const member = this.#find(group, link);
+    if (member === undefined) throw trouble('EADDRNOTAVAIL', 'dropMembership', group);
+    this.#remove(member);
+  }
+
+  /** Joins a group for one source more. @throws EINVAL when joined for any source, else as `join` */
+  joinSource(group: IpAddress, source: IpAddress, link: number): void {
+    checkGroup(group);
+    const member = this.#find(group, link);
+    if (member === undefined) {
+      this.#add({ group, link, includes: true, sources: [source] });
+      return;
+    }
+    if (!member.includes) throw trouble('EINVAL', 'addSourceSpecificMembership', group);
+    this.#addSource(member, source, 'addSourceSpecificMembership');
+  }
+
+  /** @throws EADDRNOTAVAIL when it is not joined for this source */
+  leaveSource(group: IpAddress, source: IpAddress, link: number): void {
+    checkGroup(group);
+    const member = this.#find(group, link);
+    if (member?.includes !== true) throw trouble('EADDRNOTAVAIL', 'dropSourceSpecificMembership', group);
+    removeSource(member, source, 'dropSourceSpecificMembership');
+    if (member.sources.length === 0) this.#remove(member);
+  }
+
+  /** Takes no more from one source of a group joined for any. @throws EINVAL when it is not */
+  block(group: IpAddress, source: IpAddress, link: number): void {
+    const member = this.#find(group, link);
+    if (member === undefined || member.includes) throw trouble('EINVAL', 'blockSource', group);
+    this.#addSource(member, source, 'blockSource');
+  }
+
+  /** @throws EINVAL when the group is not joined for any source, EADDRNOTAVAIL for a source not blocked */
+  unblock(group: IpAddress, source: IpAddress, link: number): void {
+    const member = this.#find(group, link);
+    if (member === undefined || member.includes) throw trouble('EINVAL', 'unblockSource', group);
+    removeSource(member, source, 'unblockSource');
+  }
+
+  /**
+   * Whether a multicast packet is for this socket. A socket in no such group takes it when `all` says so
+   * (Linux IP_MULTICAST_ALL).
+   */
+  accepts(packet: IpPacket, all: boolean): boolean {
+    for (const { group, link, includes, sources } of this.#members) {
+      if (link !== packet.link || group.w3 !== packet.d3 || group.w2 !== packet.d2) continue;
+      if (group.w1 !== packet.d1 || group.w0 !== packet.d0) continue;
+      return sources.some((source) => isSourceOf(packet, source)) === includes;
+    }
+    return all;
+  }
+
+  leaveAll(): void {
+    for (const { group, link } of this.#members) this.#host.leaveGroup(link, group);
+    this.#members = [];
+  }
+
+  #find(group: IpAddress, link: number): Membership | undefined {
+    return this.#members.find((member) => member.link === link && member.group.equals(group));
+  }
+
+  #add(member: Membership): void {
+    if (this.#members.length >= this.#limits.maxMemberships) {
+      throw trouble('ENOBUFS', 'addMembership', member.group);
+    }
+    this.#host.joinGroup(member.link, member.group);
+    this.#members.push(member);
+  }
+
+  #remove(member: Membership): void {
+    this.#members = this.#members.filter((other) => other !== member);
+    this.#host.leaveGroup(member.link, member.group);
+  }
+
+  #addSource(member: Membership, source: IpAddress, syscall: string): void {
+    if (member.sources.some((other) => other.equals(source))) {
+      throw trouble('EADDRNOTAVAIL', syscall, member.group);
+    }
+    if (member.sources.length >= this.#limits.maxSources) throw trouble('ENOBUFS', syscall, member.group);
+    member.sources.push(source);
+  }
+}
+
+function removeSource(member: Membership, source: IpAddress, syscall: string): void {
+  const left = member.sources.filter((other) => !other.equals(source));
+  if (left.length === member.sources.length) throw trouble('EADDRNOTAVAIL', syscall, member.group);
+  member.sources = left;
+}
+
+const isSourceOf = (packet: IpPacket, source: IpAddress): boolean =>
+  source.w3 === packet.s3 && source.w2 === packet.s2 && source.w1 === packet.s1 && source.w0 === packet.s0;
+
+function checkGroup(group: IpAddress): void {
+  if (!group.isMulticast) throw new ArgumentValueError(`not a multicast group: ${group}`);
+}
+
+const trouble = (code: string, syscall: string, group: IpAddress): StackError =>
+  new StackError(code, syscall, group.toString());

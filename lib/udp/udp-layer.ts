@@ -1,0 +1,266 @@
+/** UDP of one stack (RFC 768, RFC 1122 §4.1): datagrams to their sockets, errors to theirs. */
+import { StackError } from '../base/errors.js';
+import type { Random } from '../base/random.js';
+import { DropReason, type StackStats } from '../base/stats.js';
+import { packetChecksumHolds } from '../wire/checksum.js';
+import type { IpFamily } from '../wire/ip-address.js';
+import { Cast, ChecksumState, type IpPacket } from '../wire/ip-packet.js';
+import { IpAddressCache } from './address-cache.js';
+import { type DatagramCarrier, type DatagramIcmpError, IcmpKind } from './carrier.js';
+import type { UdpContext } from './context.js';
+import { UdpEvent } from './datagram.js';
+import { DatagramSender, UDP_HEADER_BYTES, UDP_PROTOCOL } from './datagram-sender.js';
+import { EndpointTable, EndWords } from './endpoint-table.js';
+import { resolveUdpOptions, type UdpOptions, type UdpSocketOptions } from './options.js';
+import { UdpEndpoint } from './udp-endpoint.js';
+
+export interface UdpLayerParts {
+  readonly ip: DatagramCarrier;
+  readonly stats: StackStats;
+  readonly random: Random;
+  readonly options?: Partial<UdpOptions>;
+}
+
+export class UdpLayer {
+  readonly options: UdpOptions;
+  readonly #stats: StackStats;
+  readonly #context: UdpContext;
+  readonly #sender: DatagramSender;
+  readonly #ends = new EndWords();
+  readonly #all = new Set<UdpEndpoint>();
+  #touched: UdpEndpoint[] = [];
+  #spareList: UdpEndpoint[] = [];
+  readonly #awaiting = new Set<UdpEndpoint>();
+
+  /** @throws TypeError, ArgumentTypeError, ArgumentRangeError for options that cannot be */
+  constructor(parts: UdpLayerParts) {
+    this.options = resolveUdpOptions(parts.options);
+    this.#stats = parts.stats;
+    this.#context = {
+      ip: parts.ip,
+      stats: parts.stats,
+      options: this.options,
+      reserved: new Set(this.options.reservedPorts),
+      table: new EndpointTable<UdpEndpoint>(parts.random),
+      addresses: new IpAddressCache(),
+      memoryBytes: 0,
+      touch: (endpoint) => void this.#touched.push(endpoint),
+      awaitRoom: (endpoint) => void this.#awaiting.add(endpoint),
+      loopBack: (packet) => this.#loopBack(packet),
+      closed: (endpoint) => {
+        this.#all.delete(endpoint);
+        this.#awaiting.delete(endpoint);
+      },
+    };
+    this.#sender = new DatagramSender(this.#context);
+  }
+
+  /** Sockets that are open. */
+  get endpoints(): ReadonlySet<UdpEndpoint> {
+    return this.#all;
+  }
+
+  /** Bytes in all receive queues. */
+  get memoryBytes(): number {
+    return this.#context.memoryBytes;
+  }
+
+  /**
+   * A socket, not yet bound.
+   * @throws StackError ENOBUFS at the limit of sockets, and as `UdpEndpoint.setOptions`
+   */
+  createEndpoint(family: IpFamily, options: UdpSocketOptions = {}): UdpEndpoint {
+    if (this.#all.size >= this.options.maxSockets) throw new StackError('ENOBUFS', 'socket');
+    const endpoint = new UdpEndpoint(this.#context, this.#sender, family);
+    endpoint.setOptions(options);
+    this.#all.add(endpoint);
+    return endpoint;
+  }
+
+  /** Whether sockets have something to hear: a batch ends with `takeTouched`. */
+  get hasTouched(): boolean {
+    return this.#touched.length > 0;
+  }
+
+  /** The sockets whose `takeEvents` has news, each once. The list is lent until the next call. */
+  takeTouched(): readonly UdpEndpoint[] {
+    const list = this.#touched;
+    this.#touched = this.#spareList;
+    this.#touched.length = 0;
+    this.#spareList = list;
+    return list;
+  }
+
+  /** Links take packets again: tells the sockets that were turned away. */
+  linkWritable(): void {
+    if (this.#awaiting.size === 0) return;
+    for (const endpoint of this.#awaiting) endpoint.notify(UdpEvent.WRITABLE);
+    this.#awaiting.clear();
+  }
+
+  close(): void {
+    for (const endpoint of this.#all) endpoint.close();
+    this.#touched.length = 0;
+  }
+
+  /** A packet whose payload is UDP. */
+  input(packet: IpPacket): void {
+    const { view, payloadAt, payloadBytes } = packet;
+    const length = payloadBytes < UDP_HEADER_BYTES ? 0 : view.getUint16(payloadAt + 4);
+    // A length of 0 would be a jumbogram's (RFC 2675), which are not supported.
+    if (length < UDP_HEADER_BYTES || length > payloadBytes) {
+      this.#drop(DropReason.UdpHeader);
+      return;
+    }
+    if (isFromMany(packet)) {
+      this.#drop(DropReason.UdpSource);
+      return;
+    }
+    if (!this.#checksumHolds(packet, length)) {
+      this.#stats.udp.inCsumErrors++;
+      this.#drop(DropReason.UdpChecksum);
+      return;
+    }
+    packet.payloadBytes = length;
+    const ends = this.#ends;
+    ends.setFrom(packet, view.getUint16(payloadAt), view.getUint16(payloadAt + 2));
+    if (packet.cast === Cast.Unicast) this.#deliverToOne(packet);
+    else if (this.#deliverToAll(packet) === 0) this.#noPort();
+  }
+
+  /** An ICMP error about a packet whose payload was UDP. */
+  icmpError(error: DatagramIcmpError): void {
+    const { quote } = error;
+    if (quote.payloadBytes < 4) {
+      this.#unmatched();
+      return;
+    }
+    const ends = this.#ends;
+    const sourcePort = quote.view.getUint16(quote.payloadAt);
+    const destinationPort = quote.view.getUint16(quote.payloadAt + 2);
+    ends.setFromQuote(quote, sourcePort, destinationPort);
+    const endpoint = this.#context.table.find(ends);
+    if (endpoint === undefined) {
+      this.#unmatched();
+      return;
+    }
+    if (error.kind === IcmpKind.PacketTooBig) this.#learnMtu(endpoint, error, destinationPort);
+    endpoint.icmpError(error, destinationPort);
+  }
+
+  #deliverToOne(packet: IpPacket): void {
+    const ends = this.#ends;
+    const endpoint = ends.localPort === 0 ? undefined : this.#context.table.find(ends);
+    if (endpoint === undefined) {
+      this.#noPort();
+      this.#context.ip.portUnreachable(packet);
+      return;
+    }
+    this.#deliver(endpoint, packet);
+  }
+
+  /** Broadcast and multicast go to every socket that matches. @returns how many did */
+  #deliverToAll(packet: IpPacket): number {
+    const ends = this.#ends;
+    const { table } = this.#context;
+    const list = table.onPort(ends.localPort);
+    let matched = 0;
+    for (let i = 0; i < list.length; i++) {
+      const endpoint = list[i];
+      if (!table.matches(endpoint, ends)) continue;
+      if (packet.cast === Cast.Multicast) {
+        if (!endpoint.memberships.accepts(packet, endpoint.options.multicastAll)) continue;
+      }
+      matched++;
+      this.#deliver(endpoint, packet);
+    }
+    return matched;
+  }
+
+  /** Hands over a datagram, or each datagram of a super-packet. */
+  #deliver(endpoint: UdpEndpoint, packet: IpPacket): void {
+    const ends = this.#ends;
+    const ports = (ends.remotePort << 16) | ends.localPort;
+    const at = packet.payloadAt + UDP_HEADER_BYTES;
+    const bytes = packet.payloadBytes - UDP_HEADER_BYTES;
+    const segmentSize = packet.segmentSize;
+    if (segmentSize <= 0 || bytes <= segmentSize) {
+      this.#deliverPiece(endpoint, packet, at, bytes, ports);
+      return;
+    }
+    for (let done = 0; done < bytes; done += segmentSize) {
+      this.#deliverPiece(endpoint, packet, at + done, Math.min(segmentSize, bytes - done), ports);
+    }
+  }
+
+  #deliverPiece(endpoint: UdpEndpoint, packet: IpPacket, at: number, bytes: number, ports: number): void {
+    const { udp } = this.#stats;
+    if (endpoint.deliver(packet, at, bytes, ports)) {
+      udp.inDatagrams++;
+    } else {
+      udp.rcvbufErrors++;
+      this.#drop(DropReason.UdpQueueFull);
+    }
+  }
+
+  /** RFC 768: zero is "no checksum" over IPv4; over IPv6 only where a socket says so (RFC 6935 §5). */
+  #checksumHolds(packet: IpPacket, length: number): boolean {
+    const state = packet.checksum;
+    if (state === ChecksumState.Partial) return true;
+    if (packet.view.getUint16(packet.payloadAt + 6) === 0)
+      return packet.version === 4 || this.#isOptedIn(packet);
+    if (state !== ChecksumState.Unknown) return state === ChecksumState.Valid;
+    return packetChecksumHolds(packet, length);
+  }
+
+  #isOptedIn(packet: IpPacket): boolean {
+    const { view, payloadAt } = packet;
+    this.#ends.setFrom(packet, view.getUint16(payloadAt), view.getUint16(payloadAt + 2));
+    return this.#context.table.find(this.#ends)?.options.noChecksum6Receive === true;
+  }
+
+  /** What one of our sockets sends to many, for the others. */
+  #loopBack(packet: IpPacket): void {
+    const { view, payloadAt } = packet;
+    this.#ends.setFrom(packet, view.getUint16(payloadAt), view.getUint16(payloadAt + 2));
+    this.#deliverToAll(packet);
+  }
+
+  /** A smaller path MTU is believed once the quoted ports are those of a socket. */
+  #learnMtu(endpoint: UdpEndpoint, error: DatagramIcmpError, destinationPort: number): void {
+    const { ip } = this.#context;
+    const path = ip.resolve({
+      destination: error.quote.destination(),
+      source: error.quote.source(),
+      protocol: UDP_PROTOCOL,
+      sourcePort: endpoint.localPort,
+      destinationPort,
+      mark: endpoint.options.mark,
+      oif: endpoint.options.boundLink,
+      trafficClass: endpoint.options.trafficClass & 0xfc,
+      allowBroadcast: false,
+    });
+    if (path.unusable === '') ip.tooBig(path, error);
+  }
+
+  #noPort(): void {
+    this.#stats.udp.noPorts++;
+    this.#stats.drop(DropReason.UdpNoSocket);
+  }
+
+  #unmatched(): void {
+    this.#stats.icmp.inUnmatched++;
+    this.#stats.drop(DropReason.IcmpNoSocket);
+  }
+
+  #drop(reason: DropReason): void {
+    this.#stats.udp.inErrors++;
+    this.#stats.drop(reason);
+  }
+}
+
+/** RFC 1122 §4.1.3.6: no datagram comes from a group or from everybody. */
+function isFromMany(packet: IpPacket): boolean {
+  if (packet.version === 6) return packet.s0 >>> 24 === 0xff;
+  return packet.s3 >>> 28 === 0xe || packet.s3 === -1;
+}
