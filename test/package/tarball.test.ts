@@ -1,0 +1,124 @@
+/** The package as a user gets it: packed, installed without scripts, without a compiler. */
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { installed, run } from '../support/child.js';
+import { skip } from '../support/skip.js';
+import { npm } from './npm.js';
+
+interface Packed {
+  readonly filename: string;
+  readonly unpackedSize: number;
+  readonly files: ReadonlyArray<{ readonly path: string }>;
+}
+
+/** What a user would write first: a TUN, a stack on it, and the kernel asking it for a page. */
+const PROGRAM = `
+import { createServer } from 'node:http';
+import { openPrivateTun, TunDevice } from 'tunstack';
+import { nativeAddon } from './node_modules/tunstack/dist/link/tun-addon.js';
+
+const tun = await openPrivateTun({ address: '10.0.0.1/24' });
+tun.device.open((batch) => {
+  // Enough of a host to answer a ping: source and destination change places.
+  for (let i = 0; i < batch.count; i++) {
+    const at = batch.offset(i);
+    if (batch.bytes[at] !== 0x45 || batch.bytes[at + 9] !== 17) continue;
+    const answer = tun.device.borrow();
+    answer.appendCopy(batch, i);
+    const packet = answer.bytes.subarray(0, answer.tail);
+    const swap = (a, b, n) => {
+      const first = packet.slice(a, a + n);
+      packet.copyWithin(a, b, b + n);
+      packet.set(first, b);
+    };
+    swap(12, 16, 4);
+    swap(20, 22, 2);
+    tun.device.send(answer);
+  }
+});
+const ask = "const s = require('node:dgram').createSocket('udp4');" +
+  "s.on('message', (text) => { console.log(String(text)); s.close(); });" +
+  "s.send('hello', 7, '10.0.0.2')";
+const child = tun.run(process.execPath, ['-e', ask], { stdio: ['ignore', 'pipe', 'inherit'] });
+let answer = '';
+child.stdout.on('data', (bytes) => { answer += bytes; });
+await new Promise((resolve) => child.once('exit', resolve));
+console.log(JSON.stringify({ answer: answer.trim(), addon: nativeAddon().path, types: typeof TunDevice.create }));
+await tun.close();
+`;
+
+describe('the packed package', function () {
+  this.timeout(240_000);
+  let directory: string;
+  let packed: Packed;
+  let project: string;
+
+  before(async function () {
+    for (const program of ['cmake', 'g++', 'aarch64-linux-gnu-g++']) {
+      if (!(await installed(program))) skip(this, `${program} is not installed`);
+    }
+    await run(process.execPath, ['scripts/prebuild.mjs'], { limitMs: 150_000 });
+    directory = mkdtempSync(join(tmpdir(), 'tunstack-tarball-'));
+    const { stdout } = await npm(['pack', '--json', '--pack-destination', directory], { limitMs: 100_000 });
+    packed = (JSON.parse(stdout.slice(stdout.indexOf('['))) as Packed[])[0];
+    project = join(directory, 'project');
+    mkdirSync(join(directory, 'bin'), { recursive: true });
+    mkdirSync(project);
+    symlinkSync(process.execPath, join(directory, 'bin/node'));
+    writeFileSync(join(project, 'package.json'), '{ "private": true, "type": "module" }');
+    writeFileSync(join(project, 'main.js'), PROGRAM);
+    const install = ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline'];
+    await npm([...install, join(directory, packed.filename)], { cwd: project, limitMs: 100_000 });
+  });
+  after(() => {
+    if (directory !== undefined) rmSync(directory, { recursive: true, force: true });
+  });
+
+  it('holds what it needs and nothing that only we need', () => {
+    const files = packed.files.map(({ path }) => path);
+    for (const wanted of [
+      'dist/index.js',
+      'dist/index.d.ts',
+      'prebuilds/linux-x64/tunstack.node',
+      'prebuilds/linux-arm64/tunstack.node',
+      'binding.gyp',
+      'native/addon.cc',
+      'native/gso.h',
+      'LICENSE',
+      'README.md',
+    ]) {
+      expect(files).to.include(wanted);
+    }
+    const ours = /^(test|bench|scripts|lib|build|shared|node_modules|native\/(fuzz|cmake))\//;
+    expect(files.filter((path) => ours.test(path))).to.deep.equal([]);
+    expect(packed.unpackedSize).to.be.below(6_000_000);
+  });
+
+  it('installs without a script of its own', () => {
+    const { scripts, gypfile } = JSON.parse(
+      readFileSync(join(project, 'node_modules/tunstack/package.json'), 'utf8'),
+    ) as { scripts: Record<string, string>; gypfile: boolean };
+    expect(gypfile).to.equal(false);
+    for (const name of ['preinstall', 'install', 'postinstall']) expect(scripts).not.to.have.property(name);
+    expect(existsSync(join(project, 'node_modules/tunstack/build'))).to.equal(false);
+  });
+
+  it('opens a TUN and serves the kernel, with no compiler in reach', async function () {
+    const env = { PATH: join(directory, 'bin') };
+    const { stdout } = await run(process.execPath, ['main.js'], { cwd: project, env, limitMs: 60_000 });
+    const { answer, addon, types } = JSON.parse(stdout) as Record<string, string>;
+    expect(answer).to.equal('hello');
+    expect(addon).to.match(/node_modules\/tunstack\/prebuilds\/linux-(x64|arm64)\/tunstack\.node$/);
+    expect(types).to.equal('function');
+  });
+});
