@@ -13,6 +13,7 @@ import type { LinkDevice } from '../link/link-device.js';
 import { LoopbackDevice } from '../link/loopback.js';
 import type { PacketBatch } from '../link/packet-batch.js';
 import { congestionFactory } from '../tcp/congestion/registry.js';
+import { MemoryAccount } from '../tcp/memory.js';
 import { resolveTcpLayerOptions, type TcpLayerOptions, type TcpOptions } from '../tcp/options.js';
 import { TcpLayer } from '../tcp/tcp-layer.js';
 import { ANY_V4, ANY_V6, IpAddress } from '../wire/ip-address.js';
@@ -94,11 +95,13 @@ export class Stack implements EndpointHost {
       ...(options.ip === undefined ? {} : { options: options.ip }),
     });
     const carrier = new TcpCarrier(this.ip);
+    const tcpOptions = resolveTcpLayerOptions(options.tcp);
     this.tcp = new TcpLayer({
       random,
       stats: this.stats,
       carrier,
-      options: resolveTcpLayerOptions(options.tcp),
+      options: tcpOptions,
+      memory: new MemoryAccount(this.stats.tcp, tcpOptions.memoryPressureBytes, tcpOptions.memoryMaxBytes),
       congestion: congestionFactory,
     });
     this.ip.setTransport(TCP_PROTOCOL, new TcpTransport(this.tcp, this.ip, this.stats));

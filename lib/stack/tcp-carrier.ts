@@ -39,6 +39,10 @@ export class TcpCarrier implements SegmentCarrier, SegmentOutput {
     return this.#ip.isLocal(address);
   }
 
+  reconsider(path: SegmentPath): void {
+    (path as IpPath).generation = -1;
+  }
+
   aim(path: SegmentPath): SegmentOutput {
     // Every path TCP holds came from `resolve` or `resolveReply`.
     const aimed = path as IpPath;

@@ -121,13 +121,22 @@ function checkSequence(c: TcpConnection, receiver: Receiver, segment: TcpSegment
   if (receiver.isAcceptable(segment.sequence, segment.length)) return true;
   if (isZeroWindowAck(receiver, segment)) return true;
   c.drop(DropReason.TcpOutOfWindow);
-  if (segment.has(TcpFlag.RST)) return false;
+  if (segment.has(TcpFlag.RST)) {
+    if (isResetBehindFin(c, receiver, segment)) c.end(resetError(c));
+    return false;
+  }
   noteDuplicateText(c, receiver, segment);
   // Probes and repeated FINs lie just before the window; their ACK counts (RFC 9293 appendix A.2).
   if (segment.has(TcpFlag.ACK) && seqLt(segment.sequence, receiver.rcvNxt)) takeOldAck(c, segment);
   if (c.state === TcpState.CLOSED) return false;
   c.challenge(segment.nowUs, segment.textBytes === 0 && !segment.has(TcpFlag.FIN));
   return false;
+}
+
+/** Some peers send a FIN and then an RST with the number of the FIN (Linux `tcp_reset_check`). */
+function isResetBehindFin(c: TcpConnection, receiver: Receiver, segment: TcpSegment): boolean {
+  if (!receiver.finReceived || segment.sequence !== seqAdd(receiver.rcvNxt, -1)) return false;
+  return c.state === TcpState.CLOSE_WAIT || c.state === TcpState.LAST_ACK || c.state === TcpState.CLOSING;
 }
 
 /** With a closed window the text is refused, but ACK, URG and RST at RCV.NXT count (RFC 9293 §3.10.7.4). */
@@ -373,7 +382,7 @@ function scheduleAck(c: TcpConnection, segment: TcpSegment, outcome: TextOutcome
   receiver.noteSegmentSize(segment.segmentSize);
   if (outcome === TextOutcome.InOrder) {
     if (receiver.timestamps) receiver.tuner.measured(Math.max(1000, echoedRttUs(c, segment)));
-    receiver.tuner.adjust(segment.nowUs);
+    if (!c.parameters.memory.isUnderPressure) receiver.tuner.adjust(segment.nowUs);
     const windowMoves = receiver.tuner.limitBytes - receiver.readableBytes >= receiver.rcvWnd;
     acks.received(takenBytes, receiver.peerMssBytes, windowMoves);
     acks.schedule(segment.nowUs, sender.recovery.rtoUs, sender.recovery.rtt.srttUs);

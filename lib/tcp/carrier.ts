@@ -1,10 +1,11 @@
 /** What TCP asks of IP, through the stack that joins them. */
 import type { IpAddress } from '../wire/ip-address.js';
 import type { IpPacket } from '../wire/ip-packet.js';
+import type { RouteAttributes } from './route-options.js';
 import type { SegmentOutput } from './segment-output.js';
 
 /** The way from one of our addresses to a peer. */
-export interface SegmentPath {
+export interface SegmentPath extends RouteAttributes {
   readonly source: IpAddress;
   readonly destination: IpAddress;
   /** Largest IP packet the path takes now, and bytes of it that are IP header. */
@@ -32,6 +33,8 @@ export interface SegmentCarrier {
   resolve(wish: PathWish): SegmentPath;
   /** The way back to who sent `packet`, from the address it was sent to. It may be shared: change nothing of it. */
   resolveReply(packet: IpPacket): SegmentPath;
+  /** Asks the routes again, as a path that loses everything may have a better one (RFC 9293 §3.8.3). */
+  reconsider(path: SegmentPath): void;
   /** Aims at a path: what is written next goes there. The same object each time. */
   aim(path: SegmentPath): SegmentOutput;
   /** Whether an address is one of ours. */

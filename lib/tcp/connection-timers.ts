@@ -1,6 +1,6 @@
 /** What a connection does when time passes: handshake, retransmission, persist, ACKs, keep-alive, farewell. */
 import { NEVER } from '../base/clock.js';
-import { ConnectionEvent, type TcpConnection } from './connection.js';
+import { type TcpConnection } from './connection.js';
 import type { SegmentOutput } from './segment-output.js';
 import { isSynchronized, TcpState } from './state.js';
 
@@ -129,10 +129,7 @@ export class ConnectionTimers {
     }
     stats.tcp.timeouts++;
     sender.retransmissionTimeout(nowUs);
-    if (recovery.retries === options.retries1) {
-      connection.softError = connection.softError === '' ? 'ETIMEDOUT' : connection.softError;
-      connection.signal(ConnectionEvent.SoftError);
-    }
+    if (recovery.retries === options.retries1) connection.doubtRoute();
     this.#clampToUserTimeout(nowUs);
   }
 

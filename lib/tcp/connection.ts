@@ -14,6 +14,7 @@ import { segmentArrived } from './arrival.js';
 import { type CongestionFactory, initialWindowBytes } from './congestion/congestion-control.js';
 import { ConnectionTimers } from './connection-timers.js';
 import { announcedMss, effectiveMss, type Negotiated, offer } from './handshake.js';
+import type { MemoryAccount } from './memory.js';
 import type { TcpOptions } from './options.js';
 import { Receiver, type TextSink } from './receiver.js';
 import { AckFacts } from './recovery/recovery.js';
@@ -56,6 +57,7 @@ export interface ConnectionParameters {
   /** Limit on what our MSS option says: the MTU of the interface less the IP header. */
   readonly interfaceTransportBytes: number;
   readonly congestion: CongestionFactory;
+  readonly memory: MemoryAccount;
   /** At most one reply to an unacceptable segment in this time, µs. */
   readonly invalidAckIntervalUs: number;
   /** Retransmissions granted once nobody owns the connection. */
@@ -112,6 +114,8 @@ export class TcpConnection {
   #synDue = false;
   /** The owner was refused room and waits for `Writable`. */
   #writeBlocked = false;
+  /** R1 was reached: the route should be looked at again (RFC 9293 §3.8.3). */
+  #doubtsRoute = false;
   #transportBytes: number;
   #lastInvalidAckUs = Number.NEGATIVE_INFINITY;
 
@@ -193,7 +197,7 @@ export class TcpConnection {
   /** SEND: admits up to `length` bytes. @returns how many; fewer when the buffer is full */
   write(source: Uint8Array, at: number, length: number): number {
     if (!mayWrite(this.#state)) return 0;
-    const admitted = this.sender.write(source, at, length);
+    const admitted = this.parameters.memory.isFull ? 0 : this.sender.write(source, at, length);
     if (admitted < length) this.#writeBlocked = true;
     return admitted;
   }
@@ -405,6 +409,7 @@ export class TcpConnection {
       sack: negotiated.sack,
       timestamps: negotiated.timestamps,
       stats: this.stats.tcp,
+      memory: this.parameters.memory,
     });
     this.receiver.tsRecent = negotiated.tsRecent;
     this.receiver.tsRecentAtUs = negotiated.tsRecentAtUs;
@@ -484,6 +489,20 @@ export class TcpConnection {
     }
     this.stats.tcp.challengeAcks++;
     this.acks.now();
+  }
+
+  /** R1 of RFC 9293 §3.8.3: the route may be bad, and the owner should know. */
+  doubtRoute(): void {
+    this.#doubtsRoute = true;
+    if (this.softError === '') this.softError = 'ETIMEDOUT';
+    this.signal(ConnectionEvent.SoftError);
+  }
+
+  /** Whether R1 was reached since the last call. */
+  takeDoubt(): boolean {
+    const doubts = this.#doubtsRoute;
+    this.#doubtsRoute = false;
+    return doubts;
   }
 
   /** Counts a segment of this connection as dropped. */

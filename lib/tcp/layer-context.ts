@@ -3,6 +3,7 @@ import type { Random } from '../base/random.js';
 import type { StackStats } from '../base/stats.js';
 import type { SegmentCarrier } from './carrier.js';
 import type { CongestionFactory } from './congestion/congestion-control.js';
+import type { MemoryAccount } from './memory.js';
 import type { TcpLayerOptions } from './options.js';
 
 export interface TcpContext {
@@ -10,6 +11,7 @@ export interface TcpContext {
   readonly stats: StackStats;
   readonly carrier: SegmentCarrier;
   readonly options: TcpLayerOptions;
+  readonly memory: MemoryAccount;
   /** The congestion control of a name. @throws ArgumentValueError when there is none */
   readonly congestion: (name: string) => CongestionFactory;
 }

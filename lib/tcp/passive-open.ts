@@ -15,6 +15,7 @@ import { acceptedMss, announcedMss, answer, type Negotiated, negotiate, offer } 
 import type { InitialSequence } from './initial-sequence.js';
 import type { TcpContext } from './layer-context.js';
 import type { TcpListener } from './listener.js';
+import { applyIpOptions, routeOptions } from './route-options.js';
 import type { TcpSegment } from './segment.js';
 import type { StatelessReplies } from './stateless.js';
 import { SynCookies } from './syn-cookies.js';
@@ -238,9 +239,11 @@ export class PassiveOpen {
     const { listener, tuple } = place;
     stats.tcp.passiveOpens++;
     const path = this.#ownPath(place.path, tuple);
+    const resolved = routeOptions(listener.options, path);
+    applyIpOptions(resolved, path);
     const connection = TcpConnection.accepted(
       {
-        options: listener.options,
+        options: resolved,
         stats,
         family: tuple.local.family,
         localPort: tuple.localPort,
@@ -249,7 +252,8 @@ export class PassiveOpen {
         timestampOffset: this.#sequences.timestampOffset(tuple),
         transportBytes: pathTransportBytes(path),
         interfaceTransportBytes: interfaceTransportBytes(path),
-        congestion: this.#context.congestion(listener.options.congestionControl),
+        congestion: this.#context.congestion(resolved.congestionControl),
+        memory: this.#context.memory,
         invalidAckIntervalUs: options.invalidAckIntervalMs * 1000,
         orphanRetries: options.orphanRetries,
       },
@@ -356,7 +360,8 @@ export class PassiveOpen {
   // ---- replies --------------------------------------------------------------------------------
 
   #offer(listener: TcpListener, path: SegmentPath): SynOptions {
-    return offer(listener.options, announcedMss(interfaceTransportBytes(path), listener.options));
+    const options = routeOptions(listener.options, path);
+    return offer(options, announcedMss(interfaceTransportBytes(path), options));
   }
 
   /** The SYN-ACK again, in answer to something that should not have come; not more often than allowed. */

@@ -6,6 +6,7 @@ import { type Seq, seqAdd, seqDiff, seqGe, seqGt, seqInWindow, seqLe, seqLt, seq
 import type { TcpStats } from '../base/stats.js';
 import { ReceiveBuffer } from '../buffer/receive-buffer.js';
 import { TcpFlag } from '../wire/tcp.js';
+import type { MemoryAccount } from './memory.js';
 import { SackReport } from './sack-report.js';
 import type { TcpSegment } from './segment.js';
 import { WindowTuner } from './window-tuner.js';
@@ -33,6 +34,7 @@ export interface ReceiverParameters {
   readonly sack: boolean;
   readonly timestamps: boolean;
   readonly stats: TcpStats;
+  readonly memory: MemoryAccount;
 }
 
 /** What became of a segment's text. */
@@ -80,6 +82,7 @@ export class Receiver {
   /** Largest segment seen, which tells how the peer counts (`rcv_mss` of Linux). */
   peerMssBytes = 536;
   readonly #stats: TcpStats;
+  readonly #memory: MemoryAccount;
   /** Where an out-of-order FIN lies. */
   #finAt: Seq | undefined;
 
@@ -95,6 +98,7 @@ export class Receiver {
     this.rcvAdv = seqAdd(this.rcvNxt, parameters.windowBytes);
     this.sack = parameters.sack ? new SackReport() : undefined;
     this.#stats = parameters.stats;
+    this.#memory = parameters.memory;
   }
 
   /** RCV.WND: bytes from RCV.NXT to the right edge offered. */
@@ -253,7 +257,7 @@ export class Receiver {
       this.buffer.append(bytes, textAt, textBytes);
       this.buffer.consume(this.buffer.readableBytes);
     } else if (!this.#sinkTakes(segment)) {
-      if (this.buffer.readableBytes + textBytes > this.tuner.hardLimitBytes) {
+      if (this.buffer.readableBytes + textBytes > this.tuner.hardLimitBytes || this.#memory.isFull) {
         this.bytesReceived -= textBytes;
         return false;
       }
@@ -280,6 +284,11 @@ export class Receiver {
   #keepOutOfOrder(segment: TcpSegment): TextOutcome {
     if (segment.textBytes === 0) return TextOutcome.OutOfOrder;
     if (this.finReceived) return TextOutcome.Nothing;
+    // Out of order is a courtesy, which ends before memory does (Linux `tcp_prune_ofo_queue`).
+    if (this.#memory.isUnderPressure) {
+      this.#stats.outOfOrderDropped++;
+      return TextOutcome.Refused;
+    }
     const end = seqAdd(segment.sequence, segment.textBytes);
     if (this.buffer.waiting?.covers(segment.sequence, end)) {
       this.#noteDuplicate(segment.sequence, end);

@@ -20,6 +20,7 @@ import { TcpListener } from './listener.js';
 import { countsAsEstablished, resolveTcpOptions, type TcpOptions } from './options.js';
 import { PassiveOpen } from './passive-open.js';
 import { type PortClaim, TcpPorts } from './ports.js';
+import { applyIpOptions, routeOptions } from './route-options.js';
 import { TcpSegment } from './segment.js';
 import { TcpState } from './state.js';
 import { StatelessReplies } from './stateless.js';
@@ -406,6 +407,7 @@ export class TcpLayer {
 
   #transmit(entry: ConnectionEntry, nowUs: number): void {
     const { connection, path } = entry;
+    if (connection.takeDoubt()) this.#context.carrier.reconsider(path);
     const output = this.#context.carrier.aim(path);
     if (path.mtu !== entry.knownMtu) {
       entry.knownMtu = path.mtu;
@@ -424,7 +426,7 @@ export class TcpLayer {
       tcp.currEstab += counts ? 1 : -1;
     }
     const memoryBytes = connection.memoryBytes;
-    tcp.memoryBytes += memoryBytes - entry.memoryBytes;
+    if (memoryBytes !== entry.memoryBytes) this.#context.memory.changed(memoryBytes - entry.memoryBytes);
     entry.memoryBytes = memoryBytes;
     if (connection.state === TcpState.TIME_WAIT) this.#enterTimeWait(entry, nowUs);
     else if (connection.state === TcpState.CLOSED && !connection.hasPendingReset) this.#remove(entry);
@@ -474,7 +476,7 @@ export class TcpLayer {
       entry.isCounted = false;
       tcp.currEstab--;
     }
-    tcp.memoryBytes -= entry.memoryBytes;
+    this.#context.memory.changed(-entry.memoryBytes);
     entry.memoryBytes = 0;
   }
 
@@ -571,7 +573,8 @@ export class TcpLayer {
 
   #parameters(tuple: Tuple, path: SegmentPath, given: Partial<TcpOptions>, iss: Seq): ConnectionParametersOf {
     const { options, stats } = this.#context;
-    const resolved = resolveTcpOptions(given, options.connection);
+    const resolved = routeOptions(resolveTcpOptions(given, options.connection), path);
+    applyIpOptions(resolved, path);
     return {
       options: resolved,
       stats,
@@ -583,6 +586,7 @@ export class TcpLayer {
       transportBytes: pathTransportBytes(path),
       interfaceTransportBytes: interfaceTransportBytes(path),
       congestion: this.#context.congestion(resolved.congestionControl),
+      memory: this.#context.memory,
       invalidAckIntervalUs: options.invalidAckIntervalMs * 1000,
       orphanRetries: options.orphanRetries,
     };
