@@ -1,0 +1,3 @@
+import { describePrivateTun } from '../native/support/private-tun.js';
+
+describePrivateTun('an ordinary user');
