@@ -35,6 +35,8 @@ export class PcapDevice implements LinkDevice {
   readonly maxPacketBytes: number;
   readonly checksumOffload: boolean;
   readonly udpSegmentation: boolean;
+  /** Whether packets are recorded; those that pass meanwhile cost nothing. True by default. */
+  recording = true;
   /** Packets recorded, and of these, dropped by the stack. */
   recorded = 0;
   dropped = 0;
@@ -78,12 +80,7 @@ export class PcapDevice implements LinkDevice {
   }
 
   send(batch: PacketBatch): void {
-    const timeNs = this.#nowNs();
-    for (let i = 0; i < batch.count; i++) {
-      const record = { packet: this.#copy(batch, i), timeNs, direction: CaptureDirection.Out };
-      if (this.#answers === undefined) this.#record(record);
-      else this.#answers.push(record);
-    }
+    if (this.recording) this.#recordSent(batch);
     this.#inner.send(batch);
   }
 
@@ -103,8 +100,21 @@ export class PcapDevice implements LinkDevice {
     this.#inner.unref?.();
   }
 
+  #recordSent(batch: PacketBatch): void {
+    const timeNs = this.#nowNs();
+    for (let i = 0; i < batch.count; i++) {
+      const record = { packet: this.#copy(batch, i), timeNs, direction: CaptureDirection.Out };
+      if (this.#answers === undefined) this.#record(record);
+      else this.#answers.push(record);
+    }
+  }
+
   /** The fate of a packet is known only after the stack has had the batch; by then it may be changed. */
   #receive(batch: PacketBatch, onBatch: (batch: PacketBatch) => void): void {
+    if (!this.recording) {
+      onBatch(batch);
+      return;
+    }
     const timeNs = this.#nowNs();
     const packets: Pending[] = [];
     for (let i = 0; i < batch.count; i++) {

@@ -107,6 +107,26 @@ describe('PcapDevice', () => {
     expect(all[8].options.get(5)?.[0]).to.equal(1);
   });
 
+  it('passes packets unrecorded while told to', () => {
+    const { clock, chunks, far, device } = recorded();
+    let heard = 0;
+    far.open((batch) => (heard += batch.count));
+    device.open((batch) => (heard += batch.count));
+    for (const recording of [true, false, true]) {
+      device.recording = recording;
+      for (const link of [far, device]) {
+        const batch = link.borrow() as PacketBatch;
+        batch.appendPacket(makePacket({ payload: 'x' }), ChecksumState.Valid);
+        link.send(batch);
+      }
+      clock.advanceBy(1000);
+    }
+    device.close();
+    expect(heard).to.equal(6);
+    expect(device.recorded).to.equal(4);
+    expect(blocks(chunks).filter(({ type }) => type === 6)).to.have.length(4);
+  });
+
   it('records what came in before the answers to it, as it was, with checksums complete', () => {
     const bodies = blocks(capture())
       .filter(({ type }) => type === 6)
