@@ -1,0 +1,340 @@
+/**
+ * From `connect(options)` to a connection: the name is looked up, then its addresses are tried, one or, of
+ * both families in turn, several (RFC 8305, as Node does it).
+ */
+import { ADDRCONFIG } from 'node:dns';
+import { isIP, type LookupFunction } from 'node:net';
+import { checkBoolean, checkFunction, checkInteger, checkNumber, checkPort } from './arguments.js';
+import { kContext } from './context.js';
+import {
+  aggregateError,
+  argumentTypeError,
+  codeOf,
+  hostPortError,
+  plainError,
+  rangeError,
+  type SystemError,
+  typeError,
+} from './node-errors.js';
+import { lookup } from './resolve.js';
+import type { StackSocket } from './socket.js';
+import { attach } from './socket-owner.js';
+import { kState } from './socket-state.js';
+
+export interface ConnectOptions {
+  port?: number | string | undefined;
+  /** `localhost`, this stack itself, by default. */
+  host?: string | undefined;
+  /** No stack but the host's has these: `connect` fails with `EAFNOSUPPORT`. */
+  path?: string | undefined;
+  localAddress?: string | undefined;
+  localPort?: number | undefined;
+  /** 4, 6, or 0 for either. */
+  family?: number | string | undefined;
+  hints?: number | undefined;
+  /** In place of `dns.lookup`. Not asked for addresses and, by default, for `localhost`. */
+  lookup?: LookupFunction | undefined;
+  autoSelectFamily?: boolean | undefined;
+  /** ms; at least 10. */
+  autoSelectFamilyAttemptTimeout?: number | undefined;
+}
+
+/** One address to try, and the local end to try it from. */
+interface Target {
+  readonly address: string;
+  readonly family: number;
+  readonly port: number;
+  readonly localAddress: string | undefined;
+  readonly localPort: number | undefined;
+}
+
+/** Looks up and connects, in a later tick. @throws argument errors */
+export function connectSocket(socket: StackSocket, options: ConnectOptions): void {
+  const { path } = options;
+  if (path) {
+    if (typeof path !== 'string') throw argumentTypeError('options.path', 'string', path);
+    process.nextTick(() => fail(socket, hostPortError('EAFNOSUPPORT', 'connect', { address: path })));
+    return;
+  }
+  const plan = checkOptions(socket, options);
+  if (isIP(plan.host) !== 0) {
+    process.nextTick(() => {
+      if (socket.connecting) tryOne(socket, { ...plan, address: plan.host, family: isIP(plan.host) });
+    });
+    return;
+  }
+  if (options.lookup !== undefined && options.lookup !== null)
+    checkFunction(options.lookup, 'options.lookup');
+  lookUp(socket, plan, options);
+}
+
+interface Plan {
+  readonly host: string;
+  readonly port: number;
+  readonly localAddress: string | undefined;
+  readonly localPort: number | undefined;
+  readonly autoSelectFamily: boolean;
+  readonly attemptTimeoutMs: number;
+}
+
+function checkOptions(socket: StackSocket, options: ConnectOptions): Plan {
+  const context = socket[kContext];
+  const { localAddress, localPort, port } = options;
+  if (localAddress && isIP(localAddress) === 0) throw invalidIpAddress(localAddress);
+  if (localPort) checkNumber(localPort, 'options.localPort');
+  if (port !== undefined && typeof port !== 'number' && typeof port !== 'string') {
+    throw argumentTypeError('options.port', ['number', 'string'], port);
+  }
+  let autoSelectFamily = context.autoSelectFamily;
+  if (options.autoSelectFamily !== undefined && options.autoSelectFamily !== null) {
+    checkBoolean(options.autoSelectFamily, 'options.autoSelectFamily');
+    autoSelectFamily = options.autoSelectFamily;
+  }
+  let attemptTimeoutMs = context.autoSelectFamilyAttemptTimeoutMs;
+  const given = options.autoSelectFamilyAttemptTimeout;
+  if (given !== undefined && given !== null) {
+    checkInteger(given, 'options.autoSelectFamilyAttemptTimeout', 1);
+    attemptTimeoutMs = Math.max(10, given);
+  }
+  return {
+    host: options.host || 'localhost',
+    port: port === undefined ? 0 : checkPort(port),
+    localAddress,
+    localPort,
+    autoSelectFamily,
+    attemptTimeoutMs,
+  };
+}
+
+const invalidIpAddress = (address: unknown): TypeError =>
+  typeError('ERR_INVALID_IP_ADDRESS', `Invalid IP address: ${String(address)}`);
+
+const invalidFamily = (family: unknown, { host, port }: ConnectOptions): RangeError =>
+  Object.assign(
+    rangeError('ERR_INVALID_ADDRESS_FAMILY', `Invalid address family: ${String(family)} ${host}:${port}`),
+    { host, port },
+  );
+
+const FAMILIES: Readonly<Record<string, number>> = { IPv4: 4, IPv6: 6 };
+
+/** Asks for one address, or for all where several may be tried. */
+function lookUp(socket: StackSocket, plan: Plan, options: ConnectOptions): void {
+  const { host } = plan;
+  const family = typeof options.family === 'string' ? FAMILIES[options.family] : options.family;
+  const isEither = family !== 4 && family !== 6;
+  const hints = options.hints || (isEither ? ADDRCONFIG : 0);
+  const find = options.lookup ?? lookup;
+  socket._host = host;
+  const query = { ...(family === undefined ? {} : { family }), hints };
+  if (isEither && !plan.localAddress && plan.autoSelectFamily) {
+    find(host, { ...query, all: true }, (error, addresses) => {
+      foundSeveral(socket, plan, options, error ?? (addresses as unknown as Found[]));
+    });
+    return;
+  }
+  find(host, query, (error, address, foundFamily) => {
+    socket.emit('lookup', error, address, foundFamily, host);
+    if (!socket.connecting) return;
+    const problem = error ?? problemOf({ address: address as string, family: foundFamily ?? 0 }, options);
+    if (problem) process.nextTick(fail, socket, problem);
+    else {
+      socket._unrefTimer();
+      tryOne(socket, { ...plan, address: address as string, family: foundFamily ?? 0 });
+    }
+  });
+}
+
+interface Found {
+  readonly address: string;
+  readonly family: number;
+}
+
+const isUsable = ({ address, family }: Found): boolean =>
+  isIP(address) !== 0 && (family === 4 || family === 6);
+
+function problemOf(found: Found, options: ConnectOptions): Error | undefined {
+  if (isIP(found.address) === 0) return invalidIpAddress(found.address);
+  return isUsable(found) ? undefined : invalidFamily(found.family, options);
+}
+
+function foundSeveral(
+  socket: StackSocket,
+  plan: Plan,
+  options: ConnectOptions,
+  outcome: NodeJS.ErrnoException | readonly Found[],
+): void {
+  if (!socket.connecting) return;
+  if (outcome instanceof Error) {
+    socket.emit('lookup', outcome, undefined, undefined, plan.host);
+    process.nextTick(fail, socket, outcome);
+    return;
+  }
+  for (const { address, family } of outcome) {
+    socket.emit('lookup', null, address, family, plan.host);
+    if (!socket.connecting) return;
+  }
+  const order = alternate(outcome.filter(isUsable));
+  if (order.length === 0) {
+    process.nextTick(fail, socket, problemOf(outcome[0] ?? { address: '', family: 0 }, options));
+    return;
+  }
+  socket._unrefTimer();
+  if (order.length === 1) {
+    tryOne(socket, { ...plan, ...order[0] });
+    return;
+  }
+  socket.autoSelectFamilyAttemptedAddresses = [];
+  new Race(socket, plan, order).next();
+}
+
+/** Both families in turn, beginning with that of the first; each address once. */
+function alternate(addresses: readonly Found[]): Found[] {
+  const seen = new Set<string>();
+  const once = addresses.filter(({ address }) => !seen.has(address) && seen.add(address));
+  const first = once.filter(({ family }) => family === once[0]?.family);
+  const second = once.filter(({ family }) => family !== once[0]?.family);
+  const order: Found[] = [];
+  for (let i = 0; i < Math.max(first.length, second.length); i++) {
+    if (i < first.length) order.push(first[i]);
+    if (i < second.length) order.push(second[i]);
+  }
+  return order;
+}
+
+function fail(socket: StackSocket, error: Error): void {
+  socket.destroy(error);
+}
+
+/** Tries one address. Its failure is the socket's. */
+function tryOne(socket: StackSocket, target: Target): void {
+  const error = begin(socket, target, (code) => {
+    const failure = connectError(code, target);
+    socket.connecting = false;
+    socket.emit('connectionAttemptFailed', target.address, target.port, target.family, failure);
+    socket.destroy(failure);
+  });
+  if (error !== undefined) socket.destroy(error);
+}
+
+/**
+ * Sends the SYN. @returns what made that impossible
+ * @param failed hears of the failure of what was begun
+ */
+function begin(socket: StackSocket, target: Target, failed: (code: string) => void): SystemError | undefined {
+  const { address, family, port, localPort } = target;
+  const localAddress = target.localAddress || (localPort ? (family === 4 ? '0.0.0.0' : '::') : undefined);
+  const { handle } = socket[kState];
+  if (handle !== undefined) {
+    return connectError(
+      handle.isConnecting ? 'EALREADY' : 'EISCONN',
+      target,
+      localDetails(handle.localEnd()),
+    );
+  }
+  try {
+    const endpoint = socket[kContext].stack.connectTcp({
+      address,
+      port,
+      ...(localAddress === undefined ? {} : { localAddress }),
+      ...(localPort ? { localPort } : {}),
+    });
+    attach(socket, { endpoint, isMapped: family === 6, connectFailed: failed });
+  } catch (error) {
+    const code = codeOf(error);
+    if (localAddress !== undefined && BIND_ERRORS.has(code)) {
+      return hostPortError(code, 'bind', { address: localAddress, port: localPort });
+    }
+    socket.emit('connectionAttempt', address, port, family);
+    return connectError(code, target, family === 4 ? '0.0.0.0:0' : ':::0');
+  }
+  socket.emit('connectionAttempt', address, port, family);
+  return undefined;
+}
+
+/** What a local end that was asked for may be refused with. */
+const BIND_ERRORS: ReadonlySet<string> = new Set(['EADDRINUSE', 'EADDRNOTAVAIL', 'EINVAL', 'EACCES']);
+
+const localDetails = ({ address, port }: { address: string; port: number }): string => `${address}:${port}`;
+
+function connectError(code: string, target: Target, details?: string): SystemError {
+  const { localAddress, localPort } = target;
+  if (details !== undefined || !localAddress || !localPort) {
+    return hostPortError(code, 'connect', target, details);
+  }
+  const error = hostPortError(code, 'connect', target, `${localAddress}:${localPort}`);
+  return Object.assign(error, { localAddress, localPort });
+}
+
+/** Tries several addresses in turn, each for a while; the first that answers wins. */
+class Race {
+  readonly #socket: StackSocket;
+  readonly #plan: Plan;
+  readonly #order: readonly Found[];
+  readonly #errors: Error[] = [];
+  #current = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(socket: StackSocket, plan: Plan, order: readonly Found[]) {
+    this.#socket = socket;
+    this.#plan = plan;
+    this.#order = order;
+  }
+
+  next(): void {
+    const socket = this.#socket;
+    clearTimeout(this.#timer);
+    if (!socket.connecting) return;
+    if (this.#current === this.#order.length) {
+      const { length } = this.#errors;
+      socket.destroy(
+        length === 0 ? plainError('ERR_SOCKET_CONNECTION_TIMEOUT') : aggregateError(this.#errors),
+      );
+      return;
+    }
+    const index = this.#current++;
+    const found = this.#order[index];
+    // A local address of one family cannot serve both: such a connect does not come here.
+    const target = { ...this.#plan, ...found, localAddress: undefined };
+    const { address, port, family } = target;
+    socket.autoSelectFamilyAttemptedAddresses.push(`${address}:${port}`);
+    const error = begin(socket, target, (code) => this.#failed(target, connectError(code, target)));
+    if (error !== undefined) {
+      this.#errors.push(error);
+      if (error.syscall !== 'bind') socket.emit('connectionAttemptFailed', address, port, family, error);
+      this.next();
+      return;
+    }
+    if (index < this.#order.length - 1) {
+      const { handle } = socket[kState];
+      const overdue = (): void => {
+        if (socket.connecting && socket[kState].handle === handle) this.#overdue(target);
+      };
+      // The attempt itself keeps the process alive.
+      this.#timer = setTimeout(overdue, this.#plan.attemptTimeoutMs).unref();
+    }
+  }
+
+  #failed(target: Target, error: Error): void {
+    clearTimeout(this.#timer);
+    this.#errors.push(error);
+    const { address, port, family } = target;
+    this.#socket.emit('connectionAttemptFailed', address, port, family, error);
+    this.#giveUp();
+    this.next();
+  }
+
+  #overdue(target: Target): void {
+    const { address, port, family } = target;
+    this.#socket.emit('connectionAttemptTimeout', address, port, family);
+    this.#errors.push(connectError('ETIMEDOUT', target));
+    this.#giveUp();
+    this.next();
+  }
+
+  /** Lets the connection of the last attempt go. */
+  #giveUp(): void {
+    const state = this.#socket[kState];
+    state.handle?.close(() => {});
+    state.handle = undefined;
+  }
+}

@@ -1,0 +1,41 @@
+/** What the sockets of one stack share, and what they ask of the stack. */
+import type { Stack } from '../stack/stack.js';
+import type { TcpEndpoint, TcpListenerEndpoint } from '../stack/tcp-endpoint.js';
+import type { ReceiveSlab } from './receive-slab.js';
+import type { StackSocket } from './socket.js';
+import type { SocketOptions } from './socket-state.js';
+
+/** The connection below a socket. Public methods only, so that a test may play it. */
+export type Endpoint = Pick<TcpEndpoint, keyof TcpEndpoint>;
+export type ListenerEndpoint = Pick<
+  TcpListenerEndpoint,
+  'onConnection' | 'localAddress' | 'localPort' | 'close'
+> & {
+  accept(): Endpoint | undefined;
+};
+
+export type TextSink = NonNullable<Parameters<Endpoint['setSink']>[0]>;
+
+/** What `net` needs of a `Stack`. */
+export interface SocketStack extends Pick<Stack, 'hold' | 'release'> {
+  listenTcp(options: Parameters<Stack['listenTcp']>[0]): ListenerEndpoint;
+  connectTcp(options: Parameters<Stack['connectTcp']>[0]): Endpoint;
+}
+
+export interface NetContext {
+  readonly stack: SocketStack;
+  /** The class of this stack's sockets. */
+  readonly Socket: new (
+    options?: SocketOptions,
+  ) => StackSocket;
+  readonly slab: ReceiveSlab;
+  /** Where strings are encoded before they are copied into a send buffer. */
+  readonly scratch: Buffer;
+  /** Try the addresses of both families in turn when a name has both (RFC 8305). */
+  autoSelectFamily: boolean;
+  /** How long one attempt may take before the next begins, ms. */
+  autoSelectFamilyAttemptTimeoutMs: number;
+}
+
+/** Where a class of sockets finds its context: on its prototype. */
+export const kContext = Symbol('tunstack.context');

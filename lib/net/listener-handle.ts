@@ -1,0 +1,149 @@
+/** A listening port as servers use one, and what becomes of the connections it accepts. */
+import { AsyncResource } from 'node:async_hooks';
+import { channel } from 'node:diagnostics_channel';
+import type { Endpoint, ListenerEndpoint, NetContext } from './context.js';
+import { attach } from './socket-owner.js';
+import { applySettings, kState } from './socket-state.js';
+import type { Address } from './tcp-handle.js';
+
+/**
+ * A server that connections are given to: `StackServer`, or one of Node's own (http, https, http2, tls),
+ * which all have these.
+ */
+export interface ConnectionServer {
+  allowHalfOpen: boolean;
+  pauseOnConnect: boolean;
+  noDelay: boolean;
+  keepAlive: boolean;
+  /** Seconds. */
+  keepAliveInitialDelay: number;
+  highWaterMark: number;
+  maxConnections?: number | undefined;
+  _connections: number;
+  _emitCloseIfDrained(): void;
+  emit(event: string, ...args: unknown[]): boolean;
+}
+
+export interface PortOptions {
+  readonly address: string;
+  readonly port: number;
+  readonly backlog: number;
+  readonly ipv6Only: boolean;
+}
+
+/** Whether `maxConnections` 0 lets nobody in; before Node 21 it meant no limit. */
+const ZERO_IS_A_LIMIT = Number.parseInt(process.versions.node, 10) >= 21;
+
+const serverSockets = channel('net.server.socket');
+
+export class ListenerHandle {
+  readonly #context: NetContext;
+  readonly #server: ConnectionServer;
+  readonly #listener: ListenerEndpoint;
+  readonly #scope = new AsyncResource('TUNSTACK_TCPSERVER');
+  #isRef = true;
+  #holds = false;
+  #isClosed = false;
+
+  /** @throws StackError EADDRINUSE, EADDRNOTAVAIL … */
+  constructor(context: NetContext, server: ConnectionServer, options: PortOptions) {
+    this.#context = context;
+    this.#server = server;
+    this.#listener = context.stack.listenTcp(options);
+    this.#listener.onConnection = () => this.#accept();
+    this.#updateHold();
+  }
+
+  address(): Address {
+    const { localAddress, localPort } = this.#listener;
+    const family = localAddress.family === 6 ? 'IPv6' : 'IPv4';
+    return { address: localAddress.toString(), family, port: localPort };
+  }
+
+  ref(): void {
+    this.#isRef = true;
+    this.#updateHold();
+  }
+
+  unref(): void {
+    this.#isRef = false;
+    this.#updateHold();
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#listener.onConnection = () => {};
+    this.#listener.close();
+    this.#updateHold();
+  }
+
+  #updateHold(): void {
+    const holds = this.#isRef && !this.#isClosed;
+    if (holds === this.#holds) return;
+    this.#holds = holds;
+    if (holds) this.#context.stack.hold();
+    else this.#context.stack.release();
+  }
+
+  #accept(): void {
+    while (!this.#isClosed) {
+      const endpoint = this.#listener.accept();
+      if (endpoint === undefined) return;
+      try {
+        this.#scope.runInAsyncScope(this.#accepted, this, endpoint);
+      } catch (error) {
+        // A listener's mistake is the process's affair, not that of the stack whose turn this is.
+        process.nextTick(() => {
+          throw error;
+        });
+      }
+    }
+  }
+
+  #accepted(endpoint: Endpoint): void {
+    const server = this.#server;
+    const isMapped = this.#listener.localAddress.family === 6;
+    const { maxConnections } = server;
+    const isLimited = maxConnections !== undefined && (maxConnections > 0 || ZERO_IS_A_LIMIT);
+    if (isLimited && server._connections >= maxConnections) {
+      drop(server, endpoint, isMapped);
+      return;
+    }
+    const socket = new this.#context.Socket({
+      allowHalfOpen: server.allowHalfOpen,
+      readableHighWaterMark: server.highWaterMark,
+      writableHighWaterMark: server.highWaterMark,
+    });
+    const state = socket[kState];
+    state.noDelay = server.noDelay;
+    state.keepAlive = server.keepAlive;
+    state.keepAliveDelayMs = server.keepAliveInitialDelay * 1000;
+    attach(socket, { endpoint, isMapped });
+    applySettings(state);
+    // As in Node: begin to read before anybody listens, unless the socket is to begin paused.
+    if (server.pauseOnConnect) (socket as { readableFlowing: boolean | null }).readableFlowing = false;
+    else socket.read(0);
+    server._connections++;
+    socket.server = server;
+    socket._server = server;
+    server.emit('connection', socket);
+    if (serverSockets.hasSubscribers) serverSockets.publish({ socket });
+  }
+}
+
+/** Turns a connection away, and says whose it was. */
+function drop(server: ConnectionServer, endpoint: Endpoint, isMapped: boolean): void {
+  const show = (address: Endpoint['localAddress']): string =>
+    isMapped && address.family === 4 ? `::ffff:${address}` : address.toString();
+  const family = isMapped ? 'IPv6' : `IPv${endpoint.family}`;
+  server.emit('drop', {
+    localAddress: show(endpoint.localAddress),
+    localPort: endpoint.localPort,
+    localFamily: family,
+    remoteAddress: show(endpoint.remoteAddress),
+    remotePort: endpoint.remotePort,
+    remoteFamily: family,
+  });
+  endpoint.close();
+}

@@ -1,0 +1,99 @@
+/**
+ * Memory for received text. One copy takes text from the link's memory into a slab that all sockets of
+ * a stack share; large pieces of it are handed to the application as they are. Small ones are copied
+ * out, so that an application that keeps a few bytes never keeps a whole slab alive.
+ */
+
+/** Size of a slab, and the largest piece, bytes: a super-packet fits. */
+export const SLAB_BYTES = 65_536;
+/** Pieces shorter than this are handed out as copies: what is kept pins at most eight times its size. */
+const COPY_BELOW_BYTES = SLAB_BYTES / 8;
+/** Below this a loop is faster than making a subarray for `set`. */
+const LOOP_BYTES = 48;
+
+/** Text being gathered for one connection: `buffer` from `start` to `end`. */
+export interface Piece {
+  readonly buffer: Buffer;
+  readonly start: number;
+  end: number;
+}
+
+export class ReceiveSlab {
+  #slab = Buffer.alloc(0);
+  /** Where free memory begins in the slab. */
+  #at = 0;
+  /** Pieces of this slab that are still being gathered. */
+  #open = 0;
+  /** Whether the application may hold parts of this slab. */
+  #isShared = false;
+
+  /** Adds text to the last of `pieces` where that is possible, else as a new one. */
+  append(pieces: Piece[], bytes: Uint8Array, at: number, length: number): void {
+    let piece = pieces.length > 0 ? pieces[pieces.length - 1] : undefined;
+    if (piece !== undefined && this.#isTail(piece) && this.#slab.length - this.#at >= length) {
+      this.#at += length;
+      piece.end = this.#at;
+    } else {
+      piece = this.reserve(length);
+      pieces.push(piece);
+    }
+    const { buffer } = piece;
+    const to = piece.end - length;
+    if (length > LOOP_BYTES) buffer.set(bytes.subarray(at, at + length), to);
+    else for (let i = 0; i < length; i++) buffer[to + i] = bytes[at + i];
+  }
+
+  /** A piece with room for `length` bytes, to be filled and then given to `take` or `drop`. */
+  reserve(length: number): Piece {
+    if (this.#slab.length - this.#at < length) {
+      // What would waste the better part of a slab gets memory of its own.
+      if (length >= SLAB_BYTES / 2) return { buffer: Buffer.allocUnsafeSlow(length), start: 0, end: length };
+      this.#slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
+      this.#at = 0;
+      this.#open = 0;
+      this.#isShared = false;
+    }
+    const start = this.#at;
+    this.#at += length;
+    this.#open++;
+    return { buffer: this.#slab, start, end: this.#at };
+  }
+
+  /** Gives back the end of a piece that was reserved too large. */
+  trim(piece: Piece, length: number): void {
+    const end = piece.start + length;
+    if (this.#isTail(piece)) this.#at = end;
+    piece.end = end;
+  }
+
+  /** The piece as a Buffer for the application. The piece itself is used up. */
+  take(piece: Piece): Buffer {
+    const { buffer, start, end } = piece;
+    if (end - start >= COPY_BELOW_BYTES) {
+      if (buffer === this.#slab) this.#isShared = true;
+      this.#close(piece);
+      return buffer.subarray(start, end);
+    }
+    const copy = Buffer.allocUnsafe(end - start);
+    buffer.copy(copy, 0, start, end);
+    this.drop(piece);
+    return copy;
+  }
+
+  /** Forgets a piece that nobody wants any more. */
+  drop(piece: Piece): void {
+    if (this.#isTail(piece)) this.#at = piece.start;
+    this.#close(piece);
+  }
+
+  #isTail(piece: Piece): boolean {
+    return piece.buffer === this.#slab && piece.end === this.#at;
+  }
+
+  #close(piece: Piece): void {
+    if (piece.buffer !== this.#slab) return;
+    this.#open--;
+    // Nobody has any of it: the whole slab serves again.
+    if (this.#open === 0 && !this.#isShared) this.#at = 0;
+  }
+}

@@ -1,0 +1,127 @@
+/** What a socket remembers between calls, and how it begins. */
+import { Buffer } from 'node:buffer';
+import type { DuplexOptions } from 'node:stream';
+import { checkNumber } from './arguments.js';
+import type { NetContext } from './context.js';
+import { BufferInlet, type Inlet, type OnReadOptions, SlabInlet } from './inlet.js';
+import { argumentValueError } from './node-errors.js';
+import type { Address, TcpHandle } from './tcp-handle.js';
+
+export interface SocketOptions {
+  /** Go on writing after the peer has finished; false by default, which ends the socket then. */
+  allowHalfOpen?: boolean | undefined;
+  readable?: boolean | undefined;
+  writable?: boolean | undefined;
+  /** Receive into memory of one's own instead of by `data` events. */
+  onread?: OnReadOptions | null | undefined;
+  signal?: AbortSignal | undefined;
+  noDelay?: boolean | undefined;
+  keepAlive?: boolean | undefined;
+  /** ms of idleness before the first keep-alive probe; 0 leaves the stack's default. */
+  keepAliveInitialDelay?: number | undefined;
+  readableHighWaterMark?: number | undefined;
+  writableHighWaterMark?: number | undefined;
+  highWaterMark?: number | undefined;
+}
+
+/** One write, as a stream hands it down. */
+export interface Chunk {
+  readonly chunk: Uint8Array | string;
+  readonly encoding: BufferEncoding;
+}
+
+export interface SocketState {
+  handle: TcpHandle | undefined;
+  /** Whether `connect` was called since the last end. */
+  wasStarted: boolean;
+  /** Both ends, kept when the connection is gone. */
+  localEnd: Address | undefined;
+  remoteEnd: Address | undefined;
+  readonly onread: OnReadOptions | undefined;
+  timer: NodeJS.Timeout | undefined;
+  /** Bytes that waited for room when the timer was last looked at. */
+  waitingBytes: number;
+  noDelay: boolean;
+  keepAlive: boolean;
+  keepAliveDelayMs: number;
+  /** What `ref` and `unref` asked for before there was a connection. */
+  isRef: boolean;
+  /** Counts kept when the connection is gone. */
+  bytesRead: number;
+  bytesWritten: number;
+  /** What was written before the connection was made. */
+  pending: readonly Chunk[];
+}
+
+/** Where a socket keeps its state; a symbol, not a private field, so that `Socket.call(this)` works. */
+export const kState = Symbol('tunstack.socket');
+
+/** @throws `ERR_INVALID_ARG_VALUE`, `ERR_INVALID_ARG_TYPE` */
+export function checkSocketOptions(options: SocketOptions & DuplexOptions): void {
+  for (const name of ['objectMode', 'readableObjectMode', 'writableObjectMode'] as const) {
+    if (options[name]) throw argumentValueError(`options.${name}`, options[name], 'is not supported');
+  }
+  if (options.keepAliveInitialDelay !== undefined) {
+    checkNumber(options.keepAliveInitialDelay, 'options.keepAliveInitialDelay');
+  }
+}
+
+/** What the stream below a socket is told. */
+export function streamOptions(options: SocketOptions): DuplexOptions {
+  const { allowHalfOpen, onread: _, ...rest } = options as SocketOptions & DuplexOptions;
+  return {
+    ...rest,
+    allowHalfOpen: Boolean(allowHalfOpen),
+    // `close` says whether there was an error, and comes when the connection is let go.
+    emitClose: false,
+    autoDestroy: true,
+    decodeStrings: false,
+  };
+}
+
+export function newSocketState(options: SocketOptions): SocketState {
+  const { onread } = options;
+  const isUsable =
+    onread !== null &&
+    typeof onread === 'object' &&
+    (onread.buffer instanceof Uint8Array || typeof onread.buffer === 'function') &&
+    typeof onread.callback === 'function';
+  return {
+    handle: undefined,
+    wasStarted: false,
+    localEnd: undefined,
+    remoteEnd: undefined,
+    onread: isUsable ? onread : undefined,
+    timer: undefined,
+    waitingBytes: 0,
+    noDelay: Boolean(options.noDelay),
+    keepAlive: Boolean(options.keepAlive),
+    keepAliveDelayMs: wholeSeconds(options.keepAliveInitialDelay),
+    isRef: true,
+    bytesRead: 0,
+    bytesWritten: 0,
+    pending: [],
+  };
+}
+
+/** Keep-alive has seconds in Node, and here for the same outcome: less than one is none. */
+export const wholeSeconds = (ms: number | undefined): number =>
+  Math.max(0, Math.trunc((ms ?? 0) / 1000)) * 1000;
+
+/** Where a connection's text goes: into `push`, or into memory the application has given. */
+export const newInlet = (context: NetContext, state: SocketState, push: (chunk: Buffer) => boolean): Inlet =>
+  state.onread === undefined ? new SlabInlet(context.slab, push) : new BufferInlet(state.onread);
+
+/** Applies the settings made while there was no connection. */
+export function applySettings(state: SocketState): void {
+  if (state.noDelay) state.handle?.endpoint.setNoDelay(true);
+  if (state.keepAlive) applyKeepAlive(state);
+}
+
+export function applyKeepAlive({ handle, keepAlive, keepAliveDelayMs }: SocketState): void {
+  if (keepAliveDelayMs > 0) handle?.endpoint.setKeepAlive(keepAlive, keepAliveDelayMs);
+  else handle?.endpoint.setKeepAlive(keepAlive);
+}
+
+export const byteLength = ({ chunk, encoding }: Chunk): number =>
+  typeof chunk === 'string' ? Buffer.byteLength(chunk, encoding) : chunk.length;

@@ -1,0 +1,380 @@
+/** `net.Socket` over a connection of a private stack. */
+import { Duplex } from 'node:stream';
+import { checkDuration, checkFunction, normalizeArguments } from './arguments.js';
+import { type ConnectOptions, connectSocket } from './connecting.js';
+import type { kContext, NetContext } from './context.js';
+import { missingArgumentError, plainError } from './node-errors.js';
+import {
+  applyKeepAlive,
+  byteLength,
+  type Chunk,
+  checkSocketOptions,
+  kState,
+  newSocketState,
+  type SocketOptions,
+  type SocketState,
+  streamOptions,
+  wholeSeconds,
+} from './socket-state.js';
+import type { Address, TcpHandle, WriteDone } from './tcp-handle.js';
+
+/** The server a socket came from, as far as the socket tells it when it is gone. */
+interface Origin {
+  _connections: number;
+  _emitCloseIfDrained?(): void;
+}
+
+/**
+ * A socket after the pattern of `node:net`: the same events, order and errors. `_handle` is null, for
+ * there is no handle of the operating system. `createNet` makes one class of it per stack.
+ */
+export class StackSocket extends Duplex {
+  declare readonly [kContext]: NetContext;
+  declare [kState]: SocketState;
+  declare connecting: boolean;
+  declare server: unknown;
+  declare _server: Origin | null;
+  declare _parent: null;
+  declare _host: string | null;
+  declare _hadError: boolean;
+  declare resetAndClosing: boolean;
+  declare timeout: number | undefined;
+  declare autoSelectFamilyAttemptedAddresses: string[];
+
+  constructor(options: SocketOptions = {}) {
+    checkSocketOptions(options);
+    super(streamOptions(options));
+    initializeSocket(this, options);
+  }
+
+  // ---- what it is ----------------------------------------------------------------------------------
+
+  get _handle(): null {
+    return null;
+  }
+
+  get _connecting(): boolean {
+    return this.connecting;
+  }
+
+  get pending(): boolean {
+    return this[kState].handle === undefined || this.connecting;
+  }
+
+  get readyState(): 'opening' | 'open' | 'readOnly' | 'writeOnly' | 'closed' {
+    if (this.connecting) return 'opening';
+    if (this.readable) return this.writable ? 'open' : 'readOnly';
+    return this.writable ? 'writeOnly' : 'closed';
+  }
+
+  get bufferSize(): number {
+    // Undefined once the connection is gone, whatever the types of Node say.
+    return this[kState].handle === undefined ? (undefined as unknown as number) : this.writableLength;
+  }
+
+  get bytesRead(): number {
+    const { handle, bytesRead } = this[kState];
+    return handle === undefined ? bytesRead : handle.bytesRead;
+  }
+
+  get _bytesDispatched(): number {
+    const { handle, bytesWritten } = this[kState];
+    return handle === undefined ? bytesWritten : handle.bytesWritten;
+  }
+
+  /** Bytes handed over so far, also those that still wait in the stream or for the connection. */
+  get bytesWritten(): number {
+    let bytes = this._bytesDispatched;
+    const { writableBuffer } = this as unknown as { writableBuffer?: readonly Chunk[] };
+    for (const chunk of writableBuffer ?? []) bytes += byteLength(chunk);
+    for (const chunk of this[kState].pending) bytes += byteLength(chunk);
+    return bytes;
+  }
+
+  get localAddress(): string | undefined {
+    return localEnd(this)?.address;
+  }
+
+  get localPort(): number | undefined {
+    return localEnd(this)?.port;
+  }
+
+  get localFamily(): string | undefined {
+    return localEnd(this)?.family;
+  }
+
+  get remoteAddress(): string | undefined {
+    return this[kState].remoteEnd?.address;
+  }
+
+  get remotePort(): number | undefined {
+    return this[kState].remoteEnd?.port;
+  }
+
+  get remoteFamily(): string | undefined {
+    return this[kState].remoteEnd?.family;
+  }
+
+  address(): Address | Record<string, never> {
+    return localEnd(this) ?? {};
+  }
+
+  // ---- connecting ----------------------------------------------------------------------------------
+
+  /**
+   * Connects: `(port[, host][, callback])` or `(options[, callback])`, in Node's words.
+   * @throws `ERR_MISSING_ARGS`, `ERR_SOCKET_BAD_PORT`, `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_IP_ADDRESS`
+   */
+  connect(...args: unknown[]): this {
+    const [options, callback] = normalizeArguments<ConnectOptions>(args);
+    if (callback !== null) this.once('connect', callback);
+    if (options.port === undefined && (options.path === undefined || options.path === null)) {
+      throw missingArgumentError('options', 'port', 'path');
+    }
+    // After an end by the peer `write` had become the one that explains it.
+    delete (this as { write?: unknown }).write;
+    const state = this[kState];
+    if (state.handle === undefined) {
+      state.localEnd = undefined;
+      state.remoteEnd = undefined;
+      (this as unknown as { _undestroy(): void })._undestroy();
+    }
+    this._unrefTimer();
+    this.connecting = true;
+    state.wasStarted = true;
+    connectSocket(this, options);
+    return this;
+  }
+
+  // ---- settings ------------------------------------------------------------------------------------
+
+  /** `timeout` after this many ms without reading or writing; 0 ends it. */
+  setTimeout(msecs: number, callback?: () => void): this {
+    if (this.destroyed) return this;
+    this.timeout = msecs;
+    const duration = checkDuration(msecs, 'msecs');
+    const state = this[kState];
+    clearTimeout(state.timer);
+    state.timer = undefined;
+    if (callback !== undefined) checkFunction(callback, 'callback');
+    if (duration > 0) {
+      state.timer = setTimeout(() => this._onTimeout(), duration).unref();
+      if (callback !== undefined) this.once('timeout', callback);
+    } else if (callback !== undefined) this.removeListener('timeout', callback);
+    return this;
+  }
+
+  _unrefTimer(): void {
+    this[kState].timer?.refresh();
+  }
+
+  _onTimeout(): void {
+    const state = this[kState];
+    const waiting = state.handle?.waitingBytes ?? 0;
+    if (state.waitingBytes > 0 && state.waitingBytes !== waiting) {
+      // A long write is under way, and moves.
+      state.waitingBytes = waiting;
+      this._unrefTimer();
+      return;
+    }
+    this.emit('timeout');
+  }
+
+  setNoDelay(enable = true): this {
+    const state = this[kState];
+    const on = Boolean(enable);
+    if (on !== state.noDelay && !this.pending) state.handle?.endpoint.setNoDelay(on);
+    state.noDelay = on;
+    return this;
+  }
+
+  setKeepAlive(enable = false, initialDelayMsecs = 0): this {
+    const state = this[kState];
+    state.keepAlive = Boolean(enable);
+    state.keepAliveDelayMs = wholeSeconds(initialDelayMsecs);
+    if (!this.pending) applyKeepAlive(state);
+    return this;
+  }
+
+  ref(): this {
+    const { handle } = this[kState];
+    if (handle === undefined && !this.connecting) return this.once('connect', this.ref);
+    this[kState].isRef = true;
+    handle?.ref();
+    return this;
+  }
+
+  unref(): this {
+    const { handle } = this[kState];
+    if (handle === undefined && !this.connecting) return this.once('connect', this.unref);
+    this[kState].isRef = false;
+    handle?.unref();
+    return this;
+  }
+
+  // ---- reading -------------------------------------------------------------------------------------
+
+  override _read(size: number): void {
+    const { handle } = this[kState];
+    if (this.connecting || handle === undefined) this.once('connect', () => this._read(size));
+    else handle.readStart();
+  }
+
+  override pause(): this {
+    // Without a stream between, the application itself is who must not be called.
+    if (this[kState].onread !== undefined && !this.connecting) this[kState].handle?.readStop();
+    return super.pause();
+  }
+
+  override resume(): this {
+    this._startOnread();
+    return super.resume();
+  }
+
+  override read(size?: number): unknown {
+    this._startOnread();
+    return super.read(size);
+  }
+
+  _startOnread(): void {
+    if (this[kState].onread !== undefined && !this.connecting) this[kState].handle?.readStart();
+  }
+
+  // ---- writing -------------------------------------------------------------------------------------
+
+  override _write(chunk: Uint8Array | string, encoding: BufferEncoding, done: WriteDone): void {
+    if (this.connecting) {
+      writeOnceConnected(this, [{ chunk, encoding }], done);
+      return;
+    }
+    const handle = handleToWrite(this, done);
+    if (handle === undefined) return;
+    handle.write(chunk, encoding, done);
+    this[kState].waitingBytes = handle.waitingBytes;
+  }
+
+  override _writev(chunks: Chunk[], done: WriteDone): void {
+    if (this.connecting) {
+      writeOnceConnected(this, chunks, done);
+      return;
+    }
+    const handle = handleToWrite(this, done);
+    if (handle === undefined) return;
+    handle.writev(chunks, done);
+    this[kState].waitingBytes = handle.waitingBytes;
+  }
+
+  override _final(done: WriteDone): void {
+    if (this.connecting) {
+      this.once('connect', () => this._final(done));
+      return;
+    }
+    const { handle } = this[kState];
+    if (handle === undefined) done();
+    else handle.shutdown(done);
+  }
+
+  // ---- the end -------------------------------------------------------------------------------------
+
+  destroySoon(): void {
+    if (this.writable) this.end();
+    if (this.writableFinished) this.destroy();
+    else this.once('finish', this.destroy);
+  }
+
+  /** Ends the connection with an RST; once connected, where it is not yet. */
+  resetAndDestroy(): this {
+    if (this[kState].handle === undefined && !this.connecting) this.destroy(plainError('ERR_SOCKET_CLOSED'));
+    else if (this.connecting) this.once('connect', () => this._reset());
+    else this._reset();
+    return this;
+  }
+
+  _reset(): this {
+    this.resetAndClosing = true;
+    return this.destroy();
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    const state = this[kState];
+    this.connecting = false;
+    clearTimeout(state.timer);
+    state.timer = undefined;
+    const closed = (): void => void this.emit('close', Boolean(error));
+    const { handle } = state;
+    if (handle !== undefined) {
+      state.bytesRead = handle.bytesRead;
+      state.bytesWritten = handle.bytesWritten;
+      state.handle = undefined;
+      if (this.resetAndClosing) handle.reset(closed);
+      else handle.close(closed);
+      this.resetAndClosing = false;
+      done(error);
+    } else {
+      done(error);
+      if (state.wasStarted) setImmediate(closed);
+      else process.nextTick(() => this.emit('close'));
+    }
+    state.wasStarted = false;
+    const { _server: server } = this;
+    if (server) {
+      server._connections--;
+      server._emitCloseIfDrained?.();
+    }
+  }
+}
+
+/** The rest of the constructor, apart so that it serves `Socket.call(this, options)` too. */
+export function initializeSocket(socket: StackSocket, options: SocketOptions): void {
+  socket[kState] = newSocketState(options);
+  socket.connecting = false;
+  socket.server = null;
+  socket._server = null;
+  socket._parent = null;
+  socket._host = null;
+  socket._hadError = false;
+  socket.resetAndClosing = false;
+  socket.on('end', explainLaterWrites);
+}
+
+/** Explains itself better than "write after end" would: it was not the caller who ended the socket. */
+function explainLaterWrites(this: StackSocket): void {
+  if (!this.allowHalfOpen) this.write = writeAfterEnd;
+}
+
+function writeAfterEnd(this: StackSocket, chunk: unknown, ...rest: unknown[]): boolean {
+  const done = rest.find((argument) => typeof argument === 'function') as WriteDone | undefined;
+  if (!this.writableEnded) return Reflect.apply(Duplex.prototype.write, this, [chunk, ...rest]) as boolean;
+  const error = Object.assign(new Error('This socket has been ended by the other party'), { code: 'EPIPE' });
+  if (done !== undefined) process.nextTick(done, error);
+  this.destroy(error);
+  return false;
+}
+
+/** Writes when the connection is made; tells when it never will be. */
+function writeOnceConnected(socket: StackSocket, chunks: readonly Chunk[], done: WriteDone): void {
+  const state = socket[kState];
+  state.pending = chunks;
+  const failed = (): void => done(plainError('ERR_SOCKET_CLOSED_BEFORE_CONNECTION'));
+  socket.once('connect', () => {
+    socket.off('close', failed);
+    state.pending = [];
+    const handle = handleToWrite(socket, done);
+    if (handle === undefined) return;
+    handle.writev(chunks, done);
+    state.waitingBytes = handle.waitingBytes;
+  });
+  socket.once('close', failed);
+}
+
+function handleToWrite(socket: StackSocket, done: WriteDone): TcpHandle | undefined {
+  const { handle } = socket[kState];
+  if (handle === undefined) done(plainError('ERR_SOCKET_CLOSED'));
+  else socket._unrefTimer();
+  return handle;
+}
+
+const localEnd = (socket: StackSocket): Address | undefined => {
+  const state = socket[kState];
+  return state.localEnd ?? state.handle?.localEnd();
+};
