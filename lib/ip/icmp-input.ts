@@ -27,11 +27,13 @@ interface IcmpParts {
   readonly echo: EchoListeners;
   readonly redirects: Redirects;
   /** The transport of a protocol. */
-  transport(version: number, protocol: number): Transport | undefined;
+  transport(protocol: number): Transport | undefined;
   /** Whether an address, as words of its family, is ours. */
   isOurs(w0: number, w1: number, w2: number, w3: number): boolean;
   /** Whether the packet being handled had a Fragment header. */
   wasFragmented(): boolean;
+  /** Believes what an error about an own packet says of the path MTU. */
+  learnPathMtu(quote: IpPacket, mtu: number): void;
 }
 
 export class IcmpInput {
@@ -150,7 +152,7 @@ export class IcmpInput {
       this.#echoError(error);
       return;
     }
-    const transport = this.#parts.transport(packet.version, quote.protocol);
+    const transport = this.#parts.transport(quote.protocol);
     if (transport === undefined) return this.#unmatched();
     transport.icmpError(error);
   }
@@ -164,6 +166,7 @@ export class IcmpInput {
         ? this.#parts.echo.get(quote.view.getUint16(quote.payloadAt + 4))
         : undefined;
     if (listener === undefined) return this.#unmatched();
+    if (error.kind === IcmpErrorKind.PacketTooBig) this.#parts.learnPathMtu(quote, error.mtu);
     listener.error(error, quote.view.getUint16(quote.payloadAt + 6));
   }
 

@@ -13,6 +13,7 @@ import { ChainEnd, HeaderChain } from './extension-headers.js';
 import type { IcmpResponder } from './icmp-responder.js';
 import { IcmpErrorKind } from './interfaces.js';
 import { checkOptions, OptionFault } from './ipv4-options.js';
+import type { MartianLog } from './martian-log.js';
 import type { IpOptions } from './options.js';
 import type { PacketFilter } from './packet-filter.js';
 import type { PortTable } from './ports.js';
@@ -26,6 +27,7 @@ interface InputParts {
   readonly reassembly: Reassembly;
   readonly responder: IcmpResponder;
   readonly delivery: Delivery;
+  readonly martians: MartianLog;
 }
 
 /** Octets at which Parameter Problems about fragments point: Payload Length, and within the Fragment header. */
@@ -63,7 +65,7 @@ export class IpInput {
     const reason = readIpv4(packet);
     if (reason !== DropReason.None) return this.#dropHeader(reason);
     const refusal = this.#parts.filter.judge4(packet);
-    if (refusal !== DropReason.None) return this.#dropAddress(refusal);
+    if (refusal !== DropReason.None) return this.#dropAddress(packet, refusal);
     if (packet.payloadAt - packet.at > IPV4_HEADER_BYTES && !checkOptions(packet, this.#fault)) {
       return this.#badOptions(packet);
     }
@@ -117,10 +119,10 @@ export class IpInput {
     const reason = readIpv6(packet);
     if (reason !== DropReason.None) return this.#dropHeader(reason);
     if ((this.#parts.ports.get(packet.link)?.mtu ?? 0) < IPV6_MIN_MTU) {
-      return this.#dropAddress(DropReason.IpDisabled);
+      return this.#dropAddress(packet, DropReason.IpDisabled);
     }
     const refusal = this.#parts.filter.judge6(packet);
-    if (refusal !== DropReason.None) return this.#dropAddress(refusal);
+    if (refusal !== DropReason.None) return this.#dropAddress(packet, refusal);
     const { protocol } = packet;
     if (protocol === Protocol.Tcp || protocol === Protocol.Udp) {
       this.#parts.delivery.deliver(packet, packet.at + 6);
@@ -208,7 +210,8 @@ export class IpInput {
     this.#stats.drop(reason);
   }
 
-  #dropAddress(reason: DropReason): void {
+  #dropAddress(packet: IpPacket, reason: DropReason): void {
+    this.#parts.martians.note(packet, reason);
     if (reason === DropReason.IpNotForUs && this.#parts.filter.toMany) this.#stats.ip.inDiscards++;
     else this.#stats.ip.inAddrErrors++;
     this.#stats.drop(reason);

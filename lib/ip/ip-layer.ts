@@ -10,119 +10,72 @@ import type { StackStats } from '../base/stats.js';
 import { Icmp4Type, Icmp6Type } from '../wire/icmp.js';
 import { IpAddress, type IpFamily, IpPrefix } from '../wire/ip-address.js';
 import type { IpPacket } from '../wire/ip-packet.js';
-import { Protocol } from '../wire/ipv6.js';
-import { AddressBook, type AddressDescription, type AddressOptions, describeAddress } from './addresses.js';
-import { Delivery, type RawListener } from './delivery.js';
-import { EchoListeners, type EchoRequest } from './echo.js';
+import { IPV6_MIN_MTU, Protocol } from '../wire/ipv6.js';
+import { type AddressDescription, type AddressOptions, describeAddress } from './addresses.js';
+import type { RawListener } from './delivery.js';
+import type { EchoListeners, EchoRequest } from './echo.js';
 import { EchoSender } from './echo-sender.js';
-import { GroupTable } from './groups.js';
-import { IcmpInput } from './icmp-input.js';
-import { IcmpResponder } from './icmp-responder.js';
-import { Identification } from './identification.js';
 import type { IcmpErrorKind, OutputPort, Transport } from './interfaces.js';
-import { IpInput } from './ip-input.js';
-import { type Begin, IpOutput, type OutgoingRoom } from './ip-output.js';
+import type { IpInput } from './ip-input.js';
+import type { Begin, IpOutput, OutgoingRoom } from './ip-output.js';
+import { type IncomingParts, incomingParts, type OutgoingParts, outgoingParts } from './ip-parts.js';
+import type { MartianListener } from './martian-log.js';
 import { type IpOptions, resolveIpOptions } from './options.js';
-import { PacketFilter } from './packet-filter.js';
 import type { IpPath, PathRequest } from './path.js';
-import { PathMtuCache } from './path-mtu.js';
-import { PortTable } from './ports.js';
-import { Reassembly } from './reassembly.js';
-import { Redirects } from './redirects.js';
-import { ReplyPaths } from './reply-paths.js';
-import { PathResolver } from './resolver.js';
-import { Routing } from './routing.js';
+import type { PathMtuCache } from './path-mtu.js';
+import type { Routing } from './routing.js';
 import { type DestinationChoice, orderDestinations } from './source-address.js';
 
 export class IpLayer {
   readonly options: IpOptions;
   readonly routing: Routing;
   /** Who waits for echo replies, by identifier. */
-  readonly echo = new EchoListeners();
+  readonly echo: EchoListeners;
   /** Path MTUs and redirects learnt. */
   readonly pathMtu: PathMtuCache;
   /** The time of the turn, µs, for what is sent without a packet at hand. */
   nowUs = 0;
-  readonly #ports = new PortTable();
-  readonly #groups: GroupTable;
-  readonly #addresses: AddressBook;
-  readonly #resolver: PathResolver;
+  /** Room for the packet begun last. */
+  readonly out: OutgoingRoom;
+  readonly #out: OutgoingParts;
   readonly #output: IpOutput;
-  readonly #responder: IcmpResponder;
-  readonly #replies: ReplyPaths;
-  readonly #reassembly: Reassembly;
-  readonly #delivery: Delivery;
-  readonly #filter: PacketFilter;
   readonly #input: IpInput;
+  readonly #in: IncomingParts;
   readonly #echoSender: EchoSender;
 
   /** @throws TypeError for an unknown option */
-  constructor(env: { random: Random; stats: StackStats; options?: Partial<IpOptions> }) {
-    const { random, stats } = env;
-    const options = resolveIpOptions(env.options);
-    this.options = options;
-
-    const ports = this.#ports;
-    this.routing = new Routing({ random, ports, options });
-    const { routing } = this;
-    this.#groups = new GroupTable(options.groups);
-    this.#addresses = new AddressBook({ routing, ports, groups: this.#groups, options });
-    const addresses = this.#addresses;
-    this.pathMtu = new PathMtuCache(random, options);
-    const { pathMtu } = this;
-    this.#resolver = new PathResolver({ random, ports, routing, addresses, pathMtu, options });
-    this.#output = new IpOutput({
-      stats,
-      identification: new Identification(random),
-      revalidate: (path) => this.#resolver.revalidate(path),
-      generation: () => routing.generation,
-    });
-    const output = this.#output;
-    this.#replies = new ReplyPaths(random, this.#resolver);
-    this.#responder = new IcmpResponder({
-      random,
-      stats,
-      options,
-      output,
-      replyPath: (packet, protocol) => this.#replies.resolve(packet, protocol),
-    });
-    const responder = this.#responder;
-    this.#delivery = new Delivery(stats, responder);
-    const delivery = this.#delivery;
-    this.#reassembly = new Reassembly({ random, stats, options });
-    this.#filter = new PacketFilter({ stats, options, routing, addresses, groups: this.#groups });
-    this.#input = new IpInput({
-      stats,
-      options,
-      ports,
-      filter: this.#filter,
-      reassembly: this.#reassembly,
-      responder,
-      delivery,
-    });
-    this.#echoSender = new EchoSender({ stats, output, resolve: (request) => this.resolve(request) });
-    delivery.setIcmp(
-      new IcmpInput({
-        stats,
-        options,
-        responder,
-        echo: this.echo,
-        redirects: new Redirects({ stats, options, routing, addresses, pathMtu }),
-        transport: (_version, protocol) => delivery.transport(protocol),
-        isOurs: (w0, w1, w2, w3) => this.isLocalWords(w0, w1, w2, w3),
-        wasFragmented: () => delivery.fragmented,
-      }),
+  constructor(env: {
+    random: Random;
+    stats: StackStats;
+    options?: Partial<IpOptions>;
+    /** Hears of packets with impossible addresses, a few at a time. */
+    onMartian?: MartianListener;
+  }) {
+    const { random, stats, onMartian } = env;
+    this.options = resolveIpOptions(env.options);
+    this.#out = outgoingParts({ random, stats, options: this.options });
+    this.#in = incomingParts(
+      { random, stats, options: this.options, onMartian },
+      { out: this.#out, learnPathMtu: (quote, mtu) => this.learnPathMtuOf(quote, mtu) },
     );
+    this.routing = this.#out.routing;
+    this.pathMtu = this.#out.pathMtu;
+    this.echo = this.#in.echo;
+    const { output } = this.#out;
+    this.out = output.out;
+    this.#output = output;
+    this.#input = this.#in.input;
+    this.#echoSender = new EchoSender({ stats, output, resolve: (request) => this.resolve(request) });
   }
 
   // Ports.
 
   /** Adds a link. Port 0, the loopback, gets 127.0.0.1/8 and ::1/128. */
   addPort(port: OutputPort): void {
-    this.#ports.add(port);
+    this.#out.ports.add(port);
     if (port.isLoopback) {
-      this.#addresses.add(port.index, IpPrefix.parse('127.0.0.1/8'));
-      this.#addresses.add(port.index, IpPrefix.parse('::1/128'));
+      this.#out.addresses.add(port.index, IpPrefix.parse('127.0.0.1/8'));
+      this.#out.addresses.add(port.index, IpPrefix.parse('::1/128'));
     } else {
       this.#addStandardRoutes(port);
     }
@@ -131,10 +84,10 @@ export class IpLayer {
 
   /** Takes a link away, with its addresses, routes and groups. */
   removePort(index: number): void {
-    this.#addresses.portRemoved(index);
+    this.#out.addresses.portRemoved(index);
     this.routing.routes.portRemoved(index);
-    this.#groups.portRemoved(index);
-    this.#ports.remove(index);
+    this.#out.groups.portRemoved(index);
+    this.#out.ports.remove(index);
     this.portChanged();
   }
 
@@ -144,7 +97,7 @@ export class IpLayer {
    */
   portChanged(): void {
     this.routing.rules.portsChanged();
-    this.#addresses.refresh();
+    this.#out.addresses.refresh();
   }
 
   // Addresses.
@@ -154,17 +107,21 @@ export class IpLayer {
    * @throws StackError ENODEV, EEXIST, EINVAL or ENOBUFS
    */
   addAddress(portIndex: number, address: string | IpPrefix, options?: AddressOptions): void {
-    this.#addresses.add(portIndex, typeof address === 'string' ? IpPrefix.parse(address) : address, options);
+    this.#out.addresses.add(
+      portIndex,
+      typeof address === 'string' ? IpPrefix.parse(address) : address,
+      options,
+    );
   }
 
   /** @throws StackError EADDRNOTAVAIL when the port does not have it */
   removeAddress(portIndex: number, address: string | IpAddress | IpPrefix): void {
     const parsed = typeof address === 'string' ? IpPrefix.parse(address) : address;
-    this.#addresses.remove(portIndex, parsed instanceof IpPrefix ? parsed.address : parsed);
+    this.#out.addresses.remove(portIndex, parsed instanceof IpPrefix ? parsed.address : parsed);
   }
 
   addresses(portIndex?: number): AddressDescription[] {
-    const entries = this.#addresses.list();
+    const entries = this.#out.addresses.list();
     return entries
       .filter((entry) => portIndex === undefined || entry.port === portIndex)
       .map((entry) => describeAddress(entry));
@@ -177,28 +134,28 @@ export class IpLayer {
 
   /** As `isLocal`, for the addresses of ports only, given as words (IPv4 in mapped form). */
   isLocalWords(w0: number, w1: number, w2: number, w3: number): boolean {
-    return this.#addresses.portOf(w0, w1, w2, w3) >= 0;
+    return this.#out.addresses.portOf(w0, w1, w2, w3) >= 0;
   }
 
   /** Lets a port hear a multicast group; once more for each call. @throws StackError ENODEV, ENOBUFS */
   joinGroup(portIndex: number, group: IpAddress): void {
-    this.#groups.join(portIndex, group);
+    this.#out.groups.join(portIndex, group);
   }
 
   /** @throws StackError EADDRNOTAVAIL when the port is not in the group */
   leaveGroup(portIndex: number, group: IpAddress): void {
-    this.#groups.leave(portIndex, group);
+    this.#out.groups.leave(portIndex, group);
   }
 
   /** Whether somebody has made a port join a group; every port hears 224.0.0.1 and ff02::1 besides. */
   hasGroup(portIndex: number, group: IpAddress): boolean {
-    return this.#groups.has(portIndex, group);
+    return this.#out.groups.has(portIndex, group);
   }
 
   // In.
 
   setTransport(protocol: number, transport: Transport): void {
-    this.#delivery.setTransport(protocol, transport);
+    this.#in.delivery.setTransport(protocol, transport);
   }
 
   /**
@@ -206,7 +163,7 @@ export class IpLayer {
    * @returns what ends it
    */
   addRawListener(protocol: number, family: IpFamily | 0, listener: RawListener): () => void {
-    return this.#delivery.addRaw(protocol, family, listener);
+    return this.#in.delivery.addRaw(protocol, family, listener);
   }
 
   /** A packet that came in: its place, and what its link said of it, are set. It is lent for the call. */
@@ -217,24 +174,19 @@ export class IpLayer {
 
   // Out.
 
-  /** Room for the packet begun last. */
-  get out(): OutgoingRoom {
-    return this.#output.out;
-  }
-
   /** A path for a flow. Never throws: `unusable` of the path says what is wrong. */
   resolve(request: PathRequest): IpPath {
-    return this.#resolver.resolve(request);
+    return this.#out.resolver.resolve(request);
   }
 
   /** Whether a path can still be used; looks only if something has changed. */
   revalidate(path: IpPath): boolean {
-    return this.#resolver.revalidate(path);
+    return this.#out.resolver.revalidate(path);
   }
 
   /** The path for an answer to `packet` that keeps no state: from its destination to its source. */
   resolveReply(packet: IpPacket, protocol: number): IpPath {
-    return this.#replies.resolve(packet, protocol);
+    return this.#out.replies.resolve(packet, protocol);
   }
 
   /** See `IpOutput.begin`. */
@@ -265,9 +217,18 @@ export class IpLayer {
     return this.revalidate(path);
   }
 
+  /** As `learnPathMtu`, for the path of a packet of ours that an error quotes. */
+  learnPathMtuOf(quote: IpPacket, mtu: number): boolean {
+    const { protocol } = quote;
+    const source = quote.source();
+    const destination = quote.destination();
+    const zone = destination.family === 6 && destination.isLinkLocal ? { oif: quote.link } : {};
+    return this.learnPathMtu(this.resolve({ destination, source, protocol, ...zone }), mtu);
+  }
+
   /** Answers a packet with an ICMP error, unless a rule or the rate forbids it. See `IcmpResponder.error`. */
   sendIcmpError(packet: IpPacket, kind: IcmpErrorKind, info = 0): void {
-    this.#responder.error(packet, kind, info);
+    this.#out.responder.error(packet, kind, info);
   }
 
   /** Sends an echo request; its answer goes to the listener of its identifier. @returns '' or the error's code */
@@ -277,7 +238,7 @@ export class IpLayer {
 
   /** Destinations in the order in which to try them (RFC 6724 §6). */
   orderDestinations(destinations: readonly IpAddress[]): IpAddress[] {
-    const entries = this.#addresses.list();
+    const entries = this.#out.addresses.list();
     const choices: DestinationChoice[] = destinations.map((destination) => {
       const path = this.resolve({ destination, protocol: Protocol.Udp, allowBroadcast: true });
       const source = path.unusable === '' ? path.source : undefined;
@@ -296,25 +257,25 @@ export class IpLayer {
 
   /** When `deadlineReached` has something to do, µs; `NEVER` when nothing waits. */
   get nextDeadlineUs(): number {
-    return Math.min(this.#reassembly.nextDeadlineUs, this.pathMtu.nextDeadlineUs);
+    return Math.min(this.#in.reassembly.nextDeadlineUs, this.pathMtu.nextDeadlineUs);
   }
 
   /** Does what is due: ends incomplete datagrams, path MTUs and redirects. */
   deadlineReached(nowUs: number): void {
     this.nowUs = nowUs;
-    this.#reassembly.expire(nowUs, (first) => this.#reportTimeout(first));
+    this.#in.reassembly.expire(nowUs, (first) => this.#reportTimeout(first));
     if (this.pathMtu.expire(nowUs)) this.routing.changed();
   }
 
   /** RFC 1122 §3.3.2, RFC 8200 §4.5: Time Exceeded code 1 quotes the first fragment. */
   #reportTimeout(first: IpPacket): void {
     const type = first.version === 4 ? Icmp4Type.TimeExceeded : Icmp6Type.TimeExceeded;
-    this.#responder.send(first, { type, code: 1 });
+    this.#out.responder.send(first, { type, code: 1 });
   }
 
   /** What every port that carries IPv6 has: its link-local prefix, and multicast (RFC 4291 §2.5.6, §2.7). */
   #addStandardRoutes(port: OutputPort): void {
-    if (port.mtu < 1280) return;
+    if (port.mtu < IPV6_MIN_MTU) return;
     const common = { port: port.index, metric: 256, protocol: 'kernel' };
     this.routing.routes.install({ ...common, destination: 'fe80::/64' });
     this.routing.routes.install({ ...common, destination: 'ff00::/8', type: 'multicast', table: 'local' });

@@ -1,7 +1,7 @@
 /**
  * The routes of all tables: adding, replacing, deleting and listing them, as `ip route` does.
  */
-import { ArgumentTypeError, ArgumentValueError, StackError } from '../base/errors.js';
+import { ArgumentTypeError, ArgumentValueError, invariant, StackError } from '../base/errors.js';
 import type { IpAddress, IpFamily } from '../wire/ip-address.js';
 import { IPV6_MIN_MTU } from '../wire/ipv6.js';
 import type { PortTable } from './ports.js';
@@ -21,6 +21,8 @@ import {
   tableName,
   tableNumber,
 } from './route.js';
+import type { RouteAnswer, RouteQuestion } from './route-answer.js';
+import type { RouteGetter } from './route-getter.js';
 import { ANY_PORT, LOOPBACK_PORT, RouteQuery, RouteResult } from './route-query.js';
 import { RouteTable } from './route-table.js';
 
@@ -69,6 +71,7 @@ export class RouteSet {
   readonly #tables = { 4: new Map<number, RouteTable>(), 6: new Map<number, RouteTable>() };
   readonly #query = new RouteQuery();
   readonly #result = new RouteResult();
+  #getter: RouteGetter | undefined;
   #count = 0;
 
   constructor(surroundings: RouteSurroundings) {
@@ -134,6 +137,20 @@ export class RouteSet {
     for (const route of this.#select(filter)) {
       if (route.table !== RouteTableId.local || filter.table !== undefined) this.remove(route);
     }
+  }
+
+  /** Who answers `get`; it needs the whole of IP. */
+  setGetter(getter: RouteGetter): void {
+    this.#getter = getter;
+  }
+
+  /**
+   * Where packets to an address go, by which rule, table and route. @throws StackError ENODEV for a port
+   * that does not exist
+   */
+  get(destination: string | IpAddress, question?: RouteQuestion): RouteAnswer {
+    invariant(this.#getter !== undefined, 'routes are asked once IP is complete');
+    return this.#getter.get(destination, question);
   }
 
   list(filter: RouteFilter = {}): RouteDescription[] {

@@ -1,0 +1,100 @@
+/**
+ * How the parts of IP are put together: what is needed to send, then what receives with it.
+ */
+import type { Random } from '../base/random.js';
+import type { StackStats } from '../base/stats.js';
+import type { IpPacket } from '../wire/ip-packet.js';
+import { AddressBook } from './addresses.js';
+import { Delivery } from './delivery.js';
+import { EchoListeners } from './echo.js';
+import { GroupTable } from './groups.js';
+import { IcmpInput } from './icmp-input.js';
+import { IcmpResponder } from './icmp-responder.js';
+import { Identification } from './identification.js';
+import { IpInput } from './ip-input.js';
+import { IpOutput } from './ip-output.js';
+import { type MartianListener, MartianLog } from './martian-log.js';
+import type { IpOptions } from './options.js';
+import { PacketFilter } from './packet-filter.js';
+import { PathMtuCache } from './path-mtu.js';
+import { PortTable } from './ports.js';
+import { Reassembly } from './reassembly.js';
+import { Redirects } from './redirects.js';
+import { ReplyPaths } from './reply-paths.js';
+import { PathResolver } from './resolver.js';
+import { RouteGetter } from './route-getter.js';
+import { Routing } from './routing.js';
+
+interface PartsEnv {
+  readonly random: Random;
+  readonly stats: StackStats;
+  readonly options: IpOptions;
+}
+
+export interface OutgoingParts {
+  readonly ports: PortTable;
+  readonly routing: Routing;
+  readonly groups: GroupTable;
+  readonly addresses: AddressBook;
+  readonly pathMtu: PathMtuCache;
+  readonly resolver: PathResolver;
+  readonly output: IpOutput;
+  readonly replies: ReplyPaths;
+  readonly responder: IcmpResponder;
+}
+
+export function outgoingParts(env: PartsEnv): OutgoingParts {
+  const { random, stats, options } = env;
+  const ports = new PortTable();
+  const routing = new Routing({ random, ports, options });
+  const groups = new GroupTable(options.groups);
+  const addresses = new AddressBook({ routing, ports, groups, options });
+  const pathMtu = new PathMtuCache(random, options);
+  const resolver = new PathResolver({ random, ports, routing, addresses, pathMtu, options });
+  routing.routes.setGetter(new RouteGetter({ routing, ports, resolver }));
+  const output = new IpOutput({
+    stats,
+    identification: new Identification(random),
+    revalidate: (path) => resolver.revalidate(path),
+    generation: () => routing.generation,
+  });
+  const replies = new ReplyPaths(random, resolver);
+  const replyPath = (packet: IpPacket, protocol: number) => replies.resolve(packet, protocol);
+  const responder = new IcmpResponder({ random, stats, options, output, replyPath });
+  return { ports, routing, groups, addresses, pathMtu, resolver, output, replies, responder };
+}
+
+export interface IncomingParts {
+  readonly echo: EchoListeners;
+  readonly delivery: Delivery;
+  readonly reassembly: Reassembly;
+  readonly input: IpInput;
+}
+
+export function incomingParts(
+  env: PartsEnv & { readonly onMartian: MartianListener | undefined },
+  ways: { readonly out: OutgoingParts; learnPathMtu(quote: IpPacket, mtu: number): void },
+): IncomingParts {
+  const { stats, options } = env;
+  const { ports, routing, groups, addresses, pathMtu, responder } = ways.out;
+  const echo = new EchoListeners();
+  const delivery = new Delivery(stats, responder);
+  const reassembly = new Reassembly(env);
+  const filter = new PacketFilter({ stats, options, routing, addresses, groups });
+  const martians = new MartianLog(env.onMartian);
+  const input = new IpInput({ stats, options, ports, filter, reassembly, responder, delivery, martians });
+  delivery.setIcmp(
+    new IcmpInput({
+      stats,
+      options,
+      responder,
+      echo,
+      redirects: new Redirects({ stats, options, routing, addresses, pathMtu }),
+      transport: (protocol) => delivery.transport(protocol),
+      isOurs: (w0, w1, w2, w3) => addresses.portOf(w0, w1, w2, w3) >= 0,
+      wasFragmented: () => delivery.fragmented,
+      learnPathMtu: (quote, mtu) => ways.learnPathMtu(quote, mtu),
+    }),
+  );
+  return { echo, delivery, reassembly, input };
+}
