@@ -97,4 +97,4 @@ async function main() {
   process.stdout.write('exercised\n');
 }
 
-main();
+void main();
