@@ -3,11 +3,11 @@
  * when something happens. `net/` is built on these.
  */
 import type { TcpConnection } from '../tcp/connection.js';
-import { ConnectionEvent } from '../tcp/connection.js';
+import { ConnectionEvent } from '../tcp/connection-parameters.js';
 import type { ConnectionEntry, ConnectionOwner } from '../tcp/entry.js';
 import type { TcpListener } from '../tcp/listener.js';
 import type { TextSink } from '../tcp/receiver.js';
-import { TcpState } from '../tcp/state.js';
+import type { TcpState } from '../tcp/state.js';
 import type { TcpLayer } from '../tcp/tcp-layer.js';
 import type { IpAddress, IpFamily } from '../wire/ip-address.js';
 

@@ -3,14 +3,15 @@
  * defences of RFC 5961 and the timestamps of RFC 7323. Each step is one function; it answers whether
  * the segment goes on to the next.
  */
-import { type Seq, seqAdd, seqDiff, seqGe, seqGt, seqLe, seqLt } from '../base/seq.js';
+import { type Seq, seqAdd, seqGe, seqGt, seqLe, seqLt } from '../base/seq.js';
 import { DropReason } from '../base/stats.js';
 import { TcpFlag } from '../wire/tcp.js';
-import { ConnectionEvent, type TcpConnection } from './connection.js';
-import { negotiate } from './handshake.js';
-import { type Receiver, TextOutcome } from './receiver.js';
+import { synSentArrived } from './arrival-syn-sent.js';
+import { checkUrgent, takeText } from './arrival-text.js';
+import type { TcpConnection } from './connection.js';
+import type { Receiver } from './receiver.js';
 import type { TcpSegment } from './segment.js';
-import { mayReceive, TcpState } from './state.js';
+import { TcpState } from './state.js';
 
 export function segmentArrived(c: TcpConnection, segment: TcpSegment): void {
   if (c.state === TcpState.SYN_SENT) {
@@ -25,61 +26,6 @@ export function segmentArrived(c: TcpConnection, segment: TcpSegment): void {
   if (!checkAck(c, receiver, segment)) return;
   checkUrgent(c, receiver, segment);
   takeText(c, receiver, segment);
-}
-
-// ---- SYN-SENT (RFC 9293 §3.10.7.3) -------------------------------------------------------------
-
-function synSentArrived(c: TcpConnection, segment: TcpSegment): void {
-  const { sender } = c;
-  const hasAck = segment.has(TcpFlag.ACK);
-  if (hasAck && (seqLe(segment.ack, sender.iss) || seqGt(segment.ack, sender.sndNxt))) {
-    // An old duplicate: the peer has half a connection that we have not.
-    c.drop(DropReason.TcpAckUnacceptable);
-    if (!segment.has(TcpFlag.RST)) c.reset(segment.ack, false);
-    return;
-  }
-  if (segment.has(TcpFlag.RST)) {
-    c.drop(DropReason.TcpReset);
-    if (!hasAck) return;
-    c.stats.tcp.attemptFails++;
-    c.end('ECONNREFUSED');
-    return;
-  }
-  if (!segment.has(TcpFlag.SYN)) {
-    c.drop(DropReason.TcpNoConnection);
-    return;
-  }
-  c.synSeen(negotiate(c.synOptions, segment, c.family));
-  if (hasAck) synAckArrived(c, segment);
-  else simultaneousOpen(c, segment);
-}
-
-function synAckArrived(c: TcpConnection, segment: TcpSegment): void {
-  const { timers, sender } = c;
-  const rttUs = timers.synTransmissions === 1 ? segment.nowUs - timers.synSentAtUs : 0;
-  c.established(timers.synTransmissions, rttUs);
-  // The window of a SYN is never scaled (RFC 7323 §2.2).
-  sender.sndWl1 = segment.sequence;
-  sender.sndWl2 = segment.ack;
-  sender.updateWindow(segment.sequence, segment.ack, segment.window);
-  c.acks.now();
-  segment.dropSyn();
-  if (segment.length > 0) takeText(c, c.receiver as Receiver, segment);
-}
-
-/** Both sides have sent a SYN: the answer is a SYN-ACK with the same ISS (RFC 9293 §3.5, Figure 8). */
-function simultaneousOpen(c: TcpConnection, segment: TcpSegment): void {
-  c.move('rcvSyn');
-  const negotiated = c.negotiated;
-  c.synOptions = {
-    ...c.synOptions,
-    windowScale: segment.options.windowScale < 0 ? -1 : c.synOptions.windowScale,
-    sackPermitted: negotiated !== undefined && negotiated.sack,
-    timestamps: negotiated !== undefined && negotiated.timestamps,
-  };
-  c.sender.sndWl1 = segment.sequence;
-  c.sender.updateWindow(segment.sequence, c.sender.sndWl2, segment.window);
-  c.sendSyn();
 }
 
 // ---- the other states (RFC 9293 §3.10.7.4) -----------------------------------------------------
@@ -268,7 +214,7 @@ function processAck(c: TcpConnection, segment: TcpSegment, withWindow: boolean):
   facts.sndNxt = sender.sndNxt;
   facts.mssBytes = sender.mssBytes;
   facts.isDuplicate = isDuplicateAck(c, segment, windowBytes);
-  facts.timestampRttUs = echoedRttUs(c, segment);
+  facts.timestampRttUs = c.writer.echoedRttUs(segment, c.timers.synSentAtUs);
   copySackBlocks(c, segment);
   const outstanding = sender.recovery.outstandingBytes > 0;
   if (outstanding || segment.ack !== sender.sndUna) sender.acknowledged(facts);
@@ -286,15 +232,6 @@ function isDuplicateAck(c: TcpConnection, segment: TcpSegment, windowBytes: numb
     segment.ack === sender.sndUna &&
     windowBytes === sender.sndWnd
   );
-}
-
-/** Round-trip time by the echoed timestamp, µs; -1 when there is none that we can have sent. */
-function echoedRttUs(c: TcpConnection, segment: TcpSegment): number {
-  if (c.negotiated?.timestamps !== true || !segment.options.hasTimestamps) return -1;
-  const ticks = (c.writer.timestamp(segment.nowUs) - segment.options.tsEcr) | 0;
-  const elapsedMs = (segment.nowUs - c.timers.synSentAtUs) / 1000 + 1;
-  if (segment.options.tsEcr === 0 || ticks < 0 || ticks > elapsedMs) return -1;
-  return Math.max(1, ticks) * 1000;
 }
 
 /** Passes on only blocks that can be true: within what is outstanding (RFC 2018 §5). */
@@ -337,65 +274,4 @@ function finAcknowledged(c: TcpConnection, nowUs: number): void {
     default:
       break;
   }
-}
-
-/** Sixth: URG (RFC 9293 §3.8.5). */
-function checkUrgent(c: TcpConnection, receiver: Receiver, segment: TcpSegment): void {
-  if (!segment.has(TcpFlag.URG) || !mayReceive(c.state)) return;
-  if (receiver.urgent(segment)) c.signal(ConnectionEvent.Urgent);
-}
-
-/** Seventh and eighth: the text, and the FIN behind it. */
-function takeText(c: TcpConnection, receiver: Receiver, segment: TcpSegment): void {
-  if (segment.length === 0) return;
-  if (!mayReceive(c.state)) {
-    // The peer's FIN was received: what it sends beyond it is ignored (RFC 9293 §3.10.7.4).
-    c.acks.now();
-    return;
-  }
-  if (
-    c.isOrphan &&
-    segment.textBytes > 0 &&
-    seqGt(seqAdd(segment.sequence, segment.textBytes), receiver.rcvNxt)
-  ) {
-    abortOnData(c);
-    return;
-  }
-  const before = receiver.rcvNxt;
-  const outcome = receiver.text(segment);
-  scheduleAck(c, segment, outcome, seqDiff(receiver.rcvNxt, before));
-  if (receiver.rcvNxt !== before) c.signal(ConnectionEvent.Readable);
-  if (outcome === TextOutcome.Refused) c.drop(DropReason.TcpOutOfOrderLimit);
-  if (receiver.finReceived) finReceived(c);
-}
-
-/** Nobody will read this, and the peer must know (RFC 9293 §3.6.1, RFC 2525 §2.17). */
-function abortOnData(c: TcpConnection): void {
-  c.stats.tcp.abortOnData++;
-  c.drop(DropReason.TcpAfterClose);
-  c.abort();
-}
-
-function scheduleAck(c: TcpConnection, segment: TcpSegment, outcome: TextOutcome, takenBytes: number): void {
-  const { acks, sender } = c;
-  const receiver = c.receiver as Receiver;
-  receiver.noteSegmentSize(segment.segmentSize);
-  if (outcome === TextOutcome.InOrder) {
-    if (receiver.timestamps) receiver.tuner.measured(Math.max(1000, echoedRttUs(c, segment)));
-    if (!c.parameters.memory.isUnderPressure) receiver.tuner.adjust(segment.nowUs);
-    const windowMoves = receiver.tuner.limitBytes - receiver.readableBytes >= receiver.rcvWnd;
-    acks.received(takenBytes, receiver.peerMssBytes, windowMoves);
-    acks.schedule(segment.nowUs, sender.recovery.rtoUs, sender.recovery.rtt.srttUs);
-    if (receiver.finReceived) acks.now();
-    return;
-  }
-  // Gaps, fills and duplicates are told at once (RFC 5681 §4.2).
-  if (outcome !== TextOutcome.Nothing) acks.beQuick();
-  acks.now();
-}
-
-function finReceived(c: TcpConnection): void {
-  c.acks.now();
-  c.move('rcvFin');
-  c.signal(ConnectionEvent.PeerClosed | ConnectionEvent.Readable);
 }

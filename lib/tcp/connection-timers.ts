@@ -3,6 +3,7 @@ import { NEVER } from '../base/clock.js';
 import { type TcpConnection } from './connection.js';
 import type { SegmentOutput } from './segment-output.js';
 import { isSynchronized, TcpState } from './state.js';
+import { transmitProbe } from './transmission.js';
 
 /** Linux doubles RTOs up to this many times when it computes how long `retries2` takes. */
 const TIMEOUT_BASE_US = 200_000;
@@ -171,7 +172,7 @@ export class ConnectionTimers {
     }
     sender.persistDeadlineUs = NEVER;
     stats.tcp.zeroWindowProbes++;
-    connection.transmitProbe(output, nowUs);
+    transmitProbe(connection, output, nowUs);
     sender.probed(nowUs);
   }
 
@@ -194,7 +195,7 @@ export class ConnectionTimers {
     }
     this.keepAliveProbes++;
     stats.tcp.keepAliveProbes++;
-    connection.transmitProbe(output, nowUs);
+    transmitProbe(connection, output, nowUs);
     this.keepAliveDeadlineUs = nowUs + options.keepAliveIntervalMs * 1000;
   }
 }

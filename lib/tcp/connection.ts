@@ -6,15 +6,20 @@
 import { NEVER } from '../base/clock.js';
 import { invariant } from '../base/errors.js';
 import { type Seq, seqAdd } from '../base/seq.js';
-import { DropReason, type StackStats } from '../base/stats.js';
+import type { DropReason, StackStats } from '../base/stats.js';
 import type { IpFamily } from '../wire/ip-address.js';
 import type { SynOptions } from '../wire/tcp-options.js';
 import { AckPolicy } from './ack-policy.js';
 import { segmentArrived } from './arrival.js';
-import { type CongestionFactory, initialWindowBytes } from './congestion/congestion-control.js';
+import { initialWindowBytes } from './congestion/congestion-control.js';
+import {
+  ConnectionEvent,
+  type ConnectionParameters,
+  type PassiveHandshake,
+  type PendingReset,
+} from './connection-parameters.js';
 import { ConnectionTimers } from './connection-timers.js';
 import { announcedMss, effectiveMss, type Negotiated, offer } from './handshake.js';
-import type { MemoryAccount } from './memory.js';
 import type { TcpOptions } from './options.js';
 import { Receiver, type TextSink } from './receiver.js';
 import { AckFacts } from './recovery/recovery.js';
@@ -23,65 +28,7 @@ import type { SegmentOutput } from './segment-output.js';
 import { SegmentWriter } from './segment-writer.js';
 import { Sender } from './sender.js';
 import { mayWrite, nextState, type TcpEvent, TcpState } from './state.js';
-
-/** What an owner may want to know; bits of `takeEvents()`. */
-export const ConnectionEvent = {
-  /** The handshake is complete. */
-  Connected: 1,
-  /** There is text to read. */
-  Readable: 2,
-  /** There is room to write, after there was none; or everything written was acknowledged. */
-  Writable: 4,
-  /** The peer has closed its direction: end of stream once everything is read. */
-  PeerClosed: 8,
-  /** The connection is over: `errorCode` tells how. */
-  Closed: 16,
-  /** Urgent data is pending, or the mark moved (RFC 9293 §3.8.5). */
-  Urgent: 32,
-  /** Something is wrong with the path, and the connection goes on: `softError` tells what. */
-  SoftError: 64,
-  /** Everything written, and the FIN if one was asked for, has been acknowledged. */
-  Drained: 128,
-} as const;
-
-export interface ConnectionParameters {
-  readonly options: TcpOptions;
-  readonly stats: StackStats;
-  readonly family: IpFamily;
-  readonly localPort: number;
-  readonly remotePort: number;
-  readonly iss: Seq;
-  readonly timestampOffset: number;
-  /** Largest TCP segment, header included, that the path takes: its MTU less the IP header. */
-  readonly transportBytes: number;
-  /** Limit on what our MSS option says: the MTU of the interface less the IP header. */
-  readonly interfaceTransportBytes: number;
-  readonly congestion: CongestionFactory;
-  readonly memory: MemoryAccount;
-  /** At most one reply to an unacceptable segment in this time, µs. */
-  readonly invalidAckIntervalUs: number;
-  /** Retransmissions granted once nobody owns the connection. */
-  readonly orphanRetries: number;
-}
-
-/** How a listener's handshake went. */
-export interface PassiveHandshake {
-  readonly negotiated: Negotiated;
-  /** What our SYN-ACK offered. */
-  readonly offered: SynOptions;
-  readonly synTransmissions: number;
-  /** When the first SYN-ACK was sent, µs; for a SYN cookie, when its ACK came. */
-  readonly synSentAtUs: number;
-  /** 0 when nothing was measured. */
-  readonly rttUs: number;
-  readonly nowUs: number;
-}
-
-/** An RST to send; `withAck` for one of our own accord, not in answer to an ACK. */
-interface PendingReset {
-  sequence: Seq;
-  withAck: boolean;
-}
+import { transmit } from './transmission.js';
 
 export class TcpConnection {
   readonly options: TcpOptions;
@@ -104,14 +51,15 @@ export class TcpConnection {
   lingerMs: number;
   /** The owner is gone: what still arrives has no reader. */
   isOrphan = false;
+  /** An RST, and the SYN or SYN-ACK, that wait to be sent. */
+  pendingReset: PendingReset | undefined;
+  synDue = false;
   /** Code of the error that ended it, '' while it lives or when it ended well. */
   errorCode = '';
   /** Code of the last error that did not end it (RFC 9293 §3.9.1.8); '' for none. */
   softError = '';
   #state: TcpState = TcpState.CLOSED;
   #events = 0;
-  #pendingReset: PendingReset | undefined;
-  #synDue = false;
   /** The owner was refused room and waits for `Writable`. */
   #writeBlocked = false;
   /** R1 was reached: the route should be looked at again (RFC 9293 §3.8.3). */
@@ -190,7 +138,7 @@ export class TcpConnection {
     this.isActiveOpen = true;
     this.move('activeOpen');
     this.sender.sndNxt = seqAdd(this.sender.iss, 1);
-    this.#synDue = true;
+    this.synDue = true;
     this.timers.handshakeStarted(nowUs);
   }
 
@@ -279,21 +227,9 @@ export class TcpConnection {
     segmentArrived(this, segment);
   }
 
-  /**
-   * Sends what is due: an RST, the SYN, data, an ACK. @returns false when the link is full and it must
-   * be called again
-   */
+  /** Sends what is due. @returns false when the link is full and it must be called again */
   transmit(output: SegmentOutput, nowUs: number): boolean {
-    if (this.#pendingReset !== undefined) {
-      const { sequence, withAck } = this.#pendingReset;
-      if (!this.writer.reset(output, sequence, withAck)) return false;
-      this.#pendingReset = undefined;
-      this.stats.tcp.outRsts++;
-      this.stats.tcp.outSegs++;
-    }
-    if (this.#synDue) return this.#transmitSyn(output, nowUs);
-    if (this.receiver === undefined || this.#state < TcpState.ESTABLISHED) return true;
-    return this.#transmitText(output, nowUs) && this.#transmitAck(output, nowUs);
+    return transmit(this, output, nowUs);
   }
 
   get hasUnreadText(): boolean {
@@ -303,67 +239,6 @@ export class TcpConnection {
   /** Bytes of memory its buffers use. */
   get memoryBytes(): number {
     return this.sender.buffer.memoryBytes + (this.receiver?.memoryBytes ?? 0);
-  }
-
-  /** Whether `transmit` has an RST left to send although the state is CLOSED. */
-  get hasPendingReset(): boolean {
-    return this.#pendingReset !== undefined;
-  }
-
-  #transmitSyn(output: SegmentOutput, nowUs: number): boolean {
-    if (!this.writer.syn(output, this.synOptions, nowUs)) return false;
-    this.#synDue = false;
-    this.stats.tcp.outSegs++;
-    this.sender.lastSentUs = nowUs;
-    if (this.receiver !== undefined) this.acks.sent();
-    return true;
-  }
-
-  #transmitText(output: SegmentOutput, nowUs: number): boolean {
-    const { sender, writer } = this;
-    sender.restartAfterIdle(nowUs);
-    for (;;) {
-      sender.optionBytes = writer.sackBytes;
-      const room = output.maxTransportBytes - writer.headerBytes;
-      if (!sender.next(room, nowUs)) break;
-      if (!this.#transmitPlanned(output, nowUs)) return false;
-    }
-    sender.armPersist(nowUs);
-    return true;
-  }
-
-  #transmitPlanned(output: SegmentOutput, nowUs: number): boolean {
-    const { plan } = this.sender;
-    output.setEcn(0);
-    if (!this.writer.planned(output, nowUs)) return false;
-    const isRetransmission = plan.row >= 0;
-    const segments = plan.segmentSize > 0 ? Math.ceil(plan.textBytes / plan.segmentSize) : 1;
-    this.stats.tcp.outSegs += segments;
-    if (isRetransmission) this.stats.tcp.retransSegs += segments;
-    this.sender.sent(nowUs);
-    if (!isRetransmission) this.acks.answered(nowUs);
-    this.acks.sent();
-    return true;
-  }
-
-  #transmitAck(output: SegmentOutput, nowUs: number): boolean {
-    if (!this.acks.isDue) return true;
-    output.setEcn(0);
-    if (!this.writer.ack(output, this.sender.sndNxt, nowUs)) return false;
-    this.stats.tcp.outSegs++;
-    this.stats.tcp.pureAcks++;
-    this.acks.sent();
-    return true;
-  }
-
-  /** Sends what the persist or keep-alive timer asks for: forced data, or a probe below SND.UNA. */
-  transmitProbe(output: SegmentOutput, nowUs: number): boolean {
-    const { sender, writer } = this;
-    sender.optionBytes = writer.sackBytes;
-    if (sender.isStalled && sender.nextForced()) return this.#transmitPlanned(output, nowUs);
-    if (!writer.ack(output, writer.probeSequence, nowUs)) return false;
-    this.stats.tcp.outSegs++;
-    return true;
   }
 
   /** When `deadlineReached` wants to be called, µs. */
@@ -443,12 +318,12 @@ export class TcpConnection {
 
   /** Queues the SYN or SYN-ACK, again. */
   sendSyn(): void {
-    this.#synDue = true;
+    this.synDue = true;
   }
 
   /** Queues an RST at `sequence`. */
   reset(sequence: Seq, withAck: boolean): void {
-    this.#pendingReset = { sequence, withAck };
+    this.pendingReset = { sequence, withAck };
   }
 
   /**
@@ -459,7 +334,7 @@ export class TcpConnection {
     if (this.#state === TcpState.CLOSED) return;
     this.#state = TcpState.CLOSED;
     this.errorCode = errorCode;
-    this.#synDue = false;
+    this.synDue = false;
     this.sender.clear();
     this.timers.stop();
     this.signal(ConnectionEvent.Closed);

@@ -149,7 +149,7 @@ export interface TcpLayerOptions {
   readonly resetsPerSecond: number;
 }
 
-export const DEFAULT_TCP_LAYER_OPTIONS: TcpLayerOptions = Object.freeze({
+export const DEFAULT_TCP_LAYER_OPTIONS: TcpLayerOptions = Object.freeze<TcpLayerOptions>({
   connection: DEFAULT_TCP_OPTIONS,
   synAckRetries: 5,
   maxSynBacklog: 1024,
@@ -164,8 +164,8 @@ export const DEFAULT_TCP_LAYER_OPTIONS: TcpLayerOptions = Object.freeze({
   orphanRetries: 8,
   memoryPressureBytes: 256 << 20,
   memoryMaxBytes: 512 << 20,
-  ephemeralPorts: Object.freeze([32_768, 60_999]) as readonly [number, number],
-  reservedPorts: Object.freeze([]),
+  ephemeralPorts: [32_768, 60_999],
+  reservedPorts: [],
   invalidAckIntervalMs: 500,
   resetsPerSecond: 10_000,
 });

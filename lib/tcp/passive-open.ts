@@ -8,21 +8,19 @@ import type { IpPacket } from '../wire/ip-packet.js';
 import { TcpFlag } from '../wire/tcp.js';
 import type { SynOptions } from '../wire/tcp-options.js';
 import { interfaceTransportBytes, pathTransportBytes, type SegmentPath } from './carrier.js';
-import { type PassiveHandshake, TcpConnection } from './connection.js';
+import { TcpConnection } from './connection.js';
+import type { PassiveHandshake } from './connection-parameters.js';
+import { COOKIES_AFTER_OVERFLOW_US, CookieHandshake } from './cookie-handshake.js';
 import { ConnectionEntry } from './entry.js';
 import { HalfOpen, type SynAck, writeSynAck } from './half-open.js';
-import { acceptedMss, announcedMss, answer, type Negotiated, negotiate, offer } from './handshake.js';
+import { announcedMss, answer, negotiate, offer } from './handshake.js';
 import type { InitialSequence } from './initial-sequence.js';
 import type { TcpContext } from './layer-context.js';
 import type { TcpListener } from './listener.js';
 import { applyIpOptions, routeOptions } from './route-options.js';
 import type { TcpSegment } from './segment.js';
 import type { StatelessReplies } from './stateless.js';
-import { SynCookies } from './syn-cookies.js';
 import type { Tuple } from './tuple.js';
-
-/** ACKs are taken for cookies only this long after the last overflow, µs: two lives of a cookie. */
-const COOKIES_AFTER_OVERFLOW_US = 120e6;
 
 /** The layer's books, as far as handshakes change them. */
 export interface PassiveOpenHost {
@@ -40,7 +38,7 @@ export class PassiveOpen {
   readonly #host: PassiveOpenHost;
   readonly #sequences: InitialSequence;
   readonly #replies: StatelessReplies;
-  readonly #cookies: SynCookies;
+  readonly #cookies: CookieHandshake;
   /** Half-open records of all listeners. */
   halfOpen = 0;
 
@@ -49,7 +47,7 @@ export class PassiveOpen {
     this.#host = host;
     this.#sequences = parts.sequences;
     this.#replies = parts.replies;
-    this.#cookies = new SynCookies(context.random);
+    this.#cookies = new CookieHandshake(context, parts.sequences);
   }
 
   /**
@@ -281,26 +279,11 @@ export class PassiveOpen {
   // ---- cookies --------------------------------------------------------------------------------
 
   #sendCookie(listener: TcpListener, packet: IpPacket, segment: TcpSegment): void {
-    const { stats } = this.#context;
     const path = this.#context.carrier.resolveReply(packet);
     if (path.unusable !== '') return;
-    const tuple = tupleOf(path, segment);
-    const offered = this.#cookieOffer(answer(this.#offer(listener, path), segment));
-    const mssBytes = acceptedMss(segment.options.mss, tuple.local.family);
-    const iss = this.#cookies.make(tuple, segment.sequence, mssBytes, segment.nowUs);
-    const clock = Math.floor(segment.nowUs / 1000) | 0;
-    const windowScale = offered.windowScale < 0 ? -1 : segment.options.windowScale;
-    const stamp = SynCookies.stamp(clock, { windowScale, sack: offered.sackPermitted });
-    offered.tsVal = (stamp + this.#sequences.timestampOffset(tuple)) | 0;
-    offered.tsEcr = segment.options.tsVal;
-    stats.tcp.synCookiesSent++;
-    const windowBytes = Math.min(0xffff, listener.options.receiveBufferBytes);
-    this.#write(path, { tuple, iss, rcvNxt: seqAdd(segment.sequence, 1), windowBytes, offered });
-  }
-
-  /** Without timestamps there is nowhere to remember scale and SACK: they are not offered. */
-  #cookieOffer(offered: SynOptions): SynOptions {
-    return offered.timestamps ? offered : { ...offered, windowScale: -1, sackPermitted: false };
+    this.#context.stats.tcp.synCookiesSent++;
+    const ours = this.#offer(listener, path);
+    this.#write(path, this.#cookies.synAck(listener, tupleOf(path, segment), ours, segment));
   }
 
   /** An ACK without a record may bring back a cookie. @returns whether it did */
@@ -311,10 +294,8 @@ export class PassiveOpen {
     const path = this.#context.carrier.resolveReply(packet);
     if (path.unusable !== '') return false;
     const tuple = tupleOf(path, segment);
-    const iss = seqAdd(segment.ack, -1);
-    const irs = seqAdd(segment.sequence, -1);
-    const mssBytes = this.#cookies.check(tuple, iss, irs, segment.nowUs);
-    if (mssBytes === 0) {
+    const found = this.#cookies.recall(tuple, this.#offer(listener, path), segment);
+    if (found === undefined) {
       stats.tcp.synCookiesFailed++;
       stats.drop(DropReason.TcpCookieFailed);
       return false;
@@ -325,36 +306,8 @@ export class PassiveOpen {
       return true;
     }
     stats.tcp.synCookiesRecv++;
-    const ours = this.#offer(listener, path);
-    const negotiated = this.#recall(ours, segment, tuple, mssBytes);
-    const handshake: PassiveHandshake = {
-      negotiated,
-      offered: ours,
-      synTransmissions: 1,
-      synSentAtUs: segment.nowUs - COOKIES_AFTER_OVERFLOW_US,
-      rttUs: 0,
-      nowUs: segment.nowUs,
-    };
-    this.#establish({ listener, tuple, path, iss, record: undefined }, handshake, segment);
+    this.#establish({ listener, tuple, path, iss: found.iss, record: undefined }, found.handshake, segment);
     return true;
-  }
-
-  /** What was agreed, as far as the cookie and the echoed timestamp remember it. */
-  #recall(ours: SynOptions, segment: TcpSegment, tuple: Tuple, mssBytes: number): Negotiated {
-    const timestamps = ours.timestamps && segment.options.hasTimestamps;
-    const clock = (segment.options.tsEcr - this.#sequences.timestampOffset(tuple)) | 0;
-    const remembered = timestamps ? SynCookies.unstamp(clock) : { windowScale: -1, sack: false };
-    const scaling = ours.windowScale >= 0 && remembered.windowScale >= 0;
-    return {
-      irs: seqAdd(segment.sequence, -1),
-      peerMssBytes: mssBytes,
-      sendWindowShift: scaling ? remembered.windowScale : 0,
-      receiveWindowShift: scaling ? ours.windowScale : 0,
-      sack: ours.sackPermitted && remembered.sack,
-      timestamps,
-      tsRecent: timestamps ? segment.options.tsVal : 0,
-      tsRecentAtUs: segment.nowUs,
-    };
   }
 
   // ---- replies --------------------------------------------------------------------------------

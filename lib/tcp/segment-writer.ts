@@ -18,6 +18,7 @@ import {
   writeTimestamps,
 } from '../wire/tcp-options.js';
 import type { Receiver } from './receiver.js';
+import type { TcpSegment } from './segment.js';
 import type { SegmentOutput } from './segment-output.js';
 import type { Sender } from './sender.js';
 
@@ -47,6 +48,18 @@ export class SegmentWriter {
   /** TSval at a time: a clock of 1 ms (RFC 7323 §5.4). */
   timestamp(nowUs: number): number {
     return (Math.floor(nowUs / 1000) + this.#timestampOffset) | 0;
+  }
+
+  /**
+   * Round-trip time by the timestamp a segment echoes, µs; -1 when there is none that we can have sent
+   * (RFC 7323 §4.1). `sinceUs` is when the connection began.
+   */
+  echoedRttUs(segment: TcpSegment, sinceUs: number): number {
+    const { options, nowUs } = segment;
+    if (!this.timestamps || !options.hasTimestamps || options.tsEcr === 0) return -1;
+    const ticks = (this.timestamp(nowUs) - options.tsEcr) | 0;
+    const elapsedMs = (nowUs - sinceUs) / 1000 + 1;
+    return ticks < 0 || ticks > elapsedMs ? -1 : Math.max(1, ticks) * 1000;
   }
 
   /** Bytes of header and options of a segment sent now, SYNs apart. */

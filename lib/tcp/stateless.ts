@@ -1,5 +1,5 @@
 /** Segments sent without a connection: resets, and the ACKs of TIME-WAIT. Both are rate limited. */
-import { type Seq, seq, seqAdd } from '../base/seq.js';
+import { seq, seqAdd } from '../base/seq.js';
 import type { IpPacket } from '../wire/ip-packet.js';
 import {
   flagsAndWindow,
@@ -72,7 +72,7 @@ export class StatelessReplies {
 
   #writeAck(record: TimeWait, view: DataView, at: number, headerBytes: number): void {
     writeTcpPorts(view, at, record.tuple.localPort, record.tuple.remotePort);
-    writeTcpNumbers(view, at, record.sndNxt, record.rcvNxt as Seq);
+    writeTcpNumbers(view, at, record.sndNxt, record.rcvNxt);
     writeTcpControl(view, at, headerBytes, flagsAndWindow(TcpFlag.ACK, record.windowField));
   }
 

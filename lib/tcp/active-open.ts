@@ -1,0 +1,149 @@
+/** Active OPEN (RFC 9293 §3.10.1): a path, a local port, a sequence number, and a connection in SYN-SENT. */
+import { ArgumentRangeError, StackError } from '../base/errors.js';
+import type { Seq } from '../base/seq.js';
+import { ANY_V4, ANY_V6, type IpAddress } from '../wire/ip-address.js';
+import { interfaceTransportBytes, pathTransportBytes, type SegmentPath } from './carrier.js';
+import { TcpConnection } from './connection.js';
+import type { ConnectionBooks } from './connection-books.js';
+import type { ConnectionParameters } from './connection-parameters.js';
+import { ConnectionEntry, isTimeWait } from './entry.js';
+import type { InitialSequence } from './initial-sequence.js';
+import type { TcpContext } from './layer-context.js';
+import { resolveTcpOptions, type TcpOptions } from './options.js';
+import type { TcpPorts } from './ports.js';
+import { applyIpOptions, routeOptions } from './route-options.js';
+import type { TimeWait } from './time-wait.js';
+import type { Tuple } from './tuple.js';
+
+export interface ConnectRequest {
+  readonly remote: IpAddress;
+  readonly remotePort: number;
+  readonly local?: IpAddress;
+  /** 0: an ephemeral one. */
+  readonly localPort: number;
+  readonly options: Partial<TcpOptions>;
+}
+
+export class ActiveOpen {
+  readonly #context: TcpContext;
+  readonly #books: ConnectionBooks;
+  readonly #sequences: InitialSequence;
+  readonly #ports: TcpPorts;
+
+  constructor(context: TcpContext, books: ConnectionBooks, sequences: InitialSequence, ports: TcpPorts) {
+    this.#context = context;
+    this.#books = books;
+    this.#sequences = sequences;
+    this.#ports = ports;
+  }
+
+  /**
+   * @throws StackError EADDRINUSE, EADDRNOTAVAIL, ENETUNREACH, EHOSTUNREACH, ENOBUFS; ArgumentRangeError
+   */
+  connect(request: ConnectRequest, nowUs: number): ConnectionEntry {
+    this.#check(request);
+    const path = this.#resolve(request);
+    const tuple: Tuple = {
+      local: path.source,
+      remote: path.destination,
+      localPort: this.#choosePort(path, request),
+      remotePort: request.remotePort,
+    };
+    const options = resolveTcpOptions(request.options, this.#context.options.connection);
+    const iss = this.#recycled(tuple) ?? this.#sequences.next(tuple, nowUs);
+    const connection = new TcpConnection(this.#parameters(tuple, path, options, iss));
+    const entry = new ConnectionEntry(connection, tuple, path);
+    this.#books.addConnection(entry, undefined);
+    this.#context.stats.tcp.activeOpens++;
+    connection.open(nowUs);
+    this.#books.touch(entry);
+    return entry;
+  }
+
+  #check(request: ConnectRequest): void {
+    const { remote, remotePort } = request;
+    if (remotePort < 1 || remotePort > 65_535) {
+      throw new ArgumentRangeError(`a remote port is 1 to 65535, not ${remotePort}`);
+    }
+    if (remote.isMulticast || remote.isLimitedBroadcast) {
+      throw new StackError('ENETUNREACH', 'connect', String(remote), remotePort);
+    }
+    if (this.#books.connections >= this.#context.options.maxConnections) {
+      throw new StackError('ENOBUFS', 'connect', String(remote), remotePort);
+    }
+  }
+
+  #resolve(request: ConnectRequest): SegmentPath {
+    const path = this.#context.carrier.resolve({
+      destination: request.remote,
+      ...(request.local === undefined ? {} : { source: request.local }),
+      sourcePort: request.localPort,
+      destinationPort: request.remotePort,
+    });
+    if (path.unusable !== '') {
+      throw new StackError(path.unusable, 'connect', String(request.remote), request.remotePort);
+    }
+    return path;
+  }
+
+  /** The sequence number beyond that of a connection in TIME-WAIT, whose tuple becomes free (RFC 6191). */
+  #recycled(tuple: Tuple): Seq | undefined {
+    const slot = this.#books.table.find(tuple);
+    if (slot < 0) return undefined;
+    const record = this.#books.table.at(slot) as TimeWait;
+    this.#books.removeTimeWait(slot);
+    this.#context.stats.tcp.twRecycled++;
+    return record.reopenSequence;
+  }
+
+  #choosePort(path: SegmentPath, request: ConnectRequest): number {
+    const isFree = (localPort: number): boolean => {
+      const slot = this.#books.table.find({
+        local: path.source,
+        remote: path.destination,
+        localPort,
+        remotePort: request.remotePort,
+      });
+      return slot < 0 || this.#mayRecycle(slot);
+    };
+    if (request.localPort === 0) {
+      const port = this.#ports.ephemeral(isFree);
+      if (port > 0) return port;
+      throw new StackError('EADDRNOTAVAIL', 'connect', String(request.remote), request.remotePort);
+    }
+    if (this.#ports.isClaimed(request.localPort) || !isFree(request.localPort)) {
+      const address = request.local ?? (path.source.family === 4 ? ANY_V4 : ANY_V6);
+      throw new StackError('EADDRINUSE', 'bind', String(address), request.localPort);
+    }
+    return request.localPort;
+  }
+
+  /** A tuple in TIME-WAIT is free again on the loopback, where timestamps protect it (RFC 6191). */
+  #mayRecycle(slot: number): boolean {
+    const occupant = this.#books.table.at(slot);
+    return (
+      occupant !== undefined && isTimeWait(occupant) && occupant.timestamps && occupant.path.port.isLoopback
+    );
+  }
+
+  #parameters(tuple: Tuple, path: SegmentPath, given: TcpOptions, iss: Seq): ConnectionParameters {
+    const { options, stats, memory } = this.#context;
+    const resolved = routeOptions(given, path);
+    applyIpOptions(resolved, path);
+    return {
+      options: resolved,
+      stats,
+      memory,
+      family: tuple.local.family,
+      localPort: tuple.localPort,
+      remotePort: tuple.remotePort,
+      iss,
+      timestampOffset: this.#sequences.timestampOffset(tuple),
+      transportBytes: pathTransportBytes(path),
+      interfaceTransportBytes: interfaceTransportBytes(path),
+      congestion: this.#context.congestion(resolved.congestionControl),
+      invalidAckIntervalUs: options.invalidAckIntervalMs * 1000,
+      orphanRetries: options.orphanRetries,
+    };
+  }
+}

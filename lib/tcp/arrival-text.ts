@@ -1,0 +1,74 @@
+/**
+ * What a segment brings once it has passed all checks: urgent pointer, text and FIN (RFC 9293 §3.10.7.4,
+ * sixth to eighth), and what is owed for it.
+ */
+import { seqAdd, seqDiff, seqGt } from '../base/seq.js';
+import { DropReason } from '../base/stats.js';
+import { TcpFlag } from '../wire/tcp.js';
+import type { TcpConnection } from './connection.js';
+import { ConnectionEvent } from './connection-parameters.js';
+import { type Receiver, TextOutcome } from './receiver.js';
+import type { TcpSegment } from './segment.js';
+import { mayReceive } from './state.js';
+
+/** Sixth: URG (RFC 9293 §3.8.5). */
+export function checkUrgent(c: TcpConnection, receiver: Receiver, segment: TcpSegment): void {
+  if (!segment.has(TcpFlag.URG) || !mayReceive(c.state)) return;
+  if (receiver.urgent(segment)) c.signal(ConnectionEvent.Urgent);
+}
+
+/** Seventh and eighth: the text, and the FIN behind it. */
+export function takeText(c: TcpConnection, receiver: Receiver, segment: TcpSegment): void {
+  if (segment.length === 0) return;
+  if (!mayReceive(c.state)) {
+    // The peer's FIN was received: what it sends beyond it is ignored (RFC 9293 §3.10.7.4).
+    c.acks.now();
+    return;
+  }
+  if (
+    c.isOrphan &&
+    segment.textBytes > 0 &&
+    seqGt(seqAdd(segment.sequence, segment.textBytes), receiver.rcvNxt)
+  ) {
+    abortOnData(c);
+    return;
+  }
+  const before = receiver.rcvNxt;
+  const outcome = receiver.text(segment);
+  scheduleAck(c, segment, outcome, seqDiff(receiver.rcvNxt, before));
+  if (receiver.rcvNxt !== before) c.signal(ConnectionEvent.Readable);
+  if (outcome === TextOutcome.Refused) c.drop(DropReason.TcpOutOfOrderLimit);
+  if (receiver.finReceived) finReceived(c);
+}
+
+/** Nobody will read this, and the peer must know (RFC 9293 §3.6.1, RFC 2525 §2.17). */
+function abortOnData(c: TcpConnection): void {
+  c.stats.tcp.abortOnData++;
+  c.drop(DropReason.TcpAfterClose);
+  c.abort();
+}
+
+function scheduleAck(c: TcpConnection, segment: TcpSegment, outcome: TextOutcome, takenBytes: number): void {
+  const { acks, sender } = c;
+  const receiver = c.receiver as Receiver;
+  receiver.noteSegmentSize(segment.segmentSize);
+  if (outcome === TextOutcome.InOrder) {
+    if (receiver.timestamps)
+      receiver.tuner.measured(Math.max(1000, c.writer.echoedRttUs(segment, c.timers.synSentAtUs)));
+    if (!c.parameters.memory.isUnderPressure) receiver.tuner.adjust(segment.nowUs);
+    const windowMoves = receiver.tuner.limitBytes - receiver.readableBytes >= receiver.rcvWnd;
+    acks.received(takenBytes, receiver.peerMssBytes, windowMoves);
+    acks.schedule(segment.nowUs, sender.recovery.rtoUs, sender.recovery.rtt.srttUs);
+    if (receiver.finReceived) acks.now();
+    return;
+  }
+  // Gaps, fills and duplicates are told at once (RFC 5681 §4.2).
+  if (outcome !== TextOutcome.Nothing) acks.beQuick();
+  acks.now();
+}
+
+function finReceived(c: TcpConnection): void {
+  c.acks.now();
+  c.move('rcvFin');
+  c.signal(ConnectionEvent.PeerClosed | ConnectionEvent.Readable);
+}

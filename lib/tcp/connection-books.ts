@@ -1,0 +1,196 @@
+/**
+ * The books of the TCP layer: who is in the table, whose deadline is when, who is to be visited by the
+ * next flush, and what counts as memory, orphan or TIME-WAIT.
+ */
+import { DeadlineHeap } from '../base/deadline-heap.js';
+import { pathTransportBytes } from './carrier.js';
+import { ConnectionTable } from './connection-table.js';
+import { ConnectionEntry, type Occupant } from './entry.js';
+import type { HalfOpen } from './half-open.js';
+import type { TcpContext } from './layer-context.js';
+import { countsAsEstablished } from './options.js';
+import type { PassiveOpenHost } from './passive-open.js';
+import { TcpState } from './state.js';
+import { TimeWait } from './time-wait.js';
+
+/** Rounds of events and transmission in one flush; owners that answer each other go on in the next. */
+const MAX_ROUNDS = 16;
+
+export class ConnectionBooks implements PassiveOpenHost {
+  readonly table: ConnectionTable<Occupant>;
+  readonly deadlines = new DeadlineHeap();
+  /** Connections, TIME-WAIT not counted. */
+  connections = 0;
+  readonly #context: TcpContext;
+  /** Entries to be visited by the next flush, and the list that is empty meanwhile. */
+  #touched: ConnectionEntry[] = [];
+  #spare: ConnectionEntry[] = [];
+  /** Those a full link kept from sending. */
+  #blocked: ConnectionEntry[] = [];
+
+  constructor(context: TcpContext) {
+    this.#context = context;
+    this.table = new ConnectionTable(context.random);
+  }
+
+  get hasTouched(): boolean {
+    return this.#touched.length > 0;
+  }
+
+  /** The connection has something to do: the next flush visits it. */
+  touch(entry: ConnectionEntry): void {
+    if (!entry.isRemoved) this.#touchAnyway(entry);
+  }
+
+  /** As `touch`, also for one that has left and whose owner is yet to hear of it. */
+  touchOwner(entry: ConnectionEntry): void {
+    this.#touchAnyway(entry);
+  }
+
+  #touchAnyway(entry: ConnectionEntry): void {
+    if (entry.isTouched) return;
+    entry.isTouched = true;
+    this.#touched.push(entry);
+  }
+
+  /**
+   * Visits everyone touched: first `tell` for each, then what is due is sent, until nobody is touched
+   * any more.
+   */
+  flush(nowUs: number, tell: (entry: ConnectionEntry) => void, before: () => void): void {
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      before();
+      if (this.#touched.length === 0) return;
+      const touched = this.#touched;
+      // Owners may touch more while they are told: the list grows under the loop.
+      for (let i = 0; i < touched.length; i++) tell(touched[i]);
+      this.#touched = this.#spare;
+      this.#spare = touched;
+      for (let i = 0; i < touched.length; i++) {
+        const entry = touched[i];
+        entry.isTouched = false;
+        if (entry.isRemoved) continue;
+        this.#transmit(entry, nowUs);
+        this.#settle(entry, nowUs);
+      }
+      touched.length = 0;
+    }
+  }
+
+  /** The link takes packets again: those it kept waiting are visited. */
+  unblock(): void {
+    const blocked = this.#blocked;
+    this.#blocked = [];
+    for (const entry of blocked) this.touch(entry);
+  }
+
+  #transmit(entry: ConnectionEntry, nowUs: number): void {
+    const { connection, path } = entry;
+    if (connection.takeDoubt()) this.#context.carrier.reconsider(path);
+    const output = this.#context.carrier.aim(path);
+    if (path.mtu !== entry.knownMtu) {
+      entry.knownMtu = path.mtu;
+      connection.pathChanged(pathTransportBytes(path));
+    }
+    if (!connection.transmit(output, nowUs)) this.#blocked.push(entry);
+  }
+
+  /** Puts the books in order after a visit: deadline, gauges, and who has left. */
+  #settle(entry: ConnectionEntry, nowUs: number): void {
+    const { connection } = entry;
+    const { tcp } = this.#context.stats;
+    const counts = countsAsEstablished(connection.state);
+    if (counts !== entry.isCounted) {
+      entry.isCounted = counts;
+      tcp.currEstab += counts ? 1 : -1;
+    }
+    const { memoryBytes } = connection;
+    if (memoryBytes !== entry.memoryBytes) {
+      this.#context.memory.changed(memoryBytes - entry.memoryBytes);
+      entry.memoryBytes = memoryBytes;
+    }
+    if (connection.state === TcpState.TIME_WAIT) this.#enterTimeWait(entry, nowUs);
+    else if (connection.state === TcpState.CLOSED && connection.pendingReset === undefined)
+      this.remove(entry);
+    else this.deadlines.set(entry.slot, connection.nextDeadlineUs);
+    // Events that arose while sending are told in the next round.
+    if (connection.hasEvents && entry.owner !== undefined) this.touchOwner(entry);
+  }
+
+  #enterTimeWait(entry: ConnectionEntry, nowUs: number): void {
+    const { stats, options } = this.#context;
+    const { connection, slot } = entry;
+    stats.tcp.tw++;
+    if (stats.tcp.twCount >= options.maxTimeWait) {
+      stats.tcp.twOverflow++;
+      connection.end('');
+      this.remove(entry);
+      return;
+    }
+    const record = new TimeWait(connection, entry.tuple, entry.path, nowUs);
+    connection.end('');
+    this.#forget(entry);
+    record.slot = slot;
+    stats.tcp.twCount++;
+    this.table.replace(slot, record);
+    this.deadlines.set(slot, nowUs + options.timeWaitMs * 1000);
+  }
+
+  remove(entry: ConnectionEntry): void {
+    if (entry.isRemoved) return;
+    this.deadlines.clear(entry.slot);
+    this.table.remove(entry.slot);
+    this.#forget(entry);
+  }
+
+  #forget(entry: ConnectionEntry): void {
+    const { tcp } = this.#context.stats;
+    entry.isRemoved = true;
+    this.connections--;
+    if (entry.connection.isOrphan) tcp.orphans--;
+    if (entry.isCounted) {
+      entry.isCounted = false;
+      tcp.currEstab--;
+    }
+    this.#context.memory.changed(-entry.memoryBytes);
+    entry.memoryBytes = 0;
+  }
+
+  removeTimeWait(slot: number): void {
+    this.#context.stats.tcp.twCount--;
+    this.deadlines.clear(slot);
+    this.table.remove(slot);
+  }
+
+  // ---- `PassiveOpenHost` ------------------------------------------------------------------------
+
+  addHalfOpen(record: HalfOpen, deadlineUs: number): void {
+    record.slot = this.table.insert(record.tuple, record);
+    this.deadlines.set(record.slot, deadlineUs);
+  }
+
+  rearmHalfOpen(record: HalfOpen, deadlineUs: number): void {
+    this.deadlines.set(record.slot, deadlineUs);
+  }
+
+  removeHalfOpen(record: HalfOpen): void {
+    this.deadlines.clear(record.slot);
+    this.table.remove(record.slot);
+  }
+
+  addConnection(entry: ConnectionEntry, record: HalfOpen | undefined): void {
+    if (record === undefined) {
+      entry.slot = this.table.insert(entry.tuple, entry);
+    } else {
+      entry.slot = record.slot;
+      this.table.replace(entry.slot, entry);
+      this.deadlines.clear(entry.slot);
+    }
+    this.connections++;
+  }
+
+  /** Every connection; not for every packet. */
+  *entries(): Iterable<ConnectionEntry> {
+    for (const occupant of this.table) if (occupant instanceof ConnectionEntry) yield occupant;
+  }
+}

@@ -1,0 +1,68 @@
+/** What a connection is made from, and what it tells its owner. */
+import type { Seq } from '../base/seq.js';
+import type { StackStats } from '../base/stats.js';
+import type { IpFamily } from '../wire/ip-address.js';
+import type { SynOptions } from '../wire/tcp-options.js';
+import type { CongestionFactory } from './congestion/congestion-control.js';
+import type { Negotiated } from './handshake.js';
+import type { MemoryAccount } from './memory.js';
+import type { TcpOptions } from './options.js';
+
+/** What an owner may want to know; bits of `takeEvents()`. */
+export const ConnectionEvent = {
+  /** The handshake is complete. */
+  Connected: 1,
+  /** There is text to read. */
+  Readable: 2,
+  /** There is room to write, after there was none; or everything written was acknowledged. */
+  Writable: 4,
+  /** The peer has closed its direction: end of stream once everything is read. */
+  PeerClosed: 8,
+  /** The connection is over: `errorCode` tells how. */
+  Closed: 16,
+  /** Urgent data is pending, or the mark moved (RFC 9293 §3.8.5). */
+  Urgent: 32,
+  /** Something is wrong with the path, and the connection goes on: `softError` tells what. */
+  SoftError: 64,
+  /** Everything written, and the FIN if one was asked for, has been acknowledged. */
+  Drained: 128,
+} as const;
+
+export interface ConnectionParameters {
+  readonly options: TcpOptions;
+  readonly stats: StackStats;
+  readonly family: IpFamily;
+  readonly localPort: number;
+  readonly remotePort: number;
+  readonly iss: Seq;
+  readonly timestampOffset: number;
+  /** Largest TCP segment, header included, that the path takes: its MTU less the IP header. */
+  readonly transportBytes: number;
+  /** Limit on what our MSS option says: the MTU of the interface less the IP header. */
+  readonly interfaceTransportBytes: number;
+  readonly congestion: CongestionFactory;
+  readonly memory: MemoryAccount;
+  /** At most one reply to an unacceptable segment in this time, µs. */
+  readonly invalidAckIntervalUs: number;
+  /** Retransmissions granted once nobody owns the connection. */
+  readonly orphanRetries: number;
+}
+
+/** How a listener's handshake went. */
+export interface PassiveHandshake {
+  readonly negotiated: Negotiated;
+  /** What our SYN-ACK offered. */
+  readonly offered: SynOptions;
+  readonly synTransmissions: number;
+  /** When the first SYN-ACK was sent, µs; for a SYN cookie, when its ACK came. */
+  readonly synSentAtUs: number;
+  /** 0 when nothing was measured. */
+  readonly rttUs: number;
+  readonly nowUs: number;
+}
+
+/** An RST to send; `withAck` for one of our own accord, not in answer to an ACK. */
+export interface PendingReset {
+  readonly sequence: Seq;
+  readonly withAck: boolean;
+}

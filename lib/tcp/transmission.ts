@@ -1,0 +1,78 @@
+/** Sending what a connection has due: an RST, its SYN, text, an ACK, or a probe. */
+import type { TcpConnection } from './connection.js';
+import type { SegmentOutput } from './segment-output.js';
+import { TcpState } from './state.js';
+
+/** Sends everything due, in that order. False when the link is full and it must be called again. */
+export function transmit(c: TcpConnection, output: SegmentOutput, nowUs: number): boolean {
+  if (c.pendingReset !== undefined && !transmitReset(c, output)) return false;
+  if (c.synDue) return transmitSyn(c, output, nowUs);
+  if (c.receiver === undefined || c.state < TcpState.ESTABLISHED) return true;
+  return transmitText(c, output, nowUs) && transmitAck(c, output, nowUs);
+}
+
+function transmitReset(c: TcpConnection, output: SegmentOutput): boolean {
+  if (c.pendingReset === undefined) return true;
+  const { sequence, withAck } = c.pendingReset;
+  if (!c.writer.reset(output, sequence, withAck)) return false;
+  c.pendingReset = undefined;
+  c.stats.tcp.outRsts++;
+  c.stats.tcp.outSegs++;
+  return true;
+}
+
+function transmitSyn(c: TcpConnection, output: SegmentOutput, nowUs: number): boolean {
+  if (!c.writer.syn(output, c.synOptions, nowUs)) return false;
+  c.synDue = false;
+  c.stats.tcp.outSegs++;
+  c.sender.lastSentUs = nowUs;
+  if (c.receiver !== undefined) c.acks.sent();
+  return true;
+}
+
+/** What was lost, then what is new, as far as both windows go. */
+function transmitText(c: TcpConnection, output: SegmentOutput, nowUs: number): boolean {
+  const { sender, writer } = c;
+  sender.restartAfterIdle(nowUs);
+  for (;;) {
+    sender.optionBytes = writer.sackBytes;
+    if (!sender.next(output.maxTransportBytes - writer.headerBytes, nowUs)) break;
+    if (!transmitPlanned(c, output, nowUs)) return false;
+  }
+  sender.armPersist(nowUs);
+  return true;
+}
+
+function transmitPlanned(c: TcpConnection, output: SegmentOutput, nowUs: number): boolean {
+  const { plan } = c.sender;
+  output.setEcn(0);
+  if (!c.writer.planned(output, nowUs)) return false;
+  const isRetransmission = plan.row >= 0;
+  const segments = plan.segmentSize > 0 ? Math.ceil(plan.textBytes / plan.segmentSize) : 1;
+  c.stats.tcp.outSegs += segments;
+  if (isRetransmission) c.stats.tcp.retransSegs += segments;
+  c.sender.sent(nowUs);
+  if (!isRetransmission) c.acks.answered(nowUs);
+  c.acks.sent();
+  return true;
+}
+
+function transmitAck(c: TcpConnection, output: SegmentOutput, nowUs: number): boolean {
+  if (!c.acks.isDue) return true;
+  output.setEcn(0);
+  if (!c.writer.ack(output, c.sender.sndNxt, nowUs)) return false;
+  c.stats.tcp.outSegs++;
+  c.stats.tcp.pureAcks++;
+  c.acks.sent();
+  return true;
+}
+
+/** Sends what the persist or keep-alive timer asks for: forced text, or a probe below SND.UNA. */
+export function transmitProbe(c: TcpConnection, output: SegmentOutput, nowUs: number): boolean {
+  const { sender, writer } = c;
+  sender.optionBytes = writer.sackBytes;
+  if (sender.isStalled && sender.nextForced()) return transmitPlanned(c, output, nowUs);
+  if (!writer.ack(output, writer.probeSequence, nowUs)) return false;
+  c.stats.tcp.outSegs++;
+  return true;
+}
