@@ -87,7 +87,7 @@ export interface OnReadOptions {
   /** Where text is put, again and again; or a function that gives the memory for each delivery. */
   buffer: Uint8Array | (() => Uint8Array);
   /** Called for each delivery; `false` pauses the socket. */
-  callback(bytes: number, buffer: Uint8Array): boolean;
+  callback: (bytes: number, buffer: Uint8Array) => boolean;
 }
 
 /** Text is put into memory of the application's, one callback each time (`onread`). */

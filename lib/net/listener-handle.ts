@@ -91,7 +91,7 @@ export class ListenerHandle {
       const endpoint = this.#listener.accept();
       if (endpoint === undefined) return;
       try {
-        this.#scope.runInAsyncScope(this.#accepted, this, endpoint);
+        this.#scope.runInAsyncScope(() => this.#accepted(endpoint));
       } catch (error) {
         // A listener's mistake is the process's affair, not that of the stack whose turn this is.
         process.nextTick(() => {

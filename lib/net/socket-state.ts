@@ -68,10 +68,9 @@ export function checkSocketOptions(options: SocketOptions & DuplexOptions): void
 
 /** What the stream below a socket is told. */
 export function streamOptions(options: SocketOptions): DuplexOptions {
-  const { allowHalfOpen, onread: _, ...rest } = options as SocketOptions & DuplexOptions;
   return {
-    ...rest,
-    allowHalfOpen: Boolean(allowHalfOpen),
+    ...(options as DuplexOptions),
+    allowHalfOpen: Boolean(options.allowHalfOpen),
     // `close` says whether there was an error, and comes when the connection is let go.
     emitClose: false,
     autoDestroy: true,

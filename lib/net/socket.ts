@@ -198,7 +198,7 @@ export class StackSocket extends Duplex {
 
   ref(): this {
     const { handle } = this[kState];
-    if (handle === undefined && !this.connecting) return this.once('connect', this.ref);
+    if (handle === undefined && !this.connecting) return this.once('connect', () => this.ref());
     this[kState].isRef = true;
     handle?.ref();
     return this;
@@ -206,7 +206,7 @@ export class StackSocket extends Duplex {
 
   unref(): this {
     const { handle } = this[kState];
-    if (handle === undefined && !this.connecting) return this.once('connect', this.unref);
+    if (handle === undefined && !this.connecting) return this.once('connect', () => this.unref());
     this[kState].isRef = false;
     handle?.unref();
     return this;
@@ -279,7 +279,7 @@ export class StackSocket extends Duplex {
   destroySoon(): void {
     if (this.writable) this.end();
     if (this.writableFinished) this.destroy();
-    else this.once('finish', this.destroy);
+    else this.once('finish', () => this.destroy());
   }
 
   /** Ends the connection with an RST; once connected, where it is not yet. */
@@ -342,9 +342,11 @@ function explainLaterWrites(this: StackSocket): void {
   if (!this.allowHalfOpen) this.write = writeAfterEnd;
 }
 
+const { write: streamWrite } = Duplex.prototype as { write: (...args: unknown[]) => boolean };
+
 function writeAfterEnd(this: StackSocket, chunk: unknown, ...rest: unknown[]): boolean {
   const done = rest.find((argument) => typeof argument === 'function') as WriteDone | undefined;
-  if (!this.writableEnded) return Reflect.apply(Duplex.prototype.write, this, [chunk, ...rest]) as boolean;
+  if (!this.writableEnded) return Reflect.apply(streamWrite, this, [chunk, ...rest]);
   const error = Object.assign(new Error('This socket has been ended by the other party'), { code: 'EPIPE' });
   if (done !== undefined) process.nextTick(done, error);
   this.destroy(error);

@@ -43,6 +43,10 @@ export interface HandleOptions {
 export class TcpHandle implements TcpEndpointHandler, TextSink {
   owner: HandleOwner | undefined;
   readonly endpoint: Endpoint;
+  static readonly #connectedStep = (handle: TcpHandle): void => handle.#connected();
+  static readonly #deliverStep = (handle: TcpHandle): void => handle.#deliver();
+  static readonly #writeStep = (handle: TcpHandle): void => handle.#continueWriting();
+  static readonly #endStep = (handle: TcpHandle): void => handle.#ended();
   readonly #stack: NetContext['stack'];
   readonly #inlet: Inlet;
   readonly #outlet: Outlet;
@@ -80,25 +84,25 @@ export class TcpHandle implements TcpEndpointHandler, TextSink {
   onConnect(): void {
     // The receiving half exists only now.
     this.endpoint.setSink(this);
-    this.#run(this.#connected);
+    this.#run(TcpHandle.#connectedStep);
   }
 
   onReadable(): void {
-    this.#run(this.#deliver);
+    this.#run(TcpHandle.#deliverStep);
   }
 
   onEnd(): void {
-    this.#run(this.#deliver);
+    this.#run(TcpHandle.#deliverStep);
   }
 
   onWritable(): void {
-    if (this.#writeDone !== undefined) this.#run(this.#continueWriting);
+    if (this.#writeDone !== undefined) this.#run(TcpHandle.#writeStep);
   }
 
   onClose(errorCode: string): void {
     this.#isOver = true;
     this.#failure = errorCode;
-    this.#run(this.#ended);
+    this.#run(TcpHandle.#endStep);
   }
 
   take(bytes: Uint8Array, at: number, length: number): boolean {
@@ -166,7 +170,7 @@ export class TcpHandle implements TcpEndpointHandler, TextSink {
     this.#isDeliveryDue = true;
     process.nextTick(() => {
       this.#isDeliveryDue = false;
-      this.#run(this.#deliver);
+      this.#run(TcpHandle.#deliverStep);
     });
   }
 
@@ -345,9 +349,9 @@ export class TcpHandle implements TcpEndpointHandler, TextSink {
   }
 
   /** Calls the owner's code: in the socket's context, and so that its mistakes do not break the stack's turn. */
-  #run(step: () => void): void {
+  #run(step: (handle: TcpHandle) => void): void {
     try {
-      this.#scope.runInAsyncScope(step, this);
+      this.#scope.runInAsyncScope(step, undefined, this);
     } catch (error) {
       process.nextTick(rethrow, error);
     }
