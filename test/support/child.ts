@@ -68,6 +68,11 @@ export class Child {
     return this.#stderr;
   }
 
+  /** Standard output as it comes; it is also kept. */
+  get stdoutStream(): Readable {
+    return this.#process.stdout;
+  }
+
   get stdin(): Writable {
     if (this.#process.stdin === null) throw new Error(`${this.#name} has no standard input`);
     return this.#process.stdin;

@@ -11,12 +11,23 @@ const HOLDER_LIMIT_MS = 20 * 60_000;
 
 const isRoot = (): boolean => process.getuid?.() === 0;
 
+/** A process inside, with which the namespace ends. */
+interface Holder {
+  readonly pid: number;
+  end(): Promise<unknown>;
+}
+
 export class TestNamespace {
-  readonly #holder: Child;
+  readonly #holder: Holder;
   readonly #children = new Set<Child>();
 
-  private constructor(holder: Child) {
+  private constructor(holder: Holder) {
     this.#holder = holder;
+  }
+
+  /** A namespace made elsewhere, by this user, which ends with what `end` does. */
+  static around(pid: number, end: () => Promise<unknown>): TestNamespace {
+    return new TestNamespace({ pid, end });
   }
 
   /**
@@ -36,7 +47,10 @@ export class TestNamespace {
       await holder.kill();
       throw new Unavailable(`no network namespace of our own: ${(error as Error).message}`);
     }
-    return new TestNamespace(holder);
+    return TestNamespace.around(holder.pid, () => {
+      holder.stdin.end();
+      return holder.ended;
+    });
   }
 
   /** As `create`, and skips the test or suite whose `this` is given where that is impossible. */
@@ -87,7 +101,6 @@ export class TestNamespace {
   /** Ends what still runs inside, and the namespace with it. */
   async close(): Promise<void> {
     await Promise.all([...this.#children].map((child) => child.kill()));
-    this.#holder.stdin.end();
-    await this.#holder.ended;
+    await this.#holder.end();
   }
 }
