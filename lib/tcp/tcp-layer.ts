@@ -299,6 +299,15 @@ export class TcpLayer {
     }
   }
 
+  /** The state of whoever stands at a tuple, for tools: CLOSED where nobody does. */
+  stateOf(tuple: Tuple): TcpState {
+    const slot = this.#books.table.find(tuple);
+    const occupant = slot < 0 ? undefined : this.#books.table.at(slot);
+    if (occupant === undefined) return TcpState.CLOSED;
+    if (isTimeWait(occupant)) return TcpState.TIME_WAIT;
+    return isHalfOpen(occupant) ? TcpState.SYN_RECEIVED : occupant.connection.state;
+  }
+
   /** Every connection, for tools; not for every packet. */
   entries(): Iterable<ConnectionEntry> {
     return this.#books.entries();
