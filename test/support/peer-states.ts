@@ -1,0 +1,78 @@
+/** Ready-made states of a connection, each reached as a real peer would reach it. */
+import type { Peer, PeerOptions } from './peer.js';
+
+/** The eleven states of RFC 9293 §3.3.2. */
+export type PeerState =
+  | 'CLOSED'
+  | 'LISTEN'
+  | 'SYN-SENT'
+  | 'SYN-RECEIVED'
+  | 'ESTABLISHED'
+  | 'FIN-WAIT-1'
+  | 'FIN-WAIT-2'
+  | 'CLOSE-WAIT'
+  | 'CLOSING'
+  | 'LAST-ACK'
+  | 'TIME-WAIT';
+
+/** The beginnings a state may need. */
+interface Beginnings {
+  closed(options: PeerOptions): Peer;
+  listening(options: PeerOptions): Peer;
+  connecting(options: PeerOptions): Peer;
+}
+
+/** Brings a new peer there. @throws AssertionError when the stack is then in another state */
+export function enterState(
+  state: PeerState,
+  options: PeerOptions & { orphan?: boolean },
+  begin: Beginnings,
+): Peer {
+  const peer =
+    options.role === 'client' ? fromClient(state, options, begin) : fromServer(state, options, begin);
+  if (state !== 'LISTEN' && state !== 'CLOSED') closeFrom(peer, state, options.orphan === true);
+  return peer.expectState(state);
+}
+
+function fromServer(state: PeerState, options: PeerOptions, begin: Beginnings): Peer {
+  if (state === 'CLOSED') return begin.closed(options);
+  if (state === 'SYN-SENT') return begin.connecting(options);
+  const peer = begin.listening(options);
+  if (state === 'LISTEN') return peer;
+  return state === 'SYN-RECEIVED' ? peer.sendSyn() : peer.handshake();
+}
+
+function fromClient(state: PeerState, options: PeerOptions, begin: Beginnings): Peer {
+  if (state === 'CLOSED') return begin.closed(options);
+  const peer = begin.connecting(options);
+  if (state === 'SYN-SENT') return peer;
+  return state === 'SYN-RECEIVED' ? peer.sendSyn() : peer.handshake();
+}
+
+/** From ESTABLISHED on: who closes first decides the way. */
+function closeFrom(peer: Peer, state: PeerState, isOrphan: boolean): void {
+  const finish = (): Peer => (isOrphan ? peer.close() : peer.shutdown());
+  switch (state) {
+    case 'FIN-WAIT-1':
+      finish();
+      break;
+    case 'FIN-WAIT-2':
+      finish().send('< . 1:1(0) ack 2');
+      break;
+    case 'CLOSING':
+      finish().send('< F. 1:1(0) ack 1');
+      break;
+    case 'TIME-WAIT':
+      finish().send('< . 1:1(0) ack 2').send('< F. 1:1(0) ack 2');
+      break;
+    case 'CLOSE-WAIT':
+      peer.send('< F. 1:1(0) ack 1');
+      break;
+    case 'LAST-ACK':
+      peer.send('< F. 1:1(0) ack 1');
+      finish();
+      break;
+    default:
+      break;
+  }
+}
