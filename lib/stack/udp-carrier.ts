@@ -1,53 +1,60 @@
 /** Joins UDP to IP. */
 import { IcmpErrorKind } from '../ip/interfaces.js';
 import type { IpLayer } from '../ip/ip-layer.js';
-import type { Begin, OutgoingRoom } from '../ip/ip-output.js';
 import type { IpPath } from '../ip/path.js';
-import type { DatagramCarrier, DatagramIcmpError, DatagramWish } from '../udp/carrier.js';
+import type {
+  Begun,
+  DatagramCarrier,
+  DatagramIcmpError,
+  DatagramPath,
+  DatagramWish,
+} from '../udp/carrier.js';
 import type { IpAddress } from '../wire/ip-address.js';
 import { Cast, type IpPacket } from '../wire/ip-packet.js';
 
 const UDP_PROTOCOL = 17;
 
-/** Every path UDP holds came from `resolve`. */
 export class UdpCarrier implements DatagramCarrier {
   readonly #ip: IpLayer;
-  readonly out: OutgoingRoom;
 
   constructor(ip: IpLayer) {
     this.#ip = ip;
-    this.out = ip.out;
+  }
+
+  get out(): DatagramCarrier['out'] {
+    return this.#ip.out;
   }
 
   generation(): number {
     return this.#ip.routing.generation;
   }
 
-  resolve(wish: DatagramWish): IpPath {
+  resolve(wish: DatagramWish): DatagramPath {
     return this.#ip.resolve(wish);
   }
 
-  begin(path: IpPath, transportBytes: number): Begin {
-    return this.#ip.begin(path, transportBytes);
+  // Every path UDP holds came from `resolve`.
+
+  begin(path: DatagramPath, transportBytes: number): Begun {
+    return this.#ip.begin(path as IpPath, transportBytes);
   }
 
-  // biome-ignore lint/complexity/useMaxParams: as IP has it
   commit(
-    path: IpPath,
+    path: DatagramPath,
     transportBytes: number,
     checksumOffset: number,
-    segmentSize?: number,
-    transportHeaderBytes?: number,
+    segmentSize = 0,
+    transportHeaderBytes = 0,
   ): void {
-    this.#ip.commit(path, transportBytes, checksumOffset, segmentSize, transportHeaderBytes);
+    this.#ip.commit(path as IpPath, transportBytes, checksumOffset, segmentSize, transportHeaderBytes);
   }
 
   portUnreachable(packet: IpPacket): void {
     this.#ip.sendIcmpError(packet, IcmpErrorKind.PortUnreachable);
   }
 
-  tooBig(path: IpPath, error: DatagramIcmpError): void {
-    this.#ip.learnPathMtu(path, error.mtu);
+  tooBig(path: DatagramPath, error: DatagramIcmpError): void {
+    this.#ip.learnPathMtu(path as IpPath, error.mtu);
   }
 
   isLocal(address: IpAddress): boolean {
@@ -55,18 +62,13 @@ export class UdpCarrier implements DatagramCarrier {
   }
 
   isBroadcast(address: IpAddress): boolean {
-    if (address.family === 6 || address.isMulticast) return false;
-    if (address.isLimitedBroadcast) return true;
-    const wish = { destination: address, protocol: UDP_PROTOCOL, allowBroadcast: true };
-    return this.#ip.resolve(wish).cast === Cast.Broadcast;
+    const path = this.#ip.resolve({ destination: address, protocol: UDP_PROTOCOL, allowBroadcast: true });
+    return path.cast === Cast.Broadcast;
   }
 
-  /** By route; where a group means another one on every link, the first link with an address of its own. */
   linkTo(group: IpAddress): number {
     const path = this.#ip.resolve({ destination: group, protocol: UDP_PROTOCOL });
-    if (path.unusable === '') return path.port.index;
-    const addresses = this.#ip.addresses();
-    return addresses.find(({ port, family }) => port > 0 && family === group.family)?.port ?? -1;
+    return path.unusable === '' ? path.port.index : -1;
   }
 
   joinGroup(link: number, group: IpAddress): void {

@@ -67,6 +67,8 @@ export const IcmpKind = {
   Prohibited: 7,
   TimeExceeded: 8,
   ParameterProblem: 9,
+  /** Of a type or code not known here. */
+  Unknown: 10,
 } as const;
 
 /** How `begin` ended. */
@@ -106,7 +108,7 @@ export interface DatagramCarrier {
   /** Whether an address is one of ours, and whether it is a broadcast address of one of our networks. */
   isLocal(address: IpAddress): boolean;
   isBroadcast(address: IpAddress): boolean;
-  /** The link whose routes lead to a multicast group; -1 for none. */
+  /** The link to join a group on when none is named; -1 for none. */
   linkTo(group: IpAddress): number;
   /** @throws StackError ENODEV for a link that is not there, ENOBUFS for a group too many */
   joinGroup(link: number, group: IpAddress): void;

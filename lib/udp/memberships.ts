@@ -1,4 +1,7 @@
-/** The multicast groups of one socket, with the sources each may or may not come from (RFC 3376 §2). */
+/**
+ * The multicast groups of one socket, with the sources each may or may not come from (RFC 3376 §2).
+ * Where no link is named, routes choose one.
+ */
 import { ArgumentValueError, StackError } from '../base/errors.js';
 import type { IpAddress } from '../wire/ip-address.js';
 import type { IpPacket } from '../wire/ip-packet.js';
@@ -12,6 +15,7 @@ interface Membership {
 }
 
 export interface GroupHost {
+  linkTo(group: IpAddress): number;
   joinGroup(link: number, group: IpAddress): void;
   leaveGroup(link: number, group: IpAddress): void;
 }
@@ -31,14 +35,14 @@ export class Memberships {
   }
 
   /** Joins a group, any source. @throws EADDRINUSE when it is joined already, ENOBUFS at the limit */
-  join(group: IpAddress, link: number): void {
+  join(group: IpAddress, link = this.#host.linkTo(group)): void {
     checkGroup(group);
     if (this.#find(group, link) !== undefined) throw trouble('EADDRINUSE', 'addMembership', group);
     this.#add({ group, link, includes: false, sources: [] });
   }
 
   /** @throws EADDRNOTAVAIL when it is not joined */
-  leave(group: IpAddress, link: number): void {
+  leave(group: IpAddress, link = this.#host.linkTo(group)): void {
     checkGroup(group);
     const member = this.#find(group, link);
     if (member === undefined) throw trouble('EADDRNOTAVAIL', 'dropMembership', group);
@@ -46,7 +50,7 @@ export class Memberships {
   }
 
   /** Joins a group for one source more. @throws EINVAL when joined for any source, else as `join` */
-  joinSource(group: IpAddress, source: IpAddress, link: number): void {
+  joinSource(group: IpAddress, source: IpAddress, link = this.#host.linkTo(group)): void {
     checkGroup(group);
     const member = this.#find(group, link);
     if (member === undefined) {
@@ -58,7 +62,7 @@ export class Memberships {
   }
 
   /** @throws EADDRNOTAVAIL when it is not joined for this source */
-  leaveSource(group: IpAddress, source: IpAddress, link: number): void {
+  leaveSource(group: IpAddress, source: IpAddress, link = this.#host.linkTo(group)): void {
     checkGroup(group);
     const member = this.#find(group, link);
     if (member?.includes !== true) throw trouble('EADDRNOTAVAIL', 'dropSourceSpecificMembership', group);
@@ -67,14 +71,14 @@ export class Memberships {
   }
 
   /** Takes no more from one source of a group joined for any. @throws EINVAL when it is not */
-  block(group: IpAddress, source: IpAddress, link: number): void {
+  block(group: IpAddress, source: IpAddress, link = this.#host.linkTo(group)): void {
     const member = this.#find(group, link);
     if (member === undefined || member.includes) throw trouble('EINVAL', 'blockSource', group);
     this.#addSource(member, source, 'blockSource');
   }
 
   /** @throws EINVAL when the group is not joined for any source, EADDRNOTAVAIL for a source not blocked */
-  unblock(group: IpAddress, source: IpAddress, link: number): void {
+  unblock(group: IpAddress, source: IpAddress, link = this.#host.linkTo(group)): void {
     const member = this.#find(group, link);
     if (member === undefined || member.includes) throw trouble('EINVAL', 'unblockSource', group);
     removeSource(member, source, 'unblockSource');
@@ -94,7 +98,7 @@ export class Memberships {
   }
 
   leaveAll(): void {
-    for (const { group, link } of this.#members) this.#host.leaveGroup(link, group);
+    for (const member of this.#members) this.#leave(member);
     this.#members = [];
   }
 
@@ -106,13 +110,23 @@ export class Memberships {
     if (this.#members.length >= this.#limits.maxMemberships) {
       throw trouble('ENOBUFS', 'addMembership', member.group);
     }
+    if (member.link < 0) throw trouble('ENODEV', 'addMembership', member.group);
     this.#host.joinGroup(member.link, member.group);
     this.#members.push(member);
   }
 
   #remove(member: Membership): void {
     this.#members = this.#members.filter((other) => other !== member);
-    this.#host.leaveGroup(member.link, member.group);
+    this.#leave(member);
+  }
+
+  /** The link may be gone, and its groups with it. */
+  #leave({ link, group }: Membership): void {
+    try {
+      this.#host.leaveGroup(link, group);
+    } catch (error) {
+      if (!(error instanceof StackError) || error.code !== 'EADDRNOTAVAIL') throw error;
+    }
   }
 
   #addSource(member: Membership, source: IpAddress, syscall: string): void {

@@ -32,8 +32,10 @@ export function verdictOf(error: DatagramIcmpError, discoversMtu: boolean): Verd
       return { code: 'EOPNOTSUPP', isHard: SOFT };
     case IcmpKind.Prohibited:
       return { code: isV4 ? 'EHOSTUNREACH' : 'EACCES', isHard: HARD };
-    default:
+    case IcmpKind.ParameterProblem:
       return { code: 'EPROTO', isHard: HARD };
+    default:
+      return { code: 'EPROTO', isHard: SOFT };
   }
 }
 

@@ -1,4 +1,9 @@
-/** A UDP socket (RFC 768): where it is bound and connected, what waits to be received, what it may do. */
+/**
+ * A UDP socket (RFC 768): where it is bound and connected, what waits to be received, what it may do.
+ *
+ * UDP sends as fast as it is asked to: not to congest a path is up to the application (RFC 8085 §3.1),
+ * which is why it can read and set ECN and DSCP here. Checksums stay on across the Internet (§3.4).
+ */
 import { ArgumentTypeError, StackError } from '../base/errors.js';
 import { ANY_V4, ANY_V6, type IpAddress, type IpFamily } from '../wire/ip-address.js';
 import type { IpPacket } from '../wire/ip-packet.js';
@@ -23,6 +28,8 @@ export class UdpEndpoint implements TableEntry {
   localPort = 0;
   remoteAddress: IpAddress | undefined = undefined;
   remotePort = 0;
+  /** Hears, at the end of the turn, bits of `UdpEvent`. */
+  onEvents: ((events: number) => void) | undefined = undefined;
   /** Joined multicast groups. */
   readonly memberships: Memberships;
   /** @internal Paths of what was sent lately. */
@@ -39,6 +46,7 @@ export class UdpEndpoint implements TableEntry {
   #options: Readonly<Required<UdpSocketOptions>> = DEFAULT_SOCKET_OPTIONS;
   /** Where `bind` put it; `disconnect` goes back there. */
   #boundAddress: IpAddress;
+  #isBoundToMany = false;
   #events = 0;
   #closed = false;
 
@@ -82,10 +90,9 @@ export class UdpEndpoint implements TableEntry {
     return this.#options.reuseAddress;
   }
 
-  /** Whether it is bound to an address that is not one host's. */
+  /** Whether `bind` put it on a group's or a broadcast address: nothing is sent from there. */
   get isBoundToMany(): boolean {
-    const address = this.localAddress;
-    return !address.isUnspecified && (address.isMulticast || this.#context.ip.isBroadcast(address));
+    return this.#isBoundToMany;
   }
 
   /** Datagrams that wait, and their bytes with overhead. */
@@ -95,6 +102,11 @@ export class UdpEndpoint implements TableEntry {
 
   get queuedBytes(): number {
     return this.#queue.bytes;
+  }
+
+  /** Entries for which the error queue had no room. */
+  get errorsDropped(): number {
+    return this.#errors.dropped;
   }
 
   get receiveBufferBytes(): number {
@@ -143,12 +155,13 @@ export class UdpEndpoint implements TableEntry {
     if (address.family !== this.family && this.family === 4) throw fail('EAFNOSUPPORT');
     if (address.family !== this.family && this.#options.v6Only) throw fail('EINVAL');
     const { ip, table } = this.#context;
-    const isOurs = ip.isLocal(address) || address.isMulticast || ip.isBroadcast(address);
-    if (!address.isUnspecified && !isOurs) throw fail('EADDRNOTAVAIL');
+    const isOne = address.isUnspecified || ip.isLocal(address);
+    if (!isOne && !address.isMulticast && !ip.isBroadcast(address)) throw fail('EADDRNOTAVAIL');
     const chosen = port === 0 ? this.#freePort(address) : port;
     if (chosen === 0 || !table.isFree(this, address, chosen)) throw fail('EADDRINUSE');
     this.localAddress = address;
     this.#boundAddress = address;
+    this.#isBoundToMany = !isOne;
     this.localPort = chosen;
     table.add(this);
   }
