@@ -3,16 +3,17 @@ export { type Alarm, type Clock, NEVER } from './base/clock.js';
 export { StackError } from './base/errors.js';
 export type { Random } from './base/random.js';
 export { DropReason, dropReasonName, type StackStats } from './base/stats.js';
+export { EmulatedLink } from './link/emulated-link.js';
+export { HostNetwork } from './link/host-network.js';
 export type { LinkDevice } from './link/link-device.js';
 export { PacketBatch } from './link/packet-batch.js';
-export { createPipe, type PipeDevice, type PipeOptions } from './link/pipe-device.js';
 export { PacketLink, type PacketLinkOptions } from './link/packet-link.js';
-export { EmulatedLink } from './link/emulated-link.js';
 export { PcapDevice } from './link/pcap.js';
+export { createPipe, type PipeDevice, type PipeOptions } from './link/pipe-device.js';
 export { TunDevice, type TunOptions, type TunStats } from './link/tun-device.js';
 export { openPrivateTun, type PrivateTun } from './link/tun-private.js';
-export { HostNetwork } from './link/host-network.js';
 export { SeededRandom } from './sim/seeded-random.js';
+export { Simulation, type SimulationOptions } from './sim/simulation.js';
 export { VirtualClock } from './sim/virtual-clock.js';
 export {
   type ConnectOptions,
@@ -24,8 +25,11 @@ export {
 export { SystemClock } from './stack/system-clock.js';
 export { SystemRandom } from './stack/system-random.js';
 export { TcpEndpoint, type TcpEndpointHandler, TcpListenerEndpoint } from './stack/tcp-endpoint.js';
-export { registerCongestionControl } from './tcp/congestion/registry.js';
 export type { AckSample, CongestionControl } from './tcp/congestion/congestion-control.js';
+export { registerCongestionControl } from './tcp/congestion/registry.js';
 export type { TcpLayerOptions, TcpOptions } from './tcp/options.js';
 export { stateName, TcpState } from './tcp/state.js';
+export { UdpEvent } from './udp/datagram.js';
+export type { UdpOptions, UdpSocketOptions } from './udp/options.js';
+export { UdpEndpoint } from './udp/udp-endpoint.js';
 export { IpAddress, IpPrefix } from './wire/ip-address.js';

@@ -17,11 +17,14 @@ export class LinkPort implements OutputPort {
   bytes: Uint8Array = NO_BYTES;
   at = 0;
   #batch: PacketBatch | undefined;
+  readonly #collecting: () => void;
 
-  constructor(index: number, device: LinkDevice, isLoopback: boolean) {
+  /** @param collecting called when the first packet after a flush is collected: another flush must follow */
+  constructor(index: number, device: LinkDevice, collecting: () => void) {
     this.index = index;
     this.device = device;
-    this.isLoopback = isLoopback;
+    this.isLoopback = index === 0;
+    this.#collecting = collecting;
   }
 
   get name(): string {
@@ -57,7 +60,10 @@ export class LinkPort implements OutputPort {
   }
 
   commit(length: number, checksum: ChecksumState, segmentSize: number, headerBytes: number): void {
-    this.#batch?.append(length, checksum, segmentSize, headerBytes);
+    const batch = this.#batch;
+    if (batch === undefined) return;
+    if (batch.count === 0) this.#collecting();
+    batch.append(length, checksum, segmentSize, headerBytes);
   }
 
   /** Sends what was collected. */

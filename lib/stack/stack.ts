@@ -16,15 +16,18 @@ import { congestionFactory } from '../tcp/congestion/registry.js';
 import { MemoryAccount } from '../tcp/memory.js';
 import { resolveTcpLayerOptions, type TcpLayerOptions, type TcpOptions } from '../tcp/options.js';
 import { TcpLayer } from '../tcp/tcp-layer.js';
-import { ANY_V4, ANY_V6, IpAddress } from '../wire/ip-address.js';
+import type { UdpOptions, UdpSocketOptions } from '../udp/options.js';
+import type { UdpEndpoint } from '../udp/udp-endpoint.js';
+import { UdpLayer } from '../udp/udp-layer.js';
+import { ANY_V4, ANY_V6, IpAddress, type IpFamily } from '../wire/ip-address.js';
 import { IpPacket } from '../wire/ip-packet.js';
+import { Protocol } from '../wire/ipv6.js';
 import { checkPort, toAddress } from './arguments.js';
 import { LinkPort } from './link-port.js';
 import { TcpCarrier } from './tcp-carrier.js';
 import { type EndpointHost, TcpEndpoint, TcpListenerEndpoint } from './tcp-endpoint.js';
 import { TcpTransport } from './tcp-transport.js';
-
-const TCP_PROTOCOL = 6;
+import { UdpCarrier } from './udp-carrier.js';
 
 /** An alarm that rings later than this, µs, lets the links be read first: what arrived may matter to it. */
 const LATE_US = 20_000;
@@ -34,6 +37,7 @@ export interface StackOptions {
   /** A CSPRNG in service: keys and sequence numbers come from it. */
   readonly random: Random;
   readonly ip?: Partial<IpOptions>;
+  readonly udp?: Partial<UdpOptions>;
   readonly tcp?: Partial<Omit<TcpLayerOptions, 'connection'>> & { connection?: Partial<TcpOptions> };
 }
 
@@ -72,10 +76,12 @@ export class Stack implements EndpointHost {
   readonly stats = new StackStats();
   readonly ip: IpLayer;
   readonly tcp: TcpLayer;
+  readonly udp: UdpLayer;
   readonly #clock: Clock;
   readonly #alarm: Alarm;
   readonly #ports: LinkPort[] = [];
   readonly #packet = new IpPacket();
+  readonly #collecting = (): void => this.schedule();
   /** Inside `receive`, `ring` or `flush`: what is scheduled now is done before the turn ends. */
   #inTurn = false;
   #isClosed = false;
@@ -104,7 +110,14 @@ export class Stack implements EndpointHost {
       memory: new MemoryAccount(this.stats.tcp, tcpOptions.memoryPressureBytes, tcpOptions.memoryMaxBytes),
       congestion: congestionFactory,
     });
-    this.ip.setTransport(TCP_PROTOCOL, new TcpTransport(this.tcp, this.ip, this.stats));
+    this.ip.setTransport(Protocol.Tcp, new TcpTransport(this.tcp, this.ip, this.stats));
+    this.udp = new UdpLayer({
+      random,
+      stats: this.stats,
+      ip: new UdpCarrier(this.ip),
+      ...(options.udp === undefined ? {} : { options: options.udp }),
+    });
+    this.ip.setTransport(Protocol.Udp, this.udp);
     this.addLink(new LoopbackDevice({ clock }));
     this.#alarm.unref?.();
   }
@@ -123,7 +136,7 @@ export class Stack implements EndpointHost {
     if (device === null || typeof device !== 'object')
       throw new ArgumentTypeError('a link must be a LinkDevice');
     const index = this.#ports.length;
-    const port = new LinkPort(index, device, index === 0);
+    const port = new LinkPort(index, device, this.#collecting);
     this.#ports.push(port);
     this.ip.addPort(port);
     for (const address of options.addresses ?? []) this.ip.addAddress(index, address);
@@ -195,6 +208,15 @@ export class Stack implements EndpointHost {
     return new TcpEndpoint(this, entry);
   }
 
+  /**
+   * A UDP endpoint, not yet bound. With family 6 it takes IPv4 too, unless `ipv6Only` is set.
+   * @throws StackError ENOBUFS at the limit of sockets; ArgumentTypeError and the like for the options
+   */
+  openUdp(family: IpFamily, options: UdpSocketOptions = {}): UdpEndpoint {
+    this.#checkOpen('socket');
+    return this.udp.createEndpoint(family, options);
+  }
+
   // ---- the host process -------------------------------------------------------------------------
 
   /** A socket or server that keeps the host process alive begins to exist. */
@@ -215,6 +237,7 @@ export class Stack implements EndpointHost {
   close(): void {
     if (this.#isClosed) return;
     for (const entry of this.tcp.entries()) this.tcp.abort(entry);
+    this.udp.close();
     this.#flush(this.nowUs());
     this.#isClosed = true;
     this.#alarm.clear();
@@ -286,9 +309,22 @@ export class Stack implements EndpointHost {
 
   #flush(nowUs: number): void {
     this.tcp.flush(nowUs);
+    if (this.udp.hasTouched) this.#tellUdp(nowUs);
     for (const port of this.#ports) port.flush();
-    const due = this.tcp.hasWork ? nowUs : Math.min(this.tcp.nextDeadlineUs, this.ip.nextDeadlineUs);
+    const due =
+      this.tcp.hasWork || this.udp.hasTouched
+        ? nowUs
+        : Math.min(this.tcp.nextDeadlineUs, this.ip.nextDeadlineUs);
     this.#setAlarm(due);
+  }
+
+  /** Owners of UDP endpoints hear what happened; what they do to TCP is flushed too. */
+  #tellUdp(nowUs: number): void {
+    for (const endpoint of this.udp.takeTouched()) {
+      const events = endpoint.takeEvents();
+      if (events !== 0) endpoint.onEvents?.(events);
+    }
+    if (this.tcp.hasWork) this.tcp.flush(nowUs);
   }
 
   #setAlarm(deadlineUs: number): void {
@@ -300,6 +336,7 @@ export class Stack implements EndpointHost {
 
   #writable(): void {
     this.tcp.unblock();
+    this.udp.linkWritable();
     this.schedule();
   }
 
