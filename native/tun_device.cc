@@ -240,8 +240,6 @@ void TunDevice::Fail(int error) {
   failed_ = error;
   blocked_ = false;
   poll_->Stop();
-  if (downSaid_) return;
-  downSaid_ = true;
   Emit(TunEvent::kDown, error);
 }
 

@@ -54,7 +54,6 @@ class TunDevice final : public Napi::ObjectWrap<TunDevice>, private PollHandle::
   bool blocked_ = false;
   /// The errno that ended the port; 0 while it lives.
   int failed_ = 0;
-  bool downSaid_ = false;
   PollHandle::Pointer poll_;
   Napi::FunctionReference callback_;
   /// Keep the memory that is borrowed.

@@ -7,7 +7,18 @@ import { TunDevice, type TunOptions } from '../../lib/link/tun-device.js';
 import { ChecksumState } from '../../lib/wire/ip-packet.js';
 import { TestNamespace } from '../support/netns.js';
 import { skip } from '../support/skip.js';
-import { Collector, ICMP, ICMP6, packet, send, TCP, transportHolds, UDP } from './support/packets.js';
+import {
+  Collector,
+  ICMP,
+  ICMP6,
+  packet,
+  type Shape,
+  send,
+  TCP,
+  transportChecksum,
+  transportHolds,
+  UDP,
+} from './support/packets.js';
 
 const CWR_ACK = 0x90;
 
@@ -238,6 +249,54 @@ describe('TunDevice', function () {
       }
     });
 
+    it('never sends a UDP checksum of zero, which would mean none (RFC 768)', async () => {
+      const { from, to } = pair({ offload: false }, { offload: false });
+      for (const ends of [V4, V6]) {
+        const bytes = packet({ ...ends, protocol: UDP, payload: 40, partial: true });
+        const at = bytes.length - 48;
+        // What the checksum would be goes where it makes the sum all ones, and the checksum zero.
+        const whole = packet({ ...ends, protocol: UDP, payload: 40 });
+        bytes.fill(0, bytes.length - 2);
+        whole.fill(0, whole.length - 2);
+        new DataView(whole.buffer).setUint16(at + 6, 0);
+        new DataView(bytes.buffer).setUint16(bytes.length - 2, transportChecksum(whole));
+        send(from, bytes, { checksum: ChecksumState.Partial });
+        const [{ bytes: received, checksum }] = await to.take(1);
+        expect([...received.subarray(at + 6, at + 8)]).to.deep.equal([0xff, 0xff]);
+        expect(checksum).to.equal(ChecksumState.Valid);
+      }
+    });
+
+    it('says in the virtio header what a packet is', async () => {
+      const [left, right] = nativeAddon().socketPair();
+      const from = create({ fd: left, virtioHeader: true });
+      const to = new Collector(create({ fd: right }));
+      from.open(() => {});
+      const headerOf = async (shape: Shape, segmentSize: number, headerBytes: number): Promise<number[]> => {
+        const checksum = shape.partial === true ? ChecksumState.Partial : ChecksumState.Valid;
+        send(from, packet(shape), { checksum, segmentSize, headerBytes });
+        const [{ bytes }] = await to.take(1);
+        const words = new Uint16Array(bytes.slice(0, 12).buffer);
+        return [bytes[0], bytes[1], ...words.subarray(1)];
+      };
+      const large = { payload: 5000, partial: true };
+      // flags, GSO type, header length, GSO size, checksum start and offset, buffers
+      for (const [shape, segmentSize, headerBytes, expected] of [
+        [{ ...V4, protocol: UDP, payload: 9 }, 0, 0, [0, 0, 0, 0, 0, 0, 0]],
+        [{ ...V4, protocol: UDP, payload: 9, partial: true }, 0, 0, [1, 0, 0, 0, 20, 6, 0]],
+        [{ ...V6, protocol: ICMP6, payload: 9, partial: true }, 0, 0, [1, 0, 0, 0, 40, 2, 0]],
+        [{ ...V6, protocol: TCP, payload: 9, partial: true, extension: 8 }, 0, 0, [1, 0, 0, 0, 48, 16, 0]],
+        [{ ...V4, protocol: TCP, ...large }, 1000, 40, [1, 1, 40, 1000, 20, 16, 0]],
+        [{ ...V4, protocol: TCP, ...large, tcpFlags: CWR_ACK }, 1000, 40, [1, 0x81, 40, 1000, 20, 16, 0]],
+        [{ ...V6, protocol: TCP, ...large }, 1000, 60, [1, 4, 60, 1000, 40, 16, 0]],
+        [{ ...V6, protocol: TCP, ...large, tcpFlags: CWR_ACK }, 1000, 60, [1, 0x84, 60, 1000, 40, 16, 0]],
+        [{ ...V4, protocol: UDP, ...large }, 1000, 28, [1, 5, 28, 1000, 20, 6, 0]],
+        [{ ...V6, protocol: UDP, ...large }, 1000, 48, [1, 5, 48, 1000, 40, 6, 0]],
+      ] as const) {
+        expect(await headerOf(shape, segmentSize, headerBytes)).to.deep.equal(expected);
+      }
+    });
+
     it('refuses super-packets where there are no offloads, and counts them', () => {
       const { from } = pair({ offload: false }, {});
       const shape = { ...V4, protocol: TCP, payload: 3000, partial: true };
@@ -259,10 +318,13 @@ describe('TunDevice', function () {
       add(new Uint8Array(40)); // version 0: no IP
       add(packet({ ...V4, protocol: UDP, payload: 5 }), 1 << 20); // outside the arena
       add(packet({ ...V4, protocol: UDP, payload: 5 }), -1);
+      // One that begins inside the arena.
+      batch.bytes.set(packet({ ...V4, protocol: UDP, payload: 5 }).subarray(0, 20), batch.bytes.length - 20);
+      add(packet({ ...V4, protocol: UDP, payload: 5 }), batch.bytes.length - 20);
       add(packet({ ...V4, protocol: UDP, payload: 5 }));
       from.send(batch);
       expect(await to.take(1)).to.have.length(1);
-      expect(from.stats).to.deep.include({ txPackets: 1, txDropped: 3, txDroppedBy: { EINVAL: 3 } });
+      expect(from.stats).to.deep.include({ txPackets: 1, txDropped: 4, txDroppedBy: { EINVAL: 4 } });
     });
 
     it('lends at most 64 packets, and several times per turn of the loop', async () => {

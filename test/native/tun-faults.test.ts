@@ -201,7 +201,10 @@ describe('TunDevice when things go wrong', function () {
       raw.open(() => {});
       const collector = new Collector(virtio);
       const bad: Array<[Virtio, Uint8Array]> = [
-        [[1, 1, 40, 1000, 20, 4000], tcp], // checksum outside
+        [[1, 0, 0, 0, 20, 4000], tcp], // checksum outside
+        [[1, 0, 0, 0, 20, tcp.length - 21], tcp],
+        [[1, 0, 0, 0, 0xffff, 0xffff], tcp],
+        [[1, 1, 40, 1000, 20, 4000], tcp],
         [[1, 1, 40, 1000, 0xffff, 0xffff], tcp],
         [[1, 1, 40, 0, 20, 16], tcp], // no segment size
         [[0, 1, 40, 1000, 0, 0], tcp], // no checksum asked

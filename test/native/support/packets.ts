@@ -102,8 +102,8 @@ export interface Received {
   readonly timeNs: number;
 }
 
-/** Whether the transport checksum is right, found out the slow way. */
-export function transportHolds(bytes: Uint8Array): boolean {
+/** The checksum over pseudo-header and transport as they are, found out the slow way. */
+export function transportChecksum(bytes: Uint8Array): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const family = bytes[0] >> 4 === 4 ? 4 : 6;
   const at = family === 4 ? 20 : 40;
@@ -111,8 +111,11 @@ export function transportHolds(bytes: Uint8Array): boolean {
   const from = IpAddress.read(view, family === 4 ? 12 : 8, family);
   const to = IpAddress.read(view, family === 4 ? 16 : 24, family);
   const length = bytes.length - at;
-  return foldSum(sumBytes(view, at, length, pseudoSum(from, to, protocol, length))) === 0xffff;
+  return finishChecksum(sumBytes(view, at, length, pseudoSum(from, to, protocol, length)));
 }
+
+/** Whether it is right in what was received. */
+export const transportHolds = (bytes: Uint8Array): boolean => transportChecksum(bytes) === 0;
 
 /** An open device that keeps what it receives. */
 export class Collector {
