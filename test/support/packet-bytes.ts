@@ -1,6 +1,6 @@
 /** IP packets made by hand for tests, with every field open to mistreatment. */
 import { IpAddress } from '../../lib/wire/ip-address.js';
-import { naiveChecksum, naivePseudoSum } from './packet-check.js';
+import { plainChecksum, pseudoSum } from './plain-checksum.js';
 
 export const IPV4_HEADER_BYTES = 20;
 export const IPV6_HEADER_BYTES = 40;
@@ -58,7 +58,7 @@ function ipv4Packet(
   source.write(view, 12);
   destination.write(view, 16);
   bytes.set(options, IPV4_HEADER_BYTES);
-  view.setUint16(10, naiveChecksum(view, 0, headerBytes));
+  view.setUint16(10, plainChecksum(view, 0, headerBytes));
   bytes.set(payload, headerBytes);
   return bytes;
 }
@@ -95,11 +95,10 @@ export function completeChecksum(fields: IpFields, message: Uint8Array, checksum
   const view = new DataView(message.buffer, message.byteOffset, message.length);
   view.setUint16(checksumAt, 0);
   const pseudo = fields.protocol === PROTOCOL_ICMP ? 0 : pseudoOf(fields, message.length);
-  view.setUint16(checksumAt, naiveChecksum(view, 0, message.length, pseudo));
+  view.setUint16(checksumAt, plainChecksum(view, 0, message.length, pseudo));
 }
 
 function pseudoOf(fields: IpFields, length: number): number {
-  const { ipOptions: _, ...bare } = fields;
-  const header = ipPacket(bare, new Uint8Array(0));
-  return naivePseudoSum(new DataView(header.buffer), fields.protocol, length);
+  const header = ipPacket({ ...fields, ipOptions: new Uint8Array(0) }, new Uint8Array(0));
+  return pseudoSum(new DataView(header.buffer), fields.protocol, length);
 }

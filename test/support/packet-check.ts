@@ -4,7 +4,16 @@
  */
 import { ChecksumState } from '../../lib/wire/ip-packet.js';
 import { IPV4_HEADER_BYTES, IPV6_HEADER_BYTES, PROTOCOL_ICMPV6, PROTOCOL_TCP } from './packet-bytes.js';
-import type { SentPacket } from './wire-link.js';
+import { fold, onesSum, pseudoSum } from './plain-checksum.js';
+
+/** A packet a stack sent. */
+export interface SentPacket {
+  readonly bytes: Uint8Array;
+  readonly checksum: ChecksumState;
+  /** Text bytes per segment of a super-packet; 0 for a plain one. */
+  readonly segmentSize: number;
+  readonly headerBytes: number;
+}
 
 interface Limits {
   readonly mtu: number;
@@ -119,31 +128,3 @@ function optionsFault(view: DataView, from: number, end: number, flags: number):
   }
   return '';
 }
-
-/** The pseudo-header of either family, unfolded. */
-function pseudoSum(view: DataView, protocol: number, length: number): number {
-  const [from, to] = view.getUint8(0) >> 4 === 4 ? [12, 20] : [8, 40];
-  let sum = protocol + (length >>> 16) + (length & 0xffff);
-  for (let i = from; i < to; i += 2) sum += view.getUint16(i);
-  return sum;
-}
-
-/** The ones' complement sum of RFC 1071, word by word. */
-function onesSum(view: DataView, at: number, length: number, start = 0): number {
-  let sum = start;
-  for (let i = 0; i + 1 < length; i += 2) sum += view.getUint16(at + i);
-  if (length % 2 === 1) sum += view.getUint8(at + length - 1) << 8;
-  return fold(sum);
-}
-
-function fold(sum: number): number {
-  let folded = sum;
-  while (folded > 0xffff) folded = (folded & 0xffff) + Math.floor(folded / 0x1_0000);
-  return folded;
-}
-
-/** The checksum field for a message whose field is zero. */
-export const naiveChecksum = (view: DataView, at: number, length: number, pseudo = 0): number =>
-  ~onesSum(view, at, length, pseudo) & 0xffff;
-
-export { pseudoSum as naivePseudoSum };

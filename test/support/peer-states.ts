@@ -1,5 +1,5 @@
 /** Ready-made states of a connection, each reached as a real peer would reach it. */
-import type { Peer, PeerOptions } from './peer.js';
+import type { PeerOptions } from './peer-options.js';
 
 /** The eleven states of RFC 9293 §3.3.2. */
 export type PeerState =
@@ -15,26 +15,36 @@ export type PeerState =
   | 'LAST-ACK'
   | 'TIME-WAIT';
 
+/** As much of a peer as it takes to move it. */
+interface Movable {
+  sendSyn(): this;
+  handshake(): this;
+  send(text: string): this;
+  shutdown(): this;
+  close(): this;
+  expectState(state: PeerState): this;
+}
+
 /** The beginnings a state may need. */
-interface Beginnings {
-  closed(options: PeerOptions): Peer;
-  listening(options: PeerOptions): Peer;
-  connecting(options: PeerOptions): Peer;
+interface Beginnings<P> {
+  closed(options: PeerOptions): P;
+  listening(options: PeerOptions): P;
+  connecting(options: PeerOptions): P;
 }
 
 /** Brings a new peer there. @throws AssertionError when the stack is then in another state */
-export function enterState(
+export function enterState<P extends Movable>(
   state: PeerState,
   options: PeerOptions & { orphan?: boolean },
-  begin: Beginnings,
-): Peer {
+  begin: Beginnings<P>,
+): P {
   const peer =
     options.role === 'client' ? fromClient(state, options, begin) : fromServer(state, options, begin);
   if (state !== 'LISTEN' && state !== 'CLOSED') closeFrom(peer, state, options.orphan === true);
   return peer.expectState(state);
 }
 
-function fromServer(state: PeerState, options: PeerOptions, begin: Beginnings): Peer {
+function fromServer<P extends Movable>(state: PeerState, options: PeerOptions, begin: Beginnings<P>): P {
   if (state === 'CLOSED') return begin.closed(options);
   if (state === 'SYN-SENT') return begin.connecting(options);
   const peer = begin.listening(options);
@@ -42,7 +52,7 @@ function fromServer(state: PeerState, options: PeerOptions, begin: Beginnings): 
   return state === 'SYN-RECEIVED' ? peer.sendSyn() : peer.handshake();
 }
 
-function fromClient(state: PeerState, options: PeerOptions, begin: Beginnings): Peer {
+function fromClient<P extends Movable>(state: PeerState, options: PeerOptions, begin: Beginnings<P>): P {
   if (state === 'CLOSED') return begin.closed(options);
   const peer = begin.connecting(options);
   if (state === 'SYN-SENT') return peer;
@@ -50,8 +60,8 @@ function fromClient(state: PeerState, options: PeerOptions, begin: Beginnings): 
 }
 
 /** From ESTABLISHED on: who closes first decides the way. */
-function closeFrom(peer: Peer, state: PeerState, isOrphan: boolean): void {
-  const finish = (): Peer => (isOrphan ? peer.close() : peer.shutdown());
+function closeFrom(peer: Movable, state: PeerState, isOrphan: boolean): void {
+  const finish = (): Movable => (isOrphan ? peer.close() : peer.shutdown());
   switch (state) {
     case 'FIN-WAIT-1':
       finish();

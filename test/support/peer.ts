@@ -64,6 +64,7 @@ import { TcpFlag } from '../../lib/wire/tcp.js';
 import { TcpOptionReader } from '../../lib/wire/tcp-options.js';
 import { type IcmpFields, type IcmpKind, icmpErrorPacket } from './icmp-packet.js';
 import { IPV6_HEADER_BYTES } from './packet-bytes.js';
+import type { SentPacket } from './packet-check.js';
 import { isnDelayUs } from './peer-isn.js';
 import {
   DEFAULT_IRS,
@@ -88,7 +89,7 @@ import {
 import { type Direction, lineEnd, segmentPacket } from './segment-bytes.js';
 import { segmentDifference } from './segment-match.js';
 import { StreamContent } from './stream-content.js';
-import type { InjectedMetadata, SentPacket } from './wire-link.js';
+import type { InjectedMetadata } from './wire-link.js';
 
 export type { IcmpFields, IcmpKind } from './icmp-packet.js';
 export type { PeerOptions, SendFields } from './peer-options.js';
@@ -198,7 +199,8 @@ export class Peer implements WireListener {
   /** Another peer on the same stack, with another port or address; connected to nothing yet. */
   another(options: PeerOptions = {}): Peer {
     const port = options.port ?? this.direction.sourcePort + this.host.listeners.length;
-    const { iss: _, ...same } = this.options;
+    const same = { ...this.options };
+    delete same.iss;
     const peer = new Peer({ ...same, port, ...options }, this.host);
     peer.listener = this.listener;
     return peer;

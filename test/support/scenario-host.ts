@@ -6,12 +6,13 @@ import { expect } from 'chai';
 import type { IpOptions } from '../../lib/ip/options.js';
 import { SeededRandom } from '../../lib/sim/seeded-random.js';
 import { Stack, type StackOptions } from '../../lib/stack/stack.js';
-import { type TcpEndpoint, TcpListenerEndpoint } from '../../lib/stack/tcp-endpoint.js';
+import type { TcpEndpoint, TcpListenerEndpoint } from '../../lib/stack/tcp-endpoint.js';
 import type { TcpOptions } from '../../lib/tcp/options.js';
 import { PROTOCOL_TCP } from './packet-bytes.js';
+import type { SentPacket } from './packet-check.js';
 import { finishLater } from './scenario-hooks.js';
 import { StallingClock } from './stalling-clock.js';
-import { type SentPacket, WireLink } from './wire-link.js';
+import { WireLink } from './wire-link.js';
 
 /** Where the stack and its peers live. */
 export const STACK_V4 = '10.0.0.1';

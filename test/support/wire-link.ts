@@ -5,16 +5,7 @@
 import type { LinkDevice } from '../../lib/link/link-device.js';
 import { PacketBatch } from '../../lib/link/packet-batch.js';
 import { ChecksumState } from '../../lib/wire/ip-packet.js';
-import { faultOf } from './packet-check.js';
-
-/** A packet the stack sent. */
-export interface SentPacket {
-  readonly bytes: Uint8Array;
-  readonly checksum: ChecksumState;
-  /** Text bytes per segment of a super-packet; 0 for a plain one. */
-  readonly segmentSize: number;
-  readonly headerBytes: number;
-}
+import { faultOf, type SentPacket } from './packet-check.js';
 
 /** What the link says of an injected packet. */
 export interface InjectedMetadata {
