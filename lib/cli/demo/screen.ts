@@ -1,0 +1,127 @@
+/** What the demo shows: headings, lines and progress, with colours and moving bars on a terminal only. */
+import { styleText } from 'node:util';
+import cliProgress from 'cli-progress';
+
+type Style = Parameters<typeof styleText>[0];
+
+export interface ScreenOptions {
+  readonly stream: NodeJS.WriteStream;
+  /** Shows nothing at all, for output that programs read. */
+  readonly silent: boolean;
+}
+
+/** What moves while bytes do. */
+export interface Progress {
+  update(bytes: number): void;
+  /** Leaves `text` where the bar was. */
+  done(text: string): void;
+}
+
+const LABEL_COLUMN = 21;
+const BAR_CHARACTERS = 28;
+const FRAMES_PER_SECOND = 20;
+
+export class Screen {
+  readonly #stream: NodeJS.WriteStream;
+  readonly #silent: boolean;
+  readonly #isTerminal: boolean;
+  readonly #hasColours: boolean;
+  #bar: cliProgress.SingleBar | undefined;
+
+  constructor({ stream, silent }: ScreenOptions) {
+    this.#stream = stream;
+    this.#silent = silent;
+    this.#isTerminal = stream.isTTY && process.env.TERM !== 'dumb';
+    // https://no-color.org: set and not empty.
+    this.#hasColours = this.#isTerminal && (process.env.NO_COLOR ?? '') === '';
+  }
+
+  /** `text` in a colour or weight, where there are colours. */
+  paint(style: Style, text: string): string {
+    return this.#hasColours && text.trim() !== '' ? styleText(style, text) : text;
+  }
+
+  title(text: string, rest: string): void {
+    this.#print(`${this.paint('bold', text)}  ${this.paint('dim', rest)}`);
+  }
+
+  heading(text: string): void {
+    this.#print(`\n${this.paint('cyan', '●')} ${this.paint('bold', text)}`);
+  }
+
+  line(text: string): void {
+    this.#print(text === '' ? '' : `  ${text}`);
+  }
+
+  note(text: string): void {
+    this.#print(`  ${this.paint('dim', text)}`);
+  }
+
+  /** A bar towards `totalBytes`; off a terminal only its last line is printed. */
+  progress(label: string, totalBytes: number): Progress {
+    const name = label.padEnd(LABEL_COLUMN);
+    const print = (text: string): void => this.#print(`  ${name} ${text}`);
+    if (this.#silent || !this.#isTerminal) return { update: () => {}, done: print };
+    const bar = new cliProgress.SingleBar({
+      stream: this.#stream,
+      format: `  ${name} ${this.paint('cyan', '{bar}')} {amount}`,
+      barCompleteChar: '█',
+      barIncompleteChar: '░',
+      barsize: BAR_CHARACTERS,
+      fps: FRAMES_PER_SECOND,
+      hideCursor: true,
+      clearOnComplete: true,
+      gracefulExit: false, // whoever runs the demo ends it in order
+    });
+    this.#bar = bar;
+    bar.start(totalBytes, 0, { amount: '' });
+    return {
+      update: (bytes) => bar.update(Math.min(bytes, totalBytes), { amount: bytesText(bytes) }),
+      done: (text) => {
+        this.#stopBar();
+        print(text);
+      },
+    };
+  }
+
+  /** Gives the terminal back as it was. */
+  restore(): void {
+    this.#stopBar();
+  }
+
+  #stopBar(): void {
+    this.#bar?.stop();
+    this.#bar = undefined;
+  }
+
+  #print(text: string): void {
+    if (!this.#silent) this.#stream.write(`${text.trimEnd()}\n`);
+  }
+}
+
+/** `1.1 GB`: powers of ten, as rates are told. */
+export function bytesText(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 999.5 && unit < units.length - 1) {
+    value /= 1000;
+    unit++;
+  }
+  return `${unit === 0 ? value : threeDigits(value)} ${units[unit]}`;
+}
+
+/** `9.42 Gbit/s`. */
+export function rateText(bitsPerSecond: number): string {
+  if (bitsPerSecond >= 1e9) return `${threeDigits(bitsPerSecond / 1e9)} Gbit/s`;
+  if (bitsPerSecond >= 1e6) return `${threeDigits(bitsPerSecond / 1e6)} Mbit/s`;
+  return `${threeDigits(bitsPerSecond / 1e3)} kbit/s`;
+}
+
+/** `40.2 ms`, `85 µs`. */
+export function timeText(us: number): string {
+  if (us >= 1e6) return `${threeDigits(us / 1e6)} s`;
+  return us >= 1000 ? `${threeDigits(us / 1000)} ms` : `${Math.round(us)} µs`;
+}
+
+const threeDigits = (value: number): string => value.toFixed(value >= 100 ? 0 : value >= 10 ? 1 : 2);
