@@ -16,7 +16,7 @@ import {
 import { Cast, type IpPacket } from '../wire/ip-packet.js';
 import { IPV4_HEADER_BYTES, IPV4_OFFSET_MASK } from '../wire/ipv4.js';
 import { IPV6_HEADER_BYTES, IPV6_MIN_MTU, Protocol } from '../wire/ipv6.js';
-import { quotedProtocol6 } from './icmp-quote.js';
+import { isFragmentationNeeded, quotedProtocol6 } from './icmp-quote.js';
 import { IcmpErrorKind } from './interfaces.js';
 import { Begin, type IpOutput } from './ip-output.js';
 import { replyOptions } from './ipv4-options.js';
@@ -117,7 +117,7 @@ export class IcmpResponder {
     if (path.unusable !== '' || !this.#withinRate(packet, path, type)) return;
     path.trafficClass = 0;
     path.hopLimit = this.#parts.options.hopLimit;
-    this.#sendQuote(path, packet, { type, code, word: wordOf(packet.version, type, message.info ?? 0) });
+    this.#sendQuote(path, packet, { type, code, word: wordOf(packet.version, message) });
     this.#count(packet.version, type);
   }
 
@@ -233,9 +233,11 @@ export class IcmpResponder {
 const NO_OPTIONS = new Uint8Array(0);
 
 /** The word behind the checksum: in IPv4 the pointer is its first octet, an MTU its lower half. */
-function wordOf(version: number, type: number, info: number): number {
-  if (version === 6) return info;
-  return type === Icmp4Type.ParameterProblem ? info << 24 : info & 0xffff;
+function wordOf(version: number, message: { type: number; code: number; info?: number }): number {
+  const info = message.info ?? 0;
+  if (version === 6) return message.type === Icmp6Type.Unreachable ? 0 : info;
+  if (message.type === Icmp4Type.ParameterProblem) return info << 24;
+  return isFragmentationNeeded(message.type, message.code) ? info & 0xffff : 0;
 }
 
 /** ICMPv4 messages that are no errors, and so may be answered by one. */

@@ -51,6 +51,17 @@ export class Reassembly {
     return this.#count;
   }
 
+  /** Datagrams that share a hash, where most do: what a lookup may cost. */
+  get longestChain(): number {
+    let longest = 0;
+    for (const head of this.#buckets) {
+      let length = 0;
+      for (let datagram = head; datagram !== undefined; datagram = datagram.next) length++;
+      longest = Math.max(longest, length);
+    }
+    return longest;
+  }
+
   /** When the oldest datagram has waited long enough, µs. */
   get nextDeadlineUs(): number {
     return Math.min(

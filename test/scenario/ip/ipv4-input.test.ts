@@ -304,7 +304,7 @@ describe('IPv4 input: protocols and options', () => {
       const packet = v4({ protocol, payload: pattern(40) });
       peer.receive(packet);
       const [error] = peer.sentIcmp();
-      expect([error.type, error.code], `protocol ${protocol}`).to.deep.equal([3, 2]);
+      expect([error.type, error.code, error.word], `protocol ${protocol}`).to.deep.equal([3, 2, 0]);
       expect(error.data).to.deep.equal(packet);
       expect(peer.lastDrop).to.equal(DropReason.IpUnknownProtocol);
     }
