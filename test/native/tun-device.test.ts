@@ -412,6 +412,14 @@ describe('TunDevice', function () {
       const padded = new Uint8Array(short.length + 30).fill(0xee);
       padded.set(short);
       expect(await verdictOf(padded)).to.equal(ChecksumState.Valid);
+      // A UDP length below that of IP is what counts; one above it cannot be.
+      const inner = packet({ ...V6, protocol: UDP, payload: 64 });
+      const outer = new Uint8Array(inner.length + 30).fill(0xee);
+      outer.set(inner);
+      new DataView(outer.buffer).setUint16(4, outer.length - 40);
+      expect(await verdictOf(outer)).to.equal(ChecksumState.Valid);
+      new DataView(outer.buffer).setUint16(44, outer.length);
+      expect(await verdictOf(outer)).to.equal(ChecksumState.Unknown);
     });
   });
 });

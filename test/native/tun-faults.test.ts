@@ -141,6 +141,8 @@ describe('TunDevice when things go wrong', function () {
       expect(writable).to.equal(1);
       expect(left.borrow()?.count).to.equal(0);
       expect(left.stats).to.deep.include({ txPackets: sent, txDropped: 0 });
+      send(left, datagram);
+      await collector.take(1);
     });
 
     it('completes a checksum once, however often it tries', async () => {
