@@ -28,15 +28,10 @@ enum class Step { kMore, kDone };
 Step Take(const nlmsghdr* message, uint32_t sequence, std::vector<uint8_t>& answer, Failure& failure) {
   if (message->nlmsg_seq != sequence) return Step::kMore;  // of a request that was given up
   if ((message->nlmsg_flags & NLM_F_DUMP_INTR) != 0) failure = {EINTR, "netlink"};
-  if (message->nlmsg_type == NLMSG_DONE) return Step::kDone;
-  if (message->nlmsg_type == NLMSG_ERROR) {
-    if (message->nlmsg_len < NLMSG_LENGTH(sizeof(int))) {
-      failure = {EBADMSG, "netlink"};
-      return Step::kDone;
-    }
-    int error;
-    memcpy(&error, NLMSG_DATA(message), sizeof error);
-    if (error != 0) failure = {-error, "netlink"};
+  if (message->nlmsg_type == NLMSG_DONE || message->nlmsg_type == NLMSG_ERROR) {
+    int error = message->nlmsg_type == NLMSG_DONE ? 0 : -EBADMSG;
+    if (message->nlmsg_len >= NLMSG_LENGTH(sizeof error)) memcpy(&error, NLMSG_DATA(message), sizeof error);
+    if (error < 0) failure = {-error, "netlink"};
     return Step::kDone;
   }
   const auto* bytes = reinterpret_cast<const uint8_t*>(message);

@@ -5,6 +5,7 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { constants } from 'node:os';
+import { resolve } from 'node:path';
 import { arch, env, platform, report } from 'node:process';
 import { fileURLToPath } from 'node:url';
 import bindings from 'bindings';
@@ -188,9 +189,14 @@ function load(): NativeAddon {
 
 /** The one file named by TUNSTACK_ADDON: for a build with sanitizers, or one kept elsewhere. */
 function loadFrom(path: string): NativeAddon {
-  const addon = createRequire(import.meta.url)(path) as NativeAddon & { path: string };
-  addon.path = path;
-  return addon;
+  try {
+    const addon = createRequire(import.meta.url)(path) as NativeAddon & { path: string };
+    addon.path = path;
+    return addon;
+  } catch (error) {
+    const [reason] = (error as Error).message.split('\n');
+    throw new AddonError(`The addon that TUNSTACK_ADDON names does not load: ${reason}.`);
+  }
 }
 
 function loadFromPackage(): NativeAddon {

@@ -133,6 +133,7 @@ function startHolder(addon: NativeAddon, mode: Mode, socket: number, options: Pr
     stdio: ['pipe', 'pipe', 'pipe', socket],
     // A signal from the terminal is for this process, which may still have to close in order.
     detached: true,
+    cwd: '/',
     env: { ...env, LC_ALL: 'C', NODE_OPTIONS: '', ELECTRON_RUN_AS_NODE: '1' },
   }) as unknown as Holder;
 }
