@@ -18,6 +18,7 @@ const ERRNO: Readonly<Record<string, number>> = {
   EMFILE: 24,
   EPIPE: 32,
   EPROTO: 71,
+  EDESTADDRREQ: 89,
   EMSGSIZE: 90,
   ENOPROTOOPT: 92,
   EPROTONOSUPPORT: 93,
@@ -53,21 +54,21 @@ const ERRNO: Readonly<Record<string, number>> = {
 
 /** A system error in the shape Node gives its own: `listen EADDRINUSE: address already in use 10.0.0.1:80`. */
 export class StackError extends Error {
-  /** Name of the error, for instance `ECONNREFUSED`. */
-  readonly code: string;
   /** Negated errno as Linux numbers it, for instance -111. */
   readonly errno: number;
+  /** Name of the error, for instance `ECONNREFUSED`. */
+  readonly code: string;
   /** The call that failed: `listen`, `connect`, `read`, `write`, `bind`, `send` … */
   readonly syscall: string;
-  readonly address?: string;
+  // Declared only: where there is none the error has no such property, as Node's have none.
+  declare readonly address?: string;
   /** Absent when there is none or it is 0. */
-  readonly port?: number;
+  declare readonly port?: number;
 
   constructor(code: string, syscall: string, address?: string, port?: number) {
     super(describe(code, syscall, address, port));
-    this.name = 'Error';
-    this.code = code;
     this.errno = -(ERRNO[code] ?? 0);
+    this.code = code;
     this.syscall = syscall;
     if (address !== undefined) this.address = address;
     if (port !== undefined && port !== 0) this.port = port;
