@@ -1,41 +1,9 @@
 /** Connections opened and closed by either side, in every order, between the stack and the kernel. */
 import { expect } from 'chai';
 import { FAMILIES, InteropBed, KERNEL, STACK } from '../support/interop.js';
-import { type AwaitedEndpoint, dial, listen } from '../support/interop-endpoint.js';
-import type { KernelSocket } from '../support/interop-kernel.js';
+import { dial } from '../support/interop-endpoint.js';
+import { endPair, OPENERS, type Pair } from '../support/interop-pair.js';
 import { errorOf } from '../support/interop-wait.js';
-
-/** One connection, seen from both sides. */
-interface Pair {
-  readonly ours: AwaitedEndpoint;
-  readonly theirs: KernelSocket;
-  /** The stack's port. */
-  readonly port: number;
-}
-
-/** Who sends the SYN, and what makes the connection. */
-const OPENERS: Readonly<Record<string, (bed: InteropBed, family: 4 | 6) => Promise<Pair>>> = {
-  'the kernel': async (bed, family) => {
-    const kernel = await bed.kernel();
-    const listener = listen(bed.stack, { port: 0, address: STACK[family] });
-    try {
-      const accepting = listener.accept();
-      const theirs = await kernel.connect({ address: STACK[family], port: listener.port });
-      return { ours: await accepting, theirs, port: listener.port };
-    } finally {
-      listener.close();
-    }
-  },
-  'the stack': async (bed, family) => {
-    const kernel = await bed.kernel();
-    const listener = await kernel.listen({ address: KERNEL[family] });
-    const ours = dial(bed.stack, { address: KERNEL[family], port: listener.local.port });
-    await ours.connected();
-    const theirs = await listener.accept();
-    await listener.close();
-    return { ours, theirs, port: ours.endpoint.localPort };
-  },
-};
 
 for (const family of FAMILIES) {
   for (const [opener, open] of Object.entries(OPENERS)) {
@@ -50,11 +18,7 @@ for (const family of FAMILIES) {
       beforeEach(async () => {
         pair = await open(bed, family);
       });
-      afterEach(async () => {
-        pair.ours.endpoint.abort();
-        pair.ours.endpoint.close();
-        await bed.isIdle();
-      });
+      afterEach(() => endPair(bed, pair));
 
       const kernelFirst = (): Promise<unknown> => bed.kernelReaches(pair.port, 'TIME-WAIT');
 

@@ -36,6 +36,14 @@ export interface KernelConnect extends Endpoint {
   readonly options?: readonly SocketOption[];
 }
 
+export interface KernelListen {
+  readonly address: string;
+  /** Any free one by default. */
+  readonly port?: number;
+  readonly backlog?: number;
+  readonly options?: readonly SocketOption[];
+}
+
 interface Described {
   readonly socket: number;
   readonly local: Endpoint;
@@ -104,12 +112,12 @@ export class KernelPeer {
     return new KernelSocket(this, await this.ask<Described>('connect', options));
   }
 
-  async listen(options: Partial<Endpoint> & { address: string; backlog?: number }): Promise<KernelListener> {
+  async listen(options: KernelListen): Promise<KernelListener> {
     return new KernelListener(this, await this.ask<Described>('listen', options));
   }
 
   /** A UDP socket bound to an address. */
-  async bindUdp(options: Partial<Endpoint> & { address: string }): Promise<KernelUdpSocket> {
+  async bindUdp(options: Omit<KernelListen, 'backlog'>): Promise<KernelUdpSocket> {
     return new KernelUdpSocket(this, await this.ask<Described>('udp', options));
   }
 
