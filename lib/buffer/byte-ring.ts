@@ -2,11 +2,15 @@
  * Memory for a ring of bytes that grows by doubling and costs nothing while empty. Both stream
  * buffers address it by a running position, of which only the low bits choose the place.
  */
+import { copyBytes } from '../base/copy.js';
+
 const SMALLEST_BYTES = 4096;
 const NOTHING = new Uint8Array(0);
+const NO_VIEW = new DataView(NOTHING.buffer);
 
 export class ByteRing {
   #bytes: Uint8Array = NOTHING;
+  #view = NO_VIEW;
   #mask = -1;
 
   /** Bytes of memory held now. */
@@ -34,41 +38,46 @@ export class ByteRing {
       }
     }
     this.#bytes = grown;
+    this.#view = new DataView(grown.buffer);
     this.#mask = capacity - 1;
   }
 
   /** Gives the memory back; the content is gone. */
   free(): void {
     this.#bytes = NOTHING;
+    this.#view = NO_VIEW;
     this.#mask = -1;
   }
 
-  /** Copies `length` bytes of `source` to position `to`. */
-  put(to: number, source: Uint8Array, at: number, length: number): void {
+  /** Copies `length` bytes of a packet to position `to`. */
+  put(to: number, source: DataView, at: number, length: number): void {
     const place = to & this.#mask;
     const run = Math.min(length, this.#bytes.length - place);
-    copy(source, at, this.#bytes, place, run);
-    if (run < length) copy(source, at + run, this.#bytes, 0, length - run);
+    copyBytes(source, at, this.#view, place, run);
+    if (run < length) copyBytes(source, at + run, this.#view, 0, length - run);
   }
 
-  /** Copies `length` bytes from position `from` into `target`. */
-  get(from: number, target: Uint8Array, at: number, length: number): void {
+  /** Copies `length` bytes from position `from` into a packet. */
+  get(from: number, target: DataView, at: number, length: number): void {
     const place = from & this.#mask;
     const run = Math.min(length, this.#bytes.length - place);
-    copy(this.#bytes, place, target, at, run);
-    if (run < length) copy(this.#bytes, 0, target, at + run, length - run);
+    copyBytes(this.#view, place, target, at, run);
+    if (run < length) copyBytes(this.#view, 0, target, at + run, length - run);
   }
-}
 
-/** Below this a loop is faster than making a subarray for `set`. */
-const LOOP_BYTES = 48;
-
-/** Copies between arrays that do not overlap. */
-// biome-ignore lint/complexity/useMaxParams: a copy has five operands, and an object each would cost more than the copy
-export function copy(source: Uint8Array, from: number, target: Uint8Array, to: number, length: number): void {
-  if (length <= LOOP_BYTES) {
-    for (let i = 0; i < length; i++) target[to + i] = source[from + i];
-    return;
+  /** As `put`, from an application's memory. */
+  write(to: number, source: Uint8Array, at: number, length: number): void {
+    const place = to & this.#mask;
+    const run = Math.min(length, this.#bytes.length - place);
+    this.#bytes.set(source.subarray(at, at + run), place);
+    if (run < length) this.#bytes.set(source.subarray(at + run, at + length), 0);
   }
-  target.set(source.subarray(from, from + length), to);
+
+  /** As `get`, to an application's memory. */
+  read(from: number, target: Uint8Array, at: number, length: number): void {
+    const place = from & this.#mask;
+    const run = Math.min(length, this.#bytes.length - place);
+    target.set(this.#bytes.subarray(place, place + run), at);
+    if (run < length) target.set(this.#bytes.subarray(0, length - run), at + run);
+  }
 }

@@ -9,7 +9,8 @@ import { type Seq, seqAdd, seqDiff, seqLe } from '../base/seq.js';
 import { ByteRing } from './byte-ring.js';
 import { RangeSet } from './range-set.js';
 
-const KEEP_BYTES = 16_384;
+/** An empty buffer keeps at most this much memory for the next arrival, until it is trimmed. */
+const KEEP_BYTES = 1 << 20;
 
 /** Most gaps a connection may have; beyond it out-of-order data is refused (CVE-2018-5390). */
 const MAX_RANGES = 1024;
@@ -63,7 +64,7 @@ export class ReceiveBuffer {
   }
 
   /** Appends `length` bytes that continue the contiguous part, then whatever waited right behind them. */
-  append(source: Uint8Array, at: number, length: number): void {
+  append(source: DataView, at: number, length: number): void {
     const ahead = this.#waiting === undefined ? 0 : this.#extent();
     this.#ring.ensure(this.#start, Math.max(this.#readable, ahead), Math.max(this.#readable + length, ahead));
     this.#ring.put(this.end, source, at, length);
@@ -89,7 +90,7 @@ export class ReceiveBuffer {
    * Keeps `length` bytes that begin at `sequence`, beyond a gap.
    * @returns the index in `waiting` of the range that holds them, or -1 when there are too many gaps
    */
-  insert(sequence: Seq, source: Uint8Array, at: number, length: number): number {
+  insert(sequence: Seq, source: DataView, at: number, length: number): number {
     this.#waiting ??= new RangeSet(MAX_RANGES);
     const index = this.#waiting.add(sequence, seqAdd(sequence, length));
     if (index < 0) return -1;
@@ -108,7 +109,7 @@ export class ReceiveBuffer {
   read(target: Uint8Array, at: number, length: number): number {
     const bytes = Math.min(length, this.#readable);
     if (bytes === 0) return 0;
-    this.#ring.get(this.#start, target, at, bytes);
+    this.#ring.read(this.#start, target, at, bytes);
     this.consume(bytes);
     return bytes;
   }
@@ -116,7 +117,7 @@ export class ReceiveBuffer {
   /** Copies up to `length` bytes without taking them. */
   peek(target: Uint8Array, at: number, length: number): number {
     const bytes = Math.min(length, this.#readable);
-    if (bytes > 0) this.#ring.get(this.#start, target, at, bytes);
+    if (bytes > 0) this.#ring.read(this.#start, target, at, bytes);
     return bytes;
   }
 
@@ -125,6 +126,11 @@ export class ReceiveBuffer {
     this.#start = seqAdd(this.#start, bytes);
     this.#readable -= bytes;
     if (this.#readable === 0 && !this.hasGaps && this.#ring.capacity > KEEP_BYTES) this.#ring.free();
+  }
+
+  /** Gives back the memory of an empty buffer. */
+  trim(): void {
+    if (this.#readable === 0 && !this.hasGaps) this.#ring.free();
   }
 
   clear(): void {

@@ -6,8 +6,8 @@
 import { type Seq, seqAdd, seqDiff } from '../base/seq.js';
 import { ByteRing } from './byte-ring.js';
 
-/** An empty buffer keeps at most this much memory for the next write. */
-const KEEP_BYTES = 16_384;
+/** An empty buffer keeps at most this much memory for the next write, until it is trimmed. */
+const KEEP_BYTES = 1 << 20;
 
 export class SendBuffer {
   readonly #ring = new ByteRing();
@@ -42,12 +42,12 @@ export class SendBuffer {
   /** Appends `length` bytes of `source` at `at`. The caller has checked its limit. */
   write(source: Uint8Array, at: number, length: number): void {
     this.#ring.ensure(this.#start, this.#length, this.#length + length);
-    this.#ring.put(this.end, source, at, length);
+    this.#ring.write(this.end, source, at, length);
     this.#length += length;
   }
 
   /** Copies `length` bytes that begin at `sequence` into `target`. */
-  copyTo(sequence: Seq, target: Uint8Array, at: number, length: number): void {
+  copyTo(sequence: Seq, target: DataView, at: number, length: number): void {
     this.#ring.get(sequence, target, at, length);
   }
 
@@ -58,6 +58,11 @@ export class SendBuffer {
     this.#start = upTo;
     this.#length = Math.max(0, this.#length - released);
     if (this.#length === 0 && this.#ring.capacity > KEEP_BYTES) this.#ring.free();
+  }
+
+  /** Gives back the memory of an empty buffer. */
+  trim(): void {
+    if (this.#length === 0) this.#ring.free();
   }
 
   clear(): void {

@@ -108,6 +108,7 @@ export class ConnectionBooks implements PassiveOpenHost {
     if (memoryBytes !== entry.memoryBytes) {
       this.#context.memory.changed(memoryBytes - entry.memoryBytes);
       entry.memoryBytes = memoryBytes;
+      if (memoryBytes > 0) connection.timers.watchMemory(nowUs);
     }
     if (connection.state === TcpState.TIME_WAIT) this.#enterTimeWait(entry, nowUs);
     else if (connection.state === TcpState.CLOSED && connection.pendingReset === undefined)

@@ -5,6 +5,9 @@ import type { SegmentOutput } from './segment-output.js';
 import { isSynchronized, TcpState } from './state.js';
 import { transmitProbe } from './transmission.js';
 
+/** A connection counts as idle when nothing was sent or heard for this long, µs. */
+const TRIM_AFTER_US = 1_000_000;
+
 /** Linux doubles RTOs up to this many times when it computes how long `retries2` takes. */
 const TIMEOUT_BASE_US = 200_000;
 
@@ -21,6 +24,8 @@ export class ConnectionTimers {
   #keepAliveIdleUs = 0;
   /** User timeout of RFC 5482, µs; 0 for none. */
   userTimeoutUs: number;
+  /** When the buffers are looked at, whether their memory can be given back, µs. */
+  trimDeadlineUs = NEVER;
   /** End of FIN-WAIT-2 or of lingering without an owner, µs. */
   farewellDeadlineUs = NEVER;
 
@@ -39,6 +44,7 @@ export class ConnectionTimers {
       acks.deadlineUs,
       this.keepAliveDeadlineUs,
       this.farewellDeadlineUs,
+      this.trimDeadlineUs,
     );
   }
 
@@ -78,6 +84,7 @@ export class ConnectionTimers {
     this.handshakeDeadlineUs = NEVER;
     this.keepAliveDeadlineUs = NEVER;
     this.farewellDeadlineUs = NEVER;
+    this.trimDeadlineUs = NEVER;
     this.#connection.acks.deadlineUs = NEVER;
   }
 
@@ -97,6 +104,24 @@ export class ConnectionTimers {
     }
     if (sender.corkDeadlineUs <= nowUs) sender.corkExpired();
     if (this.keepAliveDeadlineUs <= nowUs) this.#keepAliveExpired(output, nowUs);
+    if (this.trimDeadlineUs <= nowUs) this.#trim(nowUs);
+  }
+
+  /** Buffers hold memory: look at them again when the connection may have become idle. */
+  watchMemory(nowUs: number): void {
+    if (this.trimDeadlineUs === NEVER) this.trimDeadlineUs = nowUs + TRIM_AFTER_US;
+  }
+
+  /** An idle connection holds no buffers. */
+  #trim(nowUs: number): void {
+    const { sender, receiver } = this.#connection;
+    const idle = nowUs - Math.max(this.heardAtUs, sender.lastSentUs) >= TRIM_AFTER_US;
+    this.trimDeadlineUs = NEVER;
+    if (idle) {
+      sender.buffer.trim();
+      receiver?.buffer.trim();
+    }
+    if (this.#connection.memoryBytes > 0) this.watchMemory(nowUs);
   }
 
   #handshakeExpired(nowUs: number): void {

@@ -16,7 +16,8 @@ import { WindowTuner } from './window-tuner.js';
  * application will be given. It takes all that is offered, or nothing.
  */
 export interface TextSink {
-  take(bytes: Uint8Array, at: number, length: number): boolean;
+  /** @param view the same memory as `bytes`; `copyBytes` is the fast way out of it */
+  take(bytes: Uint8Array, at: number, length: number, view: DataView): boolean;
 }
 
 /** PAWS forgets a timestamp after this without news of the peer, µs: 24 days (RFC 7323 §5.5). */
@@ -249,19 +250,19 @@ export class Receiver {
   }
 
   #takeInOrder(segment: TcpSegment): boolean {
-    const { bytes, textAt, textBytes } = segment;
+    const { view, textAt, textBytes } = segment;
     if (this.finReceived) return true;
     this.bytesReceived += textBytes;
     this.#noteUrgentByte(segment);
     if (this.discards) {
-      this.buffer.append(bytes, textAt, textBytes);
+      this.buffer.append(view, textAt, textBytes);
       this.buffer.consume(this.buffer.readableBytes);
     } else if (!this.#sinkTakes(segment)) {
       if (this.buffer.readableBytes + textBytes > this.tuner.hardLimitBytes || this.#memory.isFull) {
         this.bytesReceived -= textBytes;
         return false;
       }
-      this.buffer.append(bytes, textAt, textBytes);
+      this.buffer.append(view, textAt, textBytes);
     }
     const before = this.rcvNxt;
     this.rcvNxt = this.buffer.end;
@@ -275,7 +276,7 @@ export class Receiver {
     if (sink === undefined || this.buffer.readableBytes > 0 || this.buffer.hasGaps || this.urgentPending) {
       return false;
     }
-    if (!sink.take(segment.bytes, segment.textAt, segment.textBytes)) return false;
+    if (!sink.take(segment.bytes, segment.textAt, segment.textBytes, segment.view)) return false;
     this.buffer.skip(segment.textBytes);
     this.tuner.consumed(segment.textBytes);
     return true;
@@ -294,7 +295,7 @@ export class Receiver {
       this.#noteDuplicate(segment.sequence, end);
     }
     this.#noteUrgentByte(segment);
-    const range = this.buffer.insert(segment.sequence, segment.bytes, segment.textAt, segment.textBytes);
+    const range = this.buffer.insert(segment.sequence, segment.view, segment.textAt, segment.textBytes);
     if (range < 0) {
       this.#stats.outOfOrderDropped++;
       return TextOutcome.Refused;

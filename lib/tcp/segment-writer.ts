@@ -106,7 +106,7 @@ export class SegmentWriter {
     this.#header(output, plan.sequence, plan.flags | TcpFlag.ACK, nowUs);
     if (plan.urgentPointer > 0) writeUrgentPointer(output.view, output.at, plan.urgentPointer);
     if (plan.textBytes > 0) {
-      buffer.copyTo(plan.sequence, output.bytes, output.at + headerBytes, plan.textBytes);
+      buffer.copyTo(plan.sequence, output.view, output.at + headerBytes, plan.textBytes);
     }
     output.commit(headerBytes + plan.textBytes, plan.segmentSize, headerBytes);
     return true;

@@ -5,6 +5,7 @@ import { TcpFlag, TcpHeader } from '../wire/tcp.js';
 import { TcpOptionReader } from '../wire/tcp-options.js';
 
 const NO_BYTES = new Uint8Array(0);
+const NO_VIEW = new DataView(NO_BYTES.buffer) as DataView;
 
 export class TcpSegment {
   readonly options = new TcpOptionReader();
@@ -20,6 +21,7 @@ export class TcpSegment {
   destinationPort = 0;
   /** The text: trimmed to the window as the segment is examined. */
   bytes: Uint8Array = NO_BYTES;
+  view = NO_VIEW;
   textAt = 0;
   textBytes = 0;
   /** Size of the segments a super-packet was made of; the text's own size for a plain one. */
@@ -43,6 +45,7 @@ export class TcpSegment {
     this.flags = header.flags;
     this.headerBytes = header.headerBytes;
     this.bytes = packet.bytes;
+    this.view = packet.view;
     this.textAt = header.payloadAt;
     this.textBytes = header.payloadBytes;
     this.segmentSize = packet.segmentSize > 0 ? packet.segmentSize : header.payloadBytes;
