@@ -60,8 +60,8 @@ Napi::Value SumCallback(const Napi::CallbackInfo& info) {
     napi_get_typedarray_info(info.Env(), info[0], &type, &available, &memory, nullptr, nullptr);
     if (type == napi_uint8_array) data = static_cast<uint8_t*>(memory);
   }
-  const int64_t offset = info[1].ToNumber().Int64Value();
-  const int64_t length = info[2].ToNumber().Int64Value();
+  const int64_t offset = info[1].IsNumber() ? info[1].As<Napi::Number>().Int64Value() : -1;
+  const int64_t length = info[2].IsNumber() ? info[2].As<Napi::Number>().Int64Value() : -1;
   const uint32_t initial = info[3].IsNumber() ? info[3].As<Napi::Number>().Uint32Value() : 0;
   const auto end = static_cast<int64_t>(available);
   if (offset < 0 || length < 0 || offset > end || length > end - offset || (data == nullptr && length > 0)) {
@@ -101,8 +101,8 @@ Napi::Value SocketPair(const Napi::CallbackInfo& info) {
 void Send(const Napi::CallbackInfo& info) {
   const std::string text = info[2].IsString() ? info[2].As<Napi::String>().Utf8Value() : "";
   const Failure failure =
-      SendDescriptor(info[0].ToNumber().Int32Value(), info[1].ToNumber().Int32Value(),
-                     text.empty() ? "." : text.data(), text.empty() ? 1 : text.size());
+      SendDescriptor(Integer(info, 0), Integer(info, 1), text.empty() ? "." : text.data(),
+                     text.empty() ? 1 : text.size());
   if (failure.error != 0) Throw(info.Env(), failure);
 }
 
@@ -111,7 +111,7 @@ Napi::Value Receive(const Napi::CallbackInfo& info) {
   char bytes[4096];
   size_t length = sizeof bytes;
   int fd = -1;
-  const Failure failure = ReceiveDescriptor(info[0].ToNumber().Int32Value(), fd, bytes, length);
+  const Failure failure = ReceiveDescriptor(Integer(info, 0), fd, bytes, length);
   if (failure.error != 0) {
     Throw(info.Env(), failure);
     return info.Env().Undefined();
@@ -125,7 +125,7 @@ Napi::Value Receive(const Napi::CallbackInfo& info) {
 /// stealDescriptor(pid, fd): fd
 Napi::Value Steal(const Napi::CallbackInfo& info) {
   int fd = -1;
-  const Failure failure = StealDescriptor(info[0].ToNumber().Int32Value(), info[1].ToNumber().Int32Value(), fd);
+  const Failure failure = StealDescriptor(Integer(info, 0), Integer(info, 1), fd);
   if (failure.error != 0) Throw(info.Env(), failure);
   return Napi::Number::New(info.Env(), fd);
 }
@@ -133,7 +133,7 @@ Napi::Value Steal(const Napi::CallbackInfo& info) {
 /// openNamespace(tun fd): fd
 Napi::Value Namespace(const Napi::CallbackInfo& info) {
   int fd = -1;
-  const Failure failure = OpenNamespace(info[0].ToNumber().Int32Value(), fd);
+  const Failure failure = OpenNamespace(Integer(info, 0), fd);
   if (failure.error != 0) Throw(info.Env(), failure);
   return Napi::Number::New(info.Env(), fd);
 }

@@ -218,7 +218,8 @@ bool AcceptVirtio(const VirtioHeader& virtio, uint8_t* packet, Slot& slot) noexc
   slot.headerBytes = 0;
   if ((virtio.flags & ~(kVirtioNeedsChecksum | kVirtioDataValid)) != 0) return false;
   const bool needsChecksum = (virtio.flags & kVirtioNeedsChecksum) != 0;
-  if (needsChecksum && static_cast<size_t>(virtio.checksumStart) + virtio.checksumOffset + 2 > slot.length) return false;
+  const size_t checksumEnd = static_cast<size_t>(virtio.checksumStart) + virtio.checksumOffset + 2;
+  if (needsChecksum && checksumEnd > slot.length) return false;
   if (virtio.gsoType != kVirtioGsoNone) return AcceptSuperPacket(virtio, packet, slot);
   Headers headers;
   if (needsChecksum) {

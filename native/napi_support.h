@@ -24,6 +24,12 @@ inline std::string Text(const Napi::Object& options, const char* key) {
   return value.IsString() ? value.As<Napi::String>().Utf8Value() : std::string();
 }
 
+/// An argument that is an integer, such as a descriptor; -1 when it is not.
+inline int Integer(const Napi::CallbackInfo& info, size_t i) {
+  const Napi::Value value = info[i];
+  return value.IsNumber() ? value.As<Napi::Number>().Int32Value() : -1;
+}
+
 /// The memory of a typed array.
 struct Lent {
   void* data = nullptr;
@@ -37,9 +43,9 @@ inline bool LendTypedArray(const Napi::Value& value, napi_typedarray_type type, 
   napi_typedarray_type actual;
   napi_value buffer;
   bool detachable = true;
-  if (napi_get_typedarray_info(value.Env(), value, &actual, &lent.length, &lent.data, &buffer, nullptr) != napi_ok) {
-    return false;
-  }
+  const napi_status status =
+      napi_get_typedarray_info(value.Env(), value, &actual, &lent.length, &lent.data, &buffer, nullptr);
+  if (status != napi_ok) return false;
   napi_is_arraybuffer(value.Env(), buffer, &detachable);
   return actual == type && !detachable && lent.data != nullptr;
 }

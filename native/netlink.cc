@@ -97,7 +97,8 @@ Failure ExchangeNetlink(int fd, uint32_t sequence, uint8_t* request, size_t leng
     if (size < 0) return Failed("recvfrom");
     if (static_cast<size_t>(size) > kDatagramBytes) return {EMSGSIZE, "recvfrom"};
     if (answer.size() + static_cast<size_t>(size) > kMaxAnswerBytes) return {ENOBUFS, "recvfrom"};
-    if (TakeAll(datagram.get(), static_cast<size_t>(size), sequence, answer, failure) == Step::kDone) return failure;
+    const Step step = TakeAll(datagram.get(), static_cast<size_t>(size), sequence, answer, failure);
+    if (step == Step::kDone) return failure;
   }
 }
 

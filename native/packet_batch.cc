@@ -119,7 +119,8 @@ bool PacketBatch::Get(int i, Slot& slot) const {
   slot.checksum = static_cast<ChecksumState>(checksum);
   slot.segmentSize = static_cast<uint32_t>(segmentSize);
   slot.headerBytes = static_cast<uint32_t>(headerBytes);
-  return slot.offset <= byteLength_ && slot.length <= byteLength_ - slot.offset && slot.length <= kMaxSlotBytes;
+  if (slot.length > kMaxSlotBytes) return false;
+  return slot.offset <= byteLength_ && slot.length <= byteLength_ - slot.offset;
 }
 
 bool IsFatal(int error) noexcept {
@@ -145,7 +146,7 @@ int ReadBatch(const PacketPort& port, PacketBatch& batch) noexcept {
   int outcome = 0;
   int errors = 0;
   double bytes = 0;
-  for (int reads = 0; reads < kMaxReads && batch.count() < batch.limit() && batch.room() >= kMaxSlotBytes; reads++) {
+  for (int reads = 0; reads < kMaxReads && batch.HasRoom(); reads++) {
     VirtioHeader virtio = {};
     uint8_t* packet = batch.tail();
     const ssize_t size = ReadPacket(port, virtio, packet);

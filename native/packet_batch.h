@@ -71,8 +71,8 @@ class PacketBatch {
   uint8_t* bytes() const { return bytes_; }
   int limit() const { return limit_; }
   int count() const;
-  /// Bytes free behind the last packet.
-  size_t room() const { return byteLength_ - tail_; }
+  /// Whether a packet of any size can be read.
+  bool HasRoom() const { return count() < limit_ && byteLength_ - tail_ >= kMaxSlotBytes; }
   uint8_t* tail() const { return bytes_ + tail_; }
 
   void Clear();

@@ -74,7 +74,9 @@ TunDevice::~TunDevice() {
   if (tun_.fd >= 0) close(tun_.fd);
 }
 
-Napi::Value TunDevice::GetName(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), tun_.name); }
+Napi::Value TunDevice::GetName(const Napi::CallbackInfo& info) {
+  return Napi::String::New(info.Env(), tun_.name);
+}
 
 Napi::Value TunDevice::GetDescriptor(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), tun_.fd >= 0 ? tun_.fd : port_.fd);
@@ -119,7 +121,8 @@ void TunDevice::Start(const Napi::CallbackInfo& info) {
     return;
   }
   if (info.Length() < 6 || !info[5].IsFunction() || !Borrow(info)) {
-    Napi::TypeError::New(env, "typed arrays in shared memory and a function expected").ThrowAsJavaScriptException();
+    const char* wanted = "typed arrays in shared memory and a function expected";
+    Napi::TypeError::New(env, wanted).ThrowAsJavaScriptException();
     return;
   }
   int error = 0;
@@ -180,7 +183,8 @@ void TunDevice::Release(const Napi::CallbackInfo&) { tun_.fd = -1; }
 
 void TunDevice::OnPoll(int status, int events) {
   const Napi::HandleScope scope(Env());
-  [[maybe_unused]] const Napi::Value self = Value();  // this object outlives the call, whatever the callback closes
+  // A handle to this object, which so outlives the call, whatever the callback closes.
+  [[maybe_unused]] const Napi::Value self = Value();
   if (failed_ != 0) {
     Fail(failed_);
     return;
@@ -220,7 +224,8 @@ void TunDevice::Resume() {
 
 bool TunDevice::Emit(TunEvent event, int value) {
   const Napi::Env env = Env();
-  const napi_value arguments[] = {Napi::Number::New(env, static_cast<int>(event)), Napi::Number::New(env, value)};
+  const napi_value arguments[] = {Napi::Number::New(env, static_cast<int>(event)),
+                                  Napi::Number::New(env, value)};
   napi_value result;
   const napi_status status =
       napi_make_callback(env, context_, Value(), callback_.Value(), 2, arguments, &result);

@@ -29,13 +29,14 @@ namespace {
 
 constexpr int kVirtioBytes = sizeof(VirtioHeader);
 
+constexpr unsigned kTso = kOffloadChecksum | kOffloadTso4 | kOffloadTso6;
+constexpr unsigned kAllOffloads = kTso | kOffloadTsoEcn | kOffloadUso4 | kOffloadUso6;
+
 Failure Failed(const char* syscall) { return {errno, syscall}; }
 
 /// Offers the offloads the kernel may hand us, from all of them downwards. USO goes only as a pair.
 unsigned NegotiateOffloads(int fd) {
-  constexpr unsigned kTso = kOffloadChecksum | kOffloadTso4 | kOffloadTso6;
-  constexpr unsigned kOffers[] = {kTso | kOffloadTsoEcn | kOffloadUso4 | kOffloadUso6, kTso | kOffloadTsoEcn,
-                                  kTso, kOffloadChecksum};
+  constexpr unsigned kOffers[] = {kAllOffloads, kTso | kOffloadTsoEcn, kTso, kOffloadChecksum};
   for (const unsigned offer : kOffers) {
     if (ioctl(fd, TUNSETOFFLOAD, static_cast<unsigned long>(offer)) == 0) return offer;
   }
@@ -94,7 +95,7 @@ Failure AdoptSocket(int fd, int headerBytes, Tun& tun) {
   tun.headerBytes = headerBytes;
   // Whoever reads at the other end of a virtio header takes what it can describe.
   if (headerBytes != 0) {
-    tun.offloads = kOffloadChecksum | kOffloadTso4 | kOffloadTso6 | kOffloadTsoEcn | kOffloadUso4 | kOffloadUso6;
+    tun.offloads = kAllOffloads;
   }
   return {};
 }

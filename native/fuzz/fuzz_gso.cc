@@ -79,7 +79,9 @@ Bytes Make(int version, uint8_t protocol, size_t payload, int extensions) {
   } else {
     Put16(packet, 4, packet.size() - 40);
     packet[6] = extensions > 0 ? 60 : protocol;
-    for (int i = 0; i < extensions; i++) packet[40 + 8 * static_cast<size_t>(i)] = i + 1 < extensions ? 60 : protocol;
+    for (int i = 0; i < extensions; i++) {
+      packet[40 + 8 * static_cast<size_t>(i)] = i + 1 < extensions ? 60 : protocol;
+    }
   }
   if (protocol == kProtocolTcp) packet[transport + 12] = 0x50;
   if (protocol == kProtocolUdp) Put16(packet, transport + 4, 8 + payload);
