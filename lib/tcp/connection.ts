@@ -159,6 +159,8 @@ export class TcpConnection {
   read(target: Uint8Array, at: number, length: number): number {
     const { receiver } = this;
     if (receiver === undefined) return 0;
+    // Unless it is wanted in line, the urgent byte is read apart, as on Linux.
+    if (!this.options.urgentInline) receiver.skipUrgentByte();
     const bytes = receiver.read(target, at, length);
     if (bytes > 0 && receiver.mustUpdateWindow) this.acks.now();
     return bytes;

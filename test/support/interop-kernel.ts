@@ -3,7 +3,7 @@
  * and know neither urgent data nor `TCP_INFO`. A small Python program inside does what it is told.
  */
 import { createInterface, type Interface } from 'node:readline';
-import { Child, installed } from './child.js';
+import { type Child, installed } from './child.js';
 import type { TestNamespace } from './netns.js';
 import { Unavailable } from './skip.js';
 
