@@ -188,8 +188,9 @@ function load(): NativeAddon {
 }
 
 /** The one file named by TUNSTACK_ADDON: for a build with sanitizers, or one kept elsewhere. */
-function loadFrom(path: string): NativeAddon {
+function loadFrom(named: string): NativeAddon {
   try {
+    const path = resolve(named);
     const addon = createRequire(import.meta.url)(path) as NativeAddon & { path: string };
     addon.path = path;
     return addon;
