@@ -30,7 +30,10 @@ export const countsOf = (stack: Stack): PeerCounts => ({
 
 const CURL_LIMIT_S = 5;
 
-/** The kernel of a namespace, with a Node inside that serves. */
+/**
+ * The kernel of a namespace, with a Node inside that serves. What runs inside is detached: a signal from
+ * the terminal is for the demo, which then ends in order.
+ */
 export class KernelPeer implements Peer {
   readonly name = 'kernel';
   readonly #tun: PrivateTun;
@@ -51,6 +54,7 @@ export class KernelPeer implements Peer {
     const program = fileURLToPath(import.meta.url).replace(/peers(\.[jt]s)$/, 'kernel-peer$1');
     const child = tun.run(process.execPath, [...process.execArgv, program], {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      detached: true,
     });
     const peer = new KernelPeer(tun, child);
     await peer.#reply();
@@ -87,6 +91,7 @@ export class KernelPeer implements Peer {
     const quiet = ['--silent', '--show-error', '--noproxy', '*', '--max-time', String(CURL_LIMIT_S)];
     const child = this.#tun.run('curl', ['--disable', ...quiet, '--write-out', format, url], {
       stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
     });
     const [output, complaint, status] = await Promise.all([
       textOf(child.stdout),

@@ -67,10 +67,12 @@ interface Moved {
 
 async function send(socket: Socket, { bytes, limitMs, onProgress }: TransferOptions): Promise<Moved> {
   socket.write('take\n');
-  const poured = pour(socket, { bytes, limitMs, onProgress });
-  const [received, verdict] = (await readLine(socket)).split(' ');
-  const isComplete = (await poured) === Number(received);
-  return { bytes: Number(received), intact: isComplete && verdict === 'intact' };
+  const [poured, answer] = await Promise.all([
+    pour(socket, { bytes, limitMs, onProgress }),
+    readLine(socket),
+  ]);
+  const [received, verdict] = answer.split(' ');
+  return { bytes: Number(received), intact: poured === Number(received) && verdict === 'intact' };
 }
 
 async function receive(socket: Socket, { bytes, limitMs, onProgress }: TransferOptions): Promise<Moved> {
