@@ -220,9 +220,9 @@ export class KernelSocket extends KernelHandle {
     return Buffer.from(await this.ask<string>('receive_urgent'), 'hex').toString();
   }
 
-  /** So many bytes, fewer only at the end of the stream. */
+  /** So many bytes as text, one character each; fewer only at the end of the stream. */
   async receive(bytes: number): Promise<string> {
-    return Buffer.from(await this.ask<string>('receive', { bytes }), 'hex').toString();
+    return Buffer.from(await this.ask<string>('receive', { bytes }), 'hex').toString('latin1');
   }
 
   receiveToEnd(): Promise<{ bytes: number; sha256: string }> {

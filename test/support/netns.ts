@@ -9,6 +9,9 @@ import { skipOn, Unavailable } from './skip.js';
 /** Longer than any group of tests may take. */
 const HOLDER_LIMIT_MS = 20 * 60_000;
 
+const HOLDER = ['--', 'sh', '-c', 'ip link set lo up && echo ready && exec cat'];
+const HOLDER_OPTIONS = { openStdin: true, limitMs: HOLDER_LIMIT_MS };
+
 const isRoot = (): boolean => process.getuid?.() === 0;
 
 /** A process inside, with which the namespace ends. */
@@ -36,11 +39,15 @@ export class TestNamespace {
    */
   static async create(): Promise<TestNamespace> {
     const flags = isRoot() ? ['--net'] : ['--user', '--map-root-user', '--net'];
-    const script = 'ip link set lo up && echo ready && exec cat';
-    const holder = new Child('unshare', [...flags, '--', 'sh', '-c', script], {
-      openStdin: true,
-      limitMs: HOLDER_LIMIT_MS,
-    });
+    return TestNamespace.#held(new Child('unshare', [...flags, ...HOLDER], HOLDER_OPTIONS));
+  }
+
+  /** Another one, which a pair of links can join to this one. It ends with it at the latest. */
+  neighbour(): Promise<TestNamespace> {
+    return TestNamespace.#held(this.spawn('unshare', ['--net', ...HOLDER], HOLDER_OPTIONS));
+  }
+
+  static async #held(holder: Child): Promise<TestNamespace> {
     try {
       await holder.output(/ready/);
     } catch (error) {

@@ -1,0 +1,116 @@
+/** A path narrower than its ends: the kernel in the middle says so, and the stack obeys. */
+import { createHash } from 'node:crypto';
+import { expect } from 'chai';
+import { FAMILIES, InteropBed, STACK } from '../support/interop.js';
+import { dial, listen } from '../support/interop-endpoint.js';
+import { KernelPeer } from '../support/interop-kernel.js';
+import type { TestNamespace } from '../support/netns.js';
+
+const BYTES = 2_000_000;
+/** The host behind the kernel. */
+const FAR = { 4: '10.8.0.2', 6: 'fd08::2' } as const;
+
+for (const offload of [true, false]) {
+  describe(`a path with a narrow part, ${offload ? 'with' : 'without'} offloads`, function () {
+    this.timeout(30_000);
+    let bed: InteropBed;
+    let far: TestNamespace;
+    let peer: KernelPeer;
+
+    before(async function () {
+      bed = await InteropBed.createOrSkip(this, { offload });
+      far = await bed.namespace.neighbour();
+      await bed.shell(`
+        sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv6.conf.default.accept_dad=0
+        ip link add v0 type veth peer name v1 netns ${far.pid}
+        ip address add 10.8.0.1/24 dev v0
+        ip address add fd08::1/64 dev v0 nodad
+        ip link set v0 up`);
+      await far.shell(`
+        sysctl -qw net.ipv6.conf.v1.accept_dad=0
+        ip address add ${FAR[4]}/24 dev v1
+        ip address add ${FAR[6]}/64 dev v1 nodad
+        ip link set v1 up
+        ip route add default via 10.8.0.1
+        ip -6 route add default via fd08::1`);
+      peer = await KernelPeer.start(far);
+    });
+    after(async () => {
+      await far?.close();
+      await bed?.close();
+    });
+    beforeEach(() => widen(1500));
+
+    /** What the kernel in the middle forwards to the far host, in bytes. */
+    const widen = (mtu: number): Promise<string> =>
+      bed.shell(`
+        ip route replace ${FAR[4]}/32 dev v0 mtu lock ${mtu}
+        ip -6 route replace ${FAR[6]}/128 dev v0 mtu lock ${mtu}`);
+
+    const complaints = (): number => {
+      const { inDestUnreachs, inPktTooBigs } = bed.stack.stats.icmp;
+      return inDestUnreachs + inPktTooBigs;
+    };
+
+    for (const family of FAMILIES) {
+      it(`is measured when the stack sends, and not by losing time, IPv${family}`, async () => {
+        await widen(1300);
+        const listener = await peer.listen({ address: FAR[family] });
+        const ours = dial(bed.stack, { address: FAR[family], port: listener.local.port });
+        await ours.connected();
+        const theirs = await listener.accept();
+        const { timeouts } = bed.stack.stats.tcp;
+        const received = theirs.receiveToEnd();
+        const sha256 = await ours.sendBulk(BYTES);
+        ours.endpoint.shutdown();
+        expect(await received).to.deep.equal({ bytes: BYTES, sha256 });
+        expect(bed.stack.stats.tcp.timeouts - timeouts).to.equal(0);
+        expect((await theirs.info()).receiveMss).to.be.at.most(1300 - (family === 4 ? 52 : 72));
+        await theirs.close();
+        expect(await ours.closed()).to.equal('');
+        await listener.close();
+      });
+
+      it(`may become narrower while a connection lives, IPv${family}`, async () => {
+        const listener = listen(bed.stack, { port: 0 });
+        const accepting = listener.accept();
+        const theirs = await peer.connect({ address: STACK[family], port: listener.port });
+        const ours = await accepting;
+        listener.close();
+        const { timeouts } = bed.stack.stats.tcp;
+        const before = complaints();
+        for (const mtu of [1500, 1400, 1281]) {
+          await widen(mtu);
+          // What is already on its way when the first complaint arrives is sent again in smaller pieces.
+          const sha256 = ours.sendBulk(BYTES / 4);
+          const received = createHash('sha256');
+          received.update(Buffer.from(await theirs.receive(BYTES / 4), 'latin1'));
+          expect(received.digest('hex'), `MTU ${mtu}`).to.equal(await sha256);
+          await theirs.send('go on');
+          expect(await ours.receive(5)).to.equal('go on');
+        }
+        expect(bed.stack.stats.tcp.timeouts - timeouts).to.equal(0);
+        expect(complaints() - before).to.be.at.least(2);
+        ours.endpoint.shutdown();
+        await theirs.close();
+        expect(await ours.closed()).to.equal('');
+      });
+
+      it(`passes large pings in fragments, IPv${family}`, async () => {
+        const args = [`-${family}`, '-n', '-c', '3', '-i', '0.01', '-W', '2', '-s', '6000', STACK[family]];
+        // ping itself has to learn the path's size first: its own kernel fragments for a link of 1500.
+        const text = (await far.exec('ping', args)).stdout;
+        expect(text).to.include('3 received');
+      });
+
+      it(`is two hops long for traceroute, IPv${family}`, async () => {
+        const args = [`-${family}`, '-n', '-q', '1', '-w', '2', '-m', '5', '-I', STACK[family]];
+        const hops = (await far.exec('traceroute', args)).stdout.trim().split('\n').slice(1);
+        expect(hops.map((hop) => hop.trim().split(/\s+/)[1])).to.deep.equal([
+          family === 4 ? '10.8.0.1' : 'fd08::1',
+          STACK[family],
+        ]);
+      });
+    }
+  });
+}
