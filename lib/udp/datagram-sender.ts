@@ -70,8 +70,6 @@ export class DatagramSender {
     const segmentSize = options.segmentSize ?? 0;
     if (segmentSize > 0 && sending.bytes > segmentSize)
       return this.#sendSegments(socket, path, data, segmentSize);
-    const largest = destination.family === 4 ? MAX_PAYLOAD_V4 : MAX_PAYLOAD_V6;
-    if (sending.bytes > largest) throw this.#tooLong(socket, path);
     if (sending.hopLimit === 0 && destination.isMulticast) return this.#onlyHere(socket, path, data);
     return this.#sendOne(socket, path, data);
   }

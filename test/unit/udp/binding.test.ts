@@ -61,6 +61,21 @@ describe('UDP binding', () => {
     }
   });
 
+  it('has an address of IPv6 beside the wildcard of IPv4', () => {
+    const host = new Host();
+    host.udp.createEndpoint(4).bind(undefined, 53);
+    expect(codeOf(() => host.udp.createEndpoint(6).bind(OURS[6], 53))).to.equal('');
+    expect(codeOf(() => host.udp.createEndpoint(6).bind(OURS[4], 53))).to.equal('EADDRINUSE');
+  });
+
+  it('bounds the receive buffer that a socket may ask for', () => {
+    const host = new Host({ udp: { maxReceiveBufferBytes: 1_000_000 } });
+    expect(host.udp.createEndpoint(4, { receiveBufferBytes: 1_000_001 }).receiveBufferBytes).to.equal(
+      1_000_000,
+    );
+    expect(host.udp.createEndpoint(4, { receiveBufferBytes: 999_999 }).receiveBufferBytes).to.equal(999_999);
+  });
+
   it('gives ephemeral ports that are spread over the whole range, and keeps them [UDP-15, A7]', () => {
     const host = new Host({ udp: { reservedPorts: [40_000] } });
     const ports: number[] = [];
@@ -272,6 +287,13 @@ describe('UDP lookup', () => {
     host.ip.routing.routes.add({ destination: '0.0.0.0/0', port: 2, metric: 100 });
     socket.send(text('x'), { destination: address('192.0.2.1'), port: 9 });
     expect(host.sent(second)).to.have.length(1);
+    const any = host.udp.createEndpoint(4, { reuseAddress: true });
+    socket.setOptions({ reuseAddress: true });
+    any.bind(undefined, 2000);
+    host.inject(makePacket({ protocol: 17 }), { link: 2 });
+    host.inject(makePacket({ protocol: 17 }), { link: 1 });
+    expect([socket, any].map(received)).to.deep.equal([1, 1]);
+    any.close();
     socket.setOptions({ boundLink: 0 });
     host.inject(makePacket({ protocol: 17 }), { link: 1 });
     expect(received(socket)).to.equal(1);

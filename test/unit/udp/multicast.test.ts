@@ -98,6 +98,25 @@ describe('UDP multicast', () => {
     expect(codeOf(() => chosen.memberships.block(GROUP[4], third, 1))).to.equal('EINVAL');
   });
 
+  it('is sent from an address of ours also by a socket that is bound to the group', () => {
+    const host = new Host();
+    const socket = host.udp.createEndpoint(4);
+    socket.bind(GROUP[4], 2000);
+    socket.memberships.join(GROUP[4], 1);
+    toGroup(host);
+    toGroup(host, OTHER);
+    expect(received(socket)).to.equal(1);
+    socket.send(text('x'), { destination: address('10.0.0.1'), port: 9 });
+    expect(host.sent()[0].source).to.equal('10.0.0.2');
+  });
+
+  it('does not reach a socket here while no one here is in the group', () => {
+    const host = new Host();
+    const socket = socketOn(host);
+    host.udp.createEndpoint(4).send(text('x'), { destination: GROUP[4], port: 2000 });
+    expect(received(socket)).to.equal(0);
+  });
+
   it('is heard on the link where it was joined only', () => {
     const host = new Host();
     host.addPort(2, ['10.9.0.2/24']);

@@ -198,6 +198,10 @@ describe('UDP input', () => {
       Object.assign(packet, { payloadAt: 20, payloadBytes: 9, checksum: ChecksumState.Valid });
       host.udp.input(packet);
       expect(host.stats.drops.last).to.equal(DropReason.UdpSource);
+      Object.assign(packet, { version: 6, s0: 0xff02_0000 | 0, s2: 0, s3: 1 });
+      host.stats.drops.last = 0;
+      host.udp.input(packet);
+      expect(host.stats.drops.last).to.equal(DropReason.UdpSource);
     }
     expect(read(socket)).to.deep.equal([]);
   });

@@ -99,12 +99,17 @@ describe('UDP output', () => {
       socket.send(text('b'), options);
       socket.send(text('c'), { ...options, trafficClass: 0x2b, hopLimit: 1 });
       socket.send(text('d'), options);
+      socket.setOptions({ hopLimit: 0 });
+      socket.send(text('e'), { ...options, hopLimit: 2 });
+      socket.send(text('f'), options);
       const marks = host.sent().map(({ trafficClass, hopLimit }) => [trafficClass, hopLimit]);
       expect(marks).to.deep.equal([
         [0, 64],
         [0xb8, 9],
         [0x2b, 1],
         [0xb8, 9],
+        [0xb8, 2],
+        [0xb8, 64],
       ]);
     });
   }
@@ -424,6 +429,23 @@ describe('UDP segmentation', () => {
       socket.send(data, { destination: PEER[version], port: 1000, segmentSize: 1000 });
       expect(host.port.sent.slice(1).map(({ segmentSize: size }) => size)).to.deep.equal([0, 0, 0]);
     }
+  });
+
+  it('splits by itself what the link would have to fragment, and sets DF as told', () => {
+    const port = { maxPacketBytes: 65_535, checksumOffload: true, udpSegmentation: true };
+    const host = new Host({ port });
+    const socket = bound(host, 4);
+    const options = { destination: PEER[4], port: 1000 };
+    socket.send(pattern(3000), { ...options, segmentSize: 1472 });
+    socket.setOptions({ mtuDiscovery: 'dont' });
+    socket.send(pattern(3000), { ...options, segmentSize: 1472 });
+    const whole = host.port.sent.splice(0);
+    expect(whole.map(({ segmentSize, packet }) => [segmentSize, packet[6] & 0x40])).to.deep.equal([
+      [1472, 0x40],
+      [1472, 0],
+    ]);
+    socket.send(pattern(3000), { ...options, segmentSize: 1473 });
+    expect(host.port.sent.map(({ segmentSize }) => segmentSize)).to.deep.equal([0, 0, 0, 0, 0]);
   });
 
   it('refuses segments that are too many or too large', () => {
