@@ -3,6 +3,7 @@
  * next flush, and what counts as memory, orphan or TIME-WAIT.
  */
 import { DeadlineHeap } from '../base/deadline-heap.js';
+import { WorkList } from '../base/work-list.js';
 import { pathTransportBytes } from './carrier.js';
 import { ConnectionTable } from './connection-table.js';
 import { ConnectionEntry, type Occupant } from './entry.js';
@@ -23,8 +24,8 @@ export class ConnectionBooks implements PassiveOpenHost {
   connections = 0;
   readonly #context: TcpContext;
   /** Entries to be visited by the next flush, and the list that is empty meanwhile. */
-  #touched: ConnectionEntry[] = [];
-  #spare: ConnectionEntry[] = [];
+  #touched = new WorkList<ConnectionEntry>();
+  #spare = new WorkList<ConnectionEntry>();
   /** Those a full link kept from sending. */
   #blocked: ConnectionEntry[] = [];
 
@@ -34,7 +35,7 @@ export class ConnectionBooks implements PassiveOpenHost {
   }
 
   get hasTouched(): boolean {
-    return this.#touched.length > 0;
+    return this.#touched.count > 0;
   }
 
   /** The connection has something to do: the next flush visits it. */
@@ -60,20 +61,20 @@ export class ConnectionBooks implements PassiveOpenHost {
   flush(nowUs: number, tell: (entry: ConnectionEntry) => void, before: () => void): void {
     for (let round = 0; round < MAX_ROUNDS; round++) {
       before();
-      if (this.#touched.length === 0) return;
+      if (this.#touched.count === 0) return;
       const touched = this.#touched;
       // Owners may touch more while they are told: the list grows under the loop.
-      for (let i = 0; i < touched.length; i++) tell(touched[i]);
+      for (let i = 0; i < touched.count; i++) tell(touched.at(i));
       this.#touched = this.#spare;
       this.#spare = touched;
-      for (let i = 0; i < touched.length; i++) {
-        const entry = touched[i];
+      for (let i = 0; i < touched.count; i++) {
+        const entry = touched.at(i);
         entry.isTouched = false;
         if (entry.isRemoved) continue;
         this.#transmit(entry, nowUs);
         this.#settle(entry, nowUs);
       }
-      touched.length = 0;
+      touched.clear();
     }
   }
 
