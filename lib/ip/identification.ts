@@ -21,7 +21,6 @@ export class Identification {
   constructor(random: Random) {
     this.#random = random;
     this.#hash = new SipHash(random);
-    for (let i = 0; i < BUCKETS; i++) this.#counters[i] = random.uint32();
   }
 
   /** The identification of the next IPv4 datagram of a path. */
