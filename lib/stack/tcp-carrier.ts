@@ -22,6 +22,7 @@ export class TcpCarrier implements SegmentCarrier, SegmentOutput {
   bytes: Uint8Array = new Uint8Array(0);
   at = 0;
   maxTransportBytes = 0;
+  takesSuperPackets = false;
 
   constructor(ip: IpLayer) {
     this.#ip = ip;
@@ -48,8 +49,8 @@ export class TcpCarrier implements SegmentCarrier, SegmentOutput {
     const aimed = path as IpPath;
     this.#path = aimed;
     this.#ip.revalidate(aimed);
-    const takesSuperPackets = aimed.port.maxPacketBytes > aimed.port.mtu || aimed.port.isLoopback;
-    const packetBytes = takesSuperPackets ? aimed.port.maxPacketBytes : aimed.mtu;
+    this.takesSuperPackets = aimed.port.maxPacketBytes > aimed.port.mtu || aimed.port.isLoopback;
+    const packetBytes = this.takesSuperPackets ? aimed.port.maxPacketBytes : aimed.mtu;
     this.maxTransportBytes = packetBytes - aimed.headerBytes;
     return this;
   }

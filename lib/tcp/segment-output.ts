@@ -11,6 +11,8 @@ export interface SegmentOutput {
   readonly at: number;
   /** Largest segment, header included, that `begin` would lend room for: above the MSS with offload. */
   readonly maxTransportBytes: number;
+  /** Whether it takes super-packets; otherwise every segment is sent by itself, however small the MSS. */
+  readonly takesSuperPackets: boolean;
   /** ECN field for the next segment. */
   setEcn(ecn: number): void;
   /**

@@ -217,7 +217,7 @@ export class Sender {
     this.recovery.sent(plan.sequence, end, nowUs, isFin);
     this.sndNxt = end;
     if (isFin) this.finSent = true;
-    if (plan.textBytes > 0 && plan.textBytes % this.#segmentBytes !== 0) this.#smallEnd = end;
+    if (plan.textBytes > 0 && plan.textBytes % this.segmentBytes !== 0) this.#smallEnd = end;
     this.persistDeadlineUs = NEVER;
     if (this.unsentBytes === 0) {
       this.corkDeadlineUs = NEVER;
@@ -269,7 +269,7 @@ export class Sender {
   nextForced(): boolean {
     const room = this.#windowRoom();
     if (room <= 0) return false;
-    return this.#planNew(Math.min(room, this.unsentBytes, this.#segmentBytes), room);
+    return this.#planNew(Math.min(room, this.unsentBytes, this.segmentBytes), room);
   }
 
   /** A probe was sent, or forced data. */
@@ -295,7 +295,7 @@ export class Sender {
   }
 
   /** Text bytes of a full segment sent now. */
-  get #segmentBytes(): number {
+  get segmentBytes(): number {
     return this.mssBytes - this.optionBytes;
   }
 
@@ -318,8 +318,8 @@ export class Sender {
     if (inWindow <= 0 && start !== this.sndUna) return false;
     const isFin = (log.flags[at] & RowFlag.FIN) !== 0;
     const rowText = log.bytes(row) - (isFin ? 1 : 0);
-    const limit = Math.min(maxTextBytes, wholeSegments(room, this.#segmentBytes));
-    const textBytes = Math.min(rowText, limit, inWindow > 0 ? inWindow : this.#segmentBytes);
+    const limit = Math.min(maxTextBytes, wholeSegments(room, this.segmentBytes));
+    const textBytes = Math.min(rowText, limit, inWindow > 0 ? inWindow : this.segmentBytes);
     this.#fillPlan(start, textBytes, isFin && textBytes === rowText);
     plan.row = row;
     return true;
@@ -332,7 +332,7 @@ export class Sender {
     if (windowRoom <= 0) return false;
     const inFlight = this.recovery.inFlightBytes;
     const cwndRoom = this.congestion.cwndBytes - inFlight;
-    const segmentBytes = this.#segmentBytes;
+    const segmentBytes = this.segmentBytes;
     if (cwndRoom < Math.min(unsent, segmentBytes) || cwndRoom <= 0) {
       this.#cwndLimited = true;
       return false;
@@ -376,7 +376,7 @@ export class Sender {
     const plan = this.plan;
     plan.sequence = sequence;
     plan.textBytes = textBytes;
-    plan.segmentSize = textBytes > this.#segmentBytes ? this.#segmentBytes : 0;
+    plan.segmentSize = textBytes > this.segmentBytes ? this.segmentBytes : 0;
     plan.flags = isFin ? TcpFlag.FIN : 0;
     const end = seqAdd(sequence, textBytes);
     // RFC 9293 §3.9.1.2: without a PUSH call, PSH marks the segment that empties the queue.

@@ -36,7 +36,9 @@ function transmitText(c: TcpConnection, output: SegmentOutput, nowUs: number): b
   sender.restartAfterIdle(nowUs);
   for (;;) {
     sender.optionBytes = writer.sackBytes;
-    if (!sender.next(output.maxTransportBytes - writer.headerBytes, nowUs)) break;
+    const room = output.maxTransportBytes - writer.headerBytes;
+    const limit = output.takesSuperPackets ? room : Math.min(room, sender.segmentBytes);
+    if (!sender.next(limit, nowUs)) break;
     if (!transmitPlanned(c, output, nowUs)) return false;
   }
   sender.armPersist(nowUs);
