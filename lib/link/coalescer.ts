@@ -115,7 +115,6 @@ export class Coalescer {
     if (view.getInt32(layout.transportAt + 4) !== chain.nextSequence) return false;
     if (layout.payloadBytes > chain.segmentSize) return false;
     if (headerBytes + chain.payloadBytes + layout.payloadBytes > MAX_PACKET_BYTES) return false;
-    if (this.#payloadAt[chain.head] - headAt !== headerBytes) return false;
     if (!sameIpHeader(view, headAt, layout.at, layout.version)) return false;
     if (layout.version === 4) {
       const atomic = (view.getUint16(layout.at + 6) & 0x4000) !== 0;

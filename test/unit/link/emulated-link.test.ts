@@ -334,6 +334,43 @@ describe('EmulatedLink', () => {
     expect(wire.arrived).to.have.length(10);
   });
 
+  it('bounds copies under way too', () => {
+    const wire = new Wire({
+      delayMs: 1000,
+      maxInFlight: 3,
+      faults: [{ packet: 1, kind: 'duplicate', copies: 9 }],
+    });
+    wire.sendNumbered(1);
+    expect(wire.link.outgoing.inFlight).to.equal(3);
+    expect(wire.link.outgoing.counters).to.include({ duplicated: 2, overflowDrops: 7 });
+  });
+
+  it('keeps count of a long queue that fills again while it empties', () => {
+    const wire = new Wire({ rateBps: 8e6, queuePackets: 200 });
+    wire.sendNumbered(50);
+    wire.clock.advanceBy(3_000);
+    wire.sendNumbered(300);
+    expect(wire.link.outgoing.counters).to.include({
+      queueDrops: 119,
+      maxQueuePackets: 200,
+      maxQueueBytes: 20_000,
+    });
+    wire.clock.advanceBy(10_000);
+    wire.sendNumbered(300);
+    expect(wire.link.outgoing.counters.queueDrops).to.equal(119 + 200);
+    wire.clock.runUntilIdle();
+    expect(wire.arrived).to.have.length(650 - 319);
+  });
+
+  it('goes down with the inner link', () => {
+    const wire = new Wire();
+    const down: string[] = [];
+    wire.link.onDown = (error) => down.push((error as NodeJS.ErrnoException).code ?? '');
+    wire.far.close();
+    wire.clock.runUntilIdle();
+    expect(down).to.deep.equal(['ENETDOWN']);
+  });
+
   it('changes its conditions on the way', () => {
     const wire = new Wire({ delayMs: 10 });
     wire.send(numbered(1));

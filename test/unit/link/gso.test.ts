@@ -150,6 +150,61 @@ describe('Segmenter', () => {
     expect(split(superPacket(zero, 10))).to.deep.equal([]);
   });
 
+  it('looks through eight IPv6 extension headers and no more, each within the packet [E32]', () => {
+    const plain = makePacket({ version: 6, payload: pattern(30) });
+    const chain = (count: number): Uint8Array => {
+      const headers = Array.from({ length: count }, (_, i) => [
+        i === count - 1 ? 6 : 60,
+        0,
+        1,
+        4,
+        0,
+        0,
+        0,
+        0,
+      ]).flat();
+      const packet = Uint8Array.from([...plain.subarray(0, 40), ...headers, ...plain.subarray(40)]);
+      packet[6] = 60;
+      packet[5] += headers.length;
+      return packet;
+    };
+    expect(split(superPacket(chain(8), 10))).to.have.length(3);
+    expect(split(superPacket(chain(9), 10))).to.have.length(0);
+    // A header of which only the start is within the packet, and one that says it is longer than that.
+    for (const length of [4, 8]) {
+      const cut = plain.slice(0, 40 + length);
+      cut[6] = 60;
+      cut[5] = length;
+      cut.set([17, 3, 0, 0], 40);
+      const batch = superPacket(cut, 10);
+      batch.bytes.set([17, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 40], cut.length);
+      expect(split(batch)).to.have.length(0);
+    }
+    const fragment = plain.slice();
+    fragment[6] = 44;
+    fragment.set([6, 0, 0, 0, 0, 0, 0, 0], 40);
+    expect(split(superPacket(fragment, 10))).to.have.length(0);
+  });
+
+  it('does not split any fragment of IPv4, nor headers that exceed the packet [E32]', () => {
+    for (const [high, low] of [
+      [0x20, 0],
+      [0, 1],
+      [0x1f, 0xff],
+    ]) {
+      const fragment = makePacket({ payload: pattern(30) });
+      fragment[6] = high;
+      fragment[7] = low;
+      expect(split(superPacket(fragment, 10))).to.have.length(0);
+    }
+    const long = makePacket({ payload: pattern(30) });
+    long[32] = 0xf0; // a TCP header of 60 bytes in 50
+    expect(split(superPacket(long, 10))).to.have.length(0);
+    long[0] = 0x4f; // an IP header of 60 bytes in 70
+    long[9] = 17;
+    expect(split(superPacket(long.subarray(0, 62), 10))).to.have.length(0);
+  });
+
   it('survives any bytes as a super-packet [E32]', () => {
     const bytes = fc.uint8Array({ minLength: 1, maxLength: 120 });
     fc.assert(

@@ -104,6 +104,13 @@ describe('PacketLink', () => {
     expect(narrow.receive(pattern(1))).to.equal(true);
   });
 
+  it('takes empty packets as it takes others', () => {
+    const { link, clock, batches } = opened();
+    for (let i = 0; i < 200; i++) expect(link.receive(new Uint8Array(0))).to.equal(true);
+    clock.advanceBy(0);
+    expect(batches.flat()).to.have.length(200);
+  });
+
   it('drops and counts what is too large either way, and refuses what is no packet', () => {
     const { link, send, sent } = opened({ mtu: 100 });
     expect(link.receive(new Uint8Array(65_536))).to.equal(false);

@@ -70,6 +70,36 @@ describe('createPipe', () => {
     expect(batches).to.deep.equal([64, 36]);
   });
 
+  it('does so only where packets and bytes have room', () => {
+    const { clock, a, batches, received } = joined({ ...BOTH });
+    for (const count of [10, 8, 8]) {
+      const batch = a.borrow() as PacketBatch;
+      for (let i = 0; i < count; i++) {
+        batch.bytes.set(makePacket({ payload: pattern(60_000) }), batch.tail);
+        batch.append(60_040, ChecksumState.Partial, 1460, 40);
+      }
+      a.send(batch);
+    }
+    clock.advanceBy(0);
+    expect(batches).to.deep.equal([10, 16]);
+    expect(received).to.have.length(26);
+  });
+
+  it('is not confused by time that passes inside the receiver', () => {
+    const clock = new VirtualClock();
+    const [a, b] = createPipe({ clock });
+    const seen: number[] = [];
+    b.open((batch) => {
+      const first = batch.bytes[0];
+      if (first < 3) send(a, Uint8Array.of(first + 10, 0));
+      clock.advanceBy(1000);
+      seen.push(first, batch.bytes[0]);
+    });
+    for (const first of [1, 2]) send(a, ...Array.from({ length: 64 }, () => Uint8Array.of(first, 0)));
+    clock.runUntilIdle();
+    expect(seen).to.deep.equal([1, 1, 2, 2, 11, 11]);
+  });
+
   it('lends the same batch until it is sent', () => {
     const { a } = joined();
     expect(a.borrow()).to.equal(a.borrow());

@@ -88,6 +88,30 @@ describe('DatagramQueue', () => {
     );
   });
 
+  it('keeps order and time while both rings wrap and grow', () => {
+    const queue = new DatagramQueue(1 << 20, new IpAddressCache());
+    const datagram = new Datagram();
+    let pushed = 0;
+    let taken = 0;
+    const push = () => queue.push(packetOf(pattern(512, pushed), { nowUs: ++pushed }), 8, 512, 0);
+    const take = () => {
+      expect(queue.shift(datagram)).to.equal(true);
+      expect(datagram.nowUs).to.equal(++taken);
+      expect(datagram.payload).to.deep.equal(pattern(512, taken - 1));
+    };
+    // Payloads of a quarter of the first ring meet its ends exactly, wherever they wrap.
+    for (let filled = 1; filled <= 40; filled++) {
+      push();
+      for (let i = 0; i < 25; i++) {
+        take();
+        push();
+      }
+      push();
+    }
+    while (queue.count > 0) take();
+    expect(taken).to.equal(pushed);
+  });
+
   it('keeps all that is known of a datagram, in either family', () => {
     const queue = new DatagramQueue(10_000, new IpAddressCache());
     const fields = { version: 6, s0: 1, s1: 2, s2: 3, s3: 4, d0: -1, d1: -2, d2: -3, d3: -4 } as const;

@@ -19,6 +19,10 @@ describe('PathCache', () => {
     expect(cache.find(keyOf(address(1), 9, address(7), 2), 2), 'routes have changed').to.equal(undefined);
     expect(cache.find(keyOf(address(1), 9, address(7), 3), 1)).to.equal(undefined);
     expect(cache.find(keyOf(address(1), 9, undefined, 2), 1)).to.equal(undefined);
+    for (let i = 0; i < 64; i++) {
+      expect(cache.find(keyOf(address(1), 10 + i, address(7), 2), 1)).to.equal(undefined);
+      expect(cache.find(keyOf(address(1), 9, address(8 + i), 2), 1)).to.equal(undefined);
+    }
     cache.clear();
     expect(cache.find(keyOf(address(1), 9, address(7), 2), 1)).to.equal(undefined);
   });
