@@ -3,15 +3,25 @@ export { type Alarm, type Clock, NEVER } from './base/clock.js';
 export { StackError } from './base/errors.js';
 export type { Random } from './base/random.js';
 export { DropReason, dropReasonName, type StackStats } from './base/stats.js';
-export { EmulatedLink } from './link/emulated-link.js';
-export { HostNetwork } from './link/host-network.js';
+export { EmulatedLink, type EmulatedLinkOptions } from './link/emulated-link.js';
+export type { BurstLoss, DirectionOptions, Fault } from './link/emulation-options.js';
+export {
+  type HostAddress,
+  type HostLink,
+  HostNetwork,
+  type LinkChanges,
+} from './link/host-network.js';
+export type { HostRoute } from './link/host-route.js';
+export type { HostRule } from './link/host-rule.js';
 export type { LinkDevice } from './link/link-device.js';
+export { LoopbackDevice } from './link/loopback.js';
 export { PacketBatch } from './link/packet-batch.js';
 export { PacketLink, type PacketLinkOptions } from './link/packet-link.js';
-export { PcapDevice } from './link/pcap.js';
+export { PcapDevice, type PcapOptions } from './link/pcap.js';
 export { createPipe, type PipeDevice, type PipeOptions } from './link/pipe-device.js';
+export { AddonError } from './link/tun-addon.js';
 export { TunDevice, type TunOptions, type TunStats } from './link/tun-device.js';
-export { openPrivateTun, type PrivateTun } from './link/tun-private.js';
+export { openPrivateTun, type PrivateTun, type PrivateTunOptions } from './link/tun-private.js';
 export { SeededRandom } from './sim/seeded-random.js';
 export { Simulation, type SimulationOptions } from './sim/simulation.js';
 export { VirtualClock } from './sim/virtual-clock.js';
