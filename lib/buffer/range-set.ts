@@ -86,6 +86,12 @@ export class RangeSet {
     if (this.#count > 0 && seqLt(this.#starts[0] as Seq, point)) this.#starts[0] = point;
   }
 
+  /** Takes away everything from `point` on. */
+  removeAfter(point: Seq): void {
+    while (this.#count > 0 && seqGe(this.#starts[this.#count - 1] as Seq, point)) this.#count--;
+    if (this.#count > 0) this.#ends[this.#count - 1] = seqMin(this.#ends[this.#count - 1] as Seq, point);
+  }
+
   /** Takes away the last range. */
   removeLast(): void {
     if (this.#count > 0) this.#count--;

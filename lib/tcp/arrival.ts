@@ -101,7 +101,7 @@ function noteDuplicateText(c: TcpConnection, receiver: Receiver, segment: TcpSeg
 }
 
 function takeOldAck(c: TcpConnection, segment: TcpSegment): void {
-  if (c.state === TcpState.SYN_RECEIVED) return;
+  if (c.timers.isHandshaking) return;
   if (segment.has(TcpFlag.SYN) || !c.sender.ackIsAcceptable(segment.ack)) return;
   if (seqGe(segment.ack, c.sender.sndUna)) processAck(c, segment, false);
 }
@@ -146,7 +146,7 @@ function resetError(c: TcpConnection): string {
 function checkSyn(c: TcpConnection, segment: TcpSegment): boolean {
   if (!segment.has(TcpFlag.SYN)) return true;
   c.drop(DropReason.TcpSynInWindow);
-  if (c.state === TcpState.SYN_RECEIVED) return synInSynReceived(c, segment);
+  if (c.timers.isHandshaking) return synInSynReceived(c, segment);
   c.challenge(segment.nowUs, true);
   return false;
 }
@@ -176,7 +176,7 @@ function checkAck(c: TcpConnection, receiver: Receiver, segment: TcpSegment): bo
     return false;
   }
   const { sender } = c;
-  if (c.state === TcpState.SYN_RECEIVED && !completeHandshake(c, segment)) return false;
+  if (c.timers.isHandshaking && !completeHandshake(c, segment)) return false;
   if (!sender.ackIsAcceptable(segment.ack)) {
     c.drop(DropReason.TcpAckUnacceptable);
     c.challenge(segment.nowUs, seqLt(segment.ack, sender.sndUna) || segment.textBytes === 0);
@@ -197,9 +197,8 @@ function completeHandshake(c: TcpConnection, segment: TcpSegment): boolean {
     return false;
   }
   const rttUs = timers.synTransmissions === 1 ? segment.nowUs - timers.synSentAtUs : 0;
-  const closing = sender.finQueued;
   c.established(timers.synTransmissions, rttUs);
-  if (closing) c.move('close');
+  if (sender.finQueued && c.state === TcpState.ESTABLISHED) c.move('close');
   sender.sndWl1 = segment.sequence;
   sender.sndWl2 = segment.ack;
   return true;
@@ -216,10 +215,10 @@ function processAck(c: TcpConnection, segment: TcpSegment, withWindow: boolean):
   facts.isDuplicate = isDuplicateAck(c, segment, windowBytes);
   facts.timestampRttUs = c.writer.echoedRttUs(segment, c.timers.synSentAtUs);
   copySackBlocks(c, segment);
-  const outstanding = sender.recovery.outstandingBytes > 0;
-  if (outstanding || segment.ack !== sender.sndUna) sender.acknowledged(facts);
+  const advances = segment.ack !== sender.sndUna;
+  if (advances || sender.recovery.outstandingBytes > 0) sender.acknowledged(facts);
   if (withWindow) sender.updateWindow(segment.sequence, segment.ack, windowBytes);
-  c.writeSpaceChanged();
+  if (advances) c.writeSpaceChanged();
   if (sender.finAcknowledged) finAcknowledged(c, segment.nowUs);
 }
 

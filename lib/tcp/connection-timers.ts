@@ -55,6 +55,11 @@ export class ConnectionTimers {
     this.handshakeDeadlineUs = nowUs + this.#connection.options.initialRtoMs * 1000;
   }
 
+  /** Our SYN or SYN-ACK is not acknowledged yet: in SYN-RECEIVED, and in FIN-WAIT-1 when closed there. */
+  get isHandshaking(): boolean {
+    return this.handshakeDeadlineUs !== NEVER;
+  }
+
   handshakeDone(): void {
     this.handshakeDeadlineUs = NEVER;
     this.setKeepAlive(this.#connection.options.keepAlive, this.heardAtUs);

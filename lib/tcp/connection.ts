@@ -144,7 +144,7 @@ export class TcpConnection {
 
   /** SEND: admits up to `length` bytes. @returns how many; fewer when the buffer is full */
   write(source: Uint8Array, at: number, length: number): number {
-    if (!mayWrite(this.#state)) return 0;
+    if (!mayWrite(this.#state) || this.sender.finQueued) return 0;
     const admitted = this.parameters.memory.isFull ? 0 : this.sender.write(source, at, length);
     if (admitted < length) this.#writeBlocked = true;
     return admitted;
@@ -178,9 +178,10 @@ export class TcpConnection {
       this.end('');
       return;
     }
-    if (!mayWrite(this.#state)) return;
+    if (!mayWrite(this.#state) || this.sender.finQueued) return;
     this.sender.finQueued = true;
-    this.move('close');
+    // Before the handshake ends, only a FIN without text to wait for may go (RFC 9293 §3.10.4).
+    if (this.#state !== TcpState.SYN_RECEIVED || this.sender.buffer.length === 0) this.move('close');
   }
 
   /** The application will read no more; what arrives is acknowledged and thrown away. */
@@ -313,7 +314,8 @@ export class TcpConnection {
     } else if (synTransmissions > 1) {
       sender.recovery.rtt.distrustHandshake();
     }
-    this.move(this.#state === TcpState.SYN_SENT ? 'rcvSynAck' : 'rcvAckOfSyn');
+    if (this.#state === TcpState.SYN_SENT) this.move('rcvSynAck');
+    else if (this.#state === TcpState.SYN_RECEIVED) this.move('rcvAckOfSyn');
     this.timers.handshakeDone();
     this.signal(ConnectionEvent.Connected | ConnectionEvent.Writable);
   }

@@ -114,8 +114,7 @@ export class Receiver {
     if (length === 0) return seqInWindow(sequence, this.rcvNxt, window);
     return (
       seqInWindow(sequence, this.rcvNxt, window) ||
-      seqInWindow(seqAdd(sequence, length - 1), this.rcvNxt, window) ||
-      (seqLt(sequence, this.rcvNxt) && seqGt(seqAdd(sequence, length), this.rcvAdv))
+      seqInWindow(seqAdd(sequence, length - 1), this.rcvNxt, window)
     );
   }
 
@@ -241,7 +240,16 @@ export class Receiver {
     const room = seqDiff(this.rcvAdv, segment.sequence);
     if (room < 0) return false;
     if (segment.length > room) segment.trimBack(room);
+    if (this.#finAt !== undefined && !this.#trimToFin(segment, this.#finAt)) return false;
     return segment.textBytes > 0 || segment.has(TcpFlag.FIN);
+  }
+
+  /** The stream ends where a FIN has said so: what lies beyond is none of it (RFC 9293 §3.10.7.4). */
+  #trimToFin(segment: TcpSegment, finAt: Seq): boolean {
+    const room = seqDiff(finAt, segment.sequence);
+    if (room < 0) return false;
+    if (segment.textBytes > room) segment.trimBack(room);
+    return true;
   }
 
   #noteDuplicate(start: Seq, end: Seq): void {
@@ -305,9 +313,10 @@ export class Receiver {
     return TextOutcome.OutOfOrder;
   }
 
-  /** Remembers where the peer's stream ends; a FIN elsewhere later is none (RFC 9293 §3.10.4). */
+  /** Remembers where the peer's stream ends; what waits beyond is no part of it (RFC 9293 §3.10.7.4). */
   #noteFin(at: Seq): void {
-    if (this.#finAt === undefined || seqLt(at, this.#finAt)) this.#finAt = at;
+    this.#finAt = at;
+    this.buffer.waiting?.removeAfter(at);
   }
 
   #reachFin(): void {

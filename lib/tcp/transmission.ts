@@ -6,7 +6,7 @@ import { TcpState } from './state.js';
 /** Sends everything due, in that order. False when the link is full and it must be called again. */
 export function transmit(c: TcpConnection, output: SegmentOutput, nowUs: number): boolean {
   if (c.pendingReset !== undefined && !transmitReset(c, output)) return false;
-  if (c.synDue) return transmitSyn(c, output, nowUs);
+  if (c.synDue && !transmitSyn(c, output, nowUs)) return false;
   if (c.receiver === undefined || c.state < TcpState.ESTABLISHED) return true;
   return transmitText(c, output, nowUs) && transmitAck(c, output, nowUs);
 }
