@@ -29,7 +29,7 @@ for (const family of FAMILIES) {
       bed = await InteropBed.createOrSkip(this, { setUp: 'sysctl -qw net.core.somaxconn=4096' });
     });
     after(() => bed?.close());
-    afterEach(() => bed.isIdle());
+    afterEach(() => bed?.isIdle());
 
     it('opened by the kernel', async () => {
       const listener = listen(bed.stack, { port: 0, backlog: COUNT });

@@ -9,6 +9,7 @@ import type { DirectionOptions } from '../../lib/link/emulation-options.js';
 import type { LinkDevice } from '../../lib/link/link-device.js';
 import { TunDevice } from '../../lib/link/tun-device.js';
 import { openPrivateTun } from '../../lib/link/tun-private.js';
+import { createNet, type NetModule } from '../../lib/net/net.js';
 import { SeededRandom } from '../../lib/sim/seeded-random.js';
 import { Stack, type StackOptions } from '../../lib/stack/stack.js';
 import { SystemClock } from '../../lib/stack/system-clock.js';
@@ -47,6 +48,8 @@ export class InteropBed {
   readonly tun: TunDevice;
   readonly stack: Stack;
   readonly clock: SystemClock;
+  /** `node:net` of the stack. */
+  readonly net: NetModule;
   #kernel: Promise<KernelPeer> | undefined;
   /** Undone in reverse order by `close`. */
   readonly #closers: (() => unknown)[] = [];
@@ -61,6 +64,7 @@ export class InteropBed {
       ...(options.tcp === undefined ? {} : { tcp: options.tcp }),
       ...(options.ip === undefined ? {} : { ip: options.ip }),
     });
+    this.net = createNet(this.stack);
     this.stack.addLink(this.#worsened(options), {
       addresses: [`${STACK[4]}/24`, `${STACK[6]}/64`],
       defaultRoute: true,
