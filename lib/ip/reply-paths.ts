@@ -39,7 +39,8 @@ export class ReplyPaths {
       destination,
       protocol,
       mark: packet.mark,
-      ...(packet.cast === Cast.Unicast ? { source: packet.destination() } : {}),
+      // What was accepted as ours may answer, be it by a rule of its own.
+      ...(packet.cast === Cast.Unicast ? { source: packet.destination(), transparent: true } : {}),
       // A link-local address needs its zone: where the packet came from.
       ...(destination.isLinkLocal && destination.family === 6 ? { oif: packet.link } : {}),
     });

@@ -70,16 +70,18 @@ export class PathResolver {
     path.port = NO_PORT;
     const { request, source, destination } = path;
     if (source.isUnspecified) return false;
+    // A local route of another table makes its destination ours, but only for what goes there.
     const owned = request.transparent === true || routing.isLocal(source);
-    path.unusable = owned ? '' : 'EADDRNOTAVAIL';
-    if (!owned) return false;
+    path.unusable = owned || source.equals(destination) ? '' : 'EADDRNOTAVAIL';
+    if (path.unusable !== '') return false;
     this.#ask(request, destination, source);
     this.#query.flowHash = path.flowHash;
     const found = this.#lookup(request, destination);
     path.flowHash = this.#query.flowHash;
     const port = found === '' ? this.#outPort() : undefined;
     path.cast = this.#castOf(destination);
-    path.unusable = found !== '' ? found : this.#obstacle(path, port);
+    const ours = owned || this.#result.route?.type === 'local';
+    path.unusable = found !== '' ? found : ours ? this.#obstacle(path, port) : 'EADDRNOTAVAIL';
     if (path.unusable !== '' || port === undefined) return false;
     path.port = port;
     path.route = this.#result.route;
