@@ -355,11 +355,13 @@ describe('EmulatedLink', () => {
       maxQueuePackets: 200,
       maxQueueBytes: 20_000,
     });
-    wire.clock.advanceBy(10_000);
-    wire.sendNumbered(300);
-    expect(wire.link.outgoing.counters.queueDrops).to.equal(119 + 200);
+    for (let ms = 1; ms <= 40; ms++) {
+      wire.clock.advanceBy(1_000);
+      wire.sendNumbered(20);
+      expect(wire.link.outgoing.counters.queueDrops).to.equal(119 + 10 * ms);
+    }
     wire.clock.runUntilIdle();
-    expect(wire.arrived).to.have.length(650 - 319);
+    expect(wire.arrived).to.have.length(350 + 800 - 519);
   });
 
   it('goes down with the inner link', () => {
