@@ -26,8 +26,10 @@ export const DATAGRAM_OVERHEAD = 4 * Row.WORDS + 8;
 
 const FIRST_BYTES = 2048;
 const FIRST_ROWS = 16;
-/** Up to here a loop is as fast as `set`, which needs a new view each time. */
-const LOOP_BYTES = 256;
+/**
+ * Up to here a loop copies: from shared memory it is as fast as `set`, which needs a new view each time.
+ */
+const LOOP_BYTES = 2048;
 
 const NO_BYTES = new Uint8Array(0);
 
