@@ -2,7 +2,7 @@
  * From `connect(options)` to a connection: the name is looked up, then its addresses are tried, one or, of
  * both families in turn, several (RFC 8305, as Node does it).
  */
-import { ADDRCONFIG } from 'node:dns';
+import { ADDRCONFIG, type LookupOptions } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
 import { checkBoolean, checkFunction, checkInteger, checkNumber, checkPort } from './arguments.js';
 import { kContext } from './context.js';
@@ -125,7 +125,7 @@ function lookUp(socket: StackSocket, plan: Plan, options: ConnectOptions): void 
   const hints = options.hints || (isEither ? ADDRCONFIG : 0);
   const find = options.lookup ?? lookup;
   socket._host = host;
-  const query = { ...(family === undefined ? {} : { family }), hints };
+  const query = { family, hints } as LookupOptions;
   if (isEither && !plan.localAddress && plan.autoSelectFamily) {
     find(host, { ...query, all: true }, (error, addresses) => {
       foundSeveral(socket, plan, options, error ?? (addresses as unknown as Found[]));

@@ -66,9 +66,9 @@ export function checkSocketOptions(options: SocketOptions & DuplexOptions): void
   }
 }
 
-/** What the stream below a socket is told. */
+/** What the stream below a socket is told. A signal is obeyed once the socket is complete. */
 export function streamOptions(options: SocketOptions): DuplexOptions {
-  return {
+  const result: DuplexOptions & SocketOptions = {
     ...(options as DuplexOptions),
     allowHalfOpen: Boolean(options.allowHalfOpen),
     // `close` says whether there was an error, and comes when the connection is let go.
@@ -76,6 +76,8 @@ export function streamOptions(options: SocketOptions): DuplexOptions {
     autoDestroy: true,
     decodeStrings: false,
   };
+  delete result.signal;
+  return result;
 }
 
 export function newSocketState(options: SocketOptions): SocketState {

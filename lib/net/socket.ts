@@ -1,5 +1,5 @@
 /** `net.Socket` over a connection of a private stack. */
-import { Duplex } from 'node:stream';
+import { addAbortSignal, Duplex } from 'node:stream';
 import { checkDuration, checkFunction, normalizeArguments } from './arguments.js';
 import { type ConnectOptions, connectSocket } from './connecting.js';
 import type { kContext, NetContext } from './context.js';
@@ -335,6 +335,7 @@ export function initializeSocket(socket: StackSocket, options: SocketOptions): v
   socket._hadError = false;
   socket.resetAndClosing = false;
   socket.on('end', explainLaterWrites);
+  if (options.signal) addAbortSignal(options.signal, socket);
 }
 
 /** Explains itself better than "write after end" would: it was not the caller who ended the socket. */

@@ -1,0 +1,77 @@
+/**
+ * Where the same scenario is played: on the sockets of the host, inside one stack, and between two stacks
+ * joined by a pipe. What happens must be the same everywhere.
+ */
+import nodeNet from 'node:net';
+import { createPipe } from '../../../lib/link/pipe-device.js';
+import { createNet, type NetModule } from '../../../lib/net/net.js';
+import { Stack } from '../../../lib/stack/stack.js';
+import { SystemClock } from '../../../lib/stack/system-clock.js';
+import { SystemRandom } from '../../../lib/stack/system-random.js';
+
+export interface World {
+  readonly name: string;
+  /** What servers are made with. */
+  readonly server: NetModule;
+  /** What clients are made with. */
+  readonly client: NetModule;
+  /** Address of the server, as clients know it; and the addresses of the other family. */
+  readonly host: string;
+  readonly host6: string;
+  /** Addresses of the client. */
+  readonly clientHost: string;
+  readonly clientHost6: string;
+  close(): void;
+}
+
+export const newStack = (): Stack => new Stack({ clock: new SystemClock(), random: new SystemRandom() });
+
+/** The host's own sockets, by which the others are measured. */
+export const hostWorld = (): World => ({
+  name: 'node:net',
+  server: nodeNet as unknown as NetModule,
+  client: nodeNet as unknown as NetModule,
+  host: '127.0.0.1',
+  host6: '::1',
+  clientHost: '127.0.0.1',
+  clientHost6: '::1',
+  close: () => {},
+});
+
+/** Both ends in one stack, over its loopback. */
+export function loopbackWorld(): World {
+  const stack = newStack();
+  const net = createNet(stack);
+  return {
+    name: 'one stack',
+    server: net,
+    client: net,
+    host: '127.0.0.1',
+    host6: '::1',
+    clientHost: '127.0.0.1',
+    clientHost6: '::1',
+    close: () => stack.close(),
+  };
+}
+
+/** Two stacks, joined by a pipe of plain packets. */
+export function pipeWorld(): World {
+  const near = newStack();
+  const far = newStack();
+  const [left, right] = createPipe({ clock: new SystemClock() });
+  near.addLink(left, { addresses: ['10.9.0.1/24', 'fd09::1/64'] });
+  far.addLink(right, { addresses: ['10.9.0.2/24', 'fd09::2/64'] });
+  return {
+    name: 'two stacks',
+    server: createNet(far),
+    client: createNet(near),
+    host: '10.9.0.2',
+    host6: 'fd09::2',
+    clientHost: '10.9.0.1',
+    clientHost6: 'fd09::1',
+    close: () => {
+      near.close();
+      far.close();
+    },
+  };
+}
