@@ -93,14 +93,8 @@ export interface DatagramCarrier {
   resolve(wish: DatagramWish): DatagramPath;
   /** Lends room for a packet with `transportBytes` bytes behind its IP header. */
   begin(path: DatagramPath, transportBytes: number): Begun;
-  /** Queues it, its checksum filled; `checksumOffset` -1 for none. */
-  commit(
-    path: DatagramPath,
-    transportBytes: number,
-    checksumOffset: number,
-    segmentSize?: number,
-    transportHeaderBytes?: number,
-  ): void;
+  /** Queues it, its checksum filled; `checksumOffset` -1 for none, `segmentSize` 0 for one datagram. */
+  commit(path: DatagramPath, transportBytes: number, checksumOffset: number, segmentSize: number): void;
   /** Answers a packet that has no receiver with port unreachable, within the limits of ICMP. */
   portUnreachable(packet: IpPacket): void;
   /** Remembers what an ICMP error says about the MTU of a path, once a socket has vouched for it. */

@@ -216,7 +216,7 @@ export class DatagramSender {
     path.trafficClass = trafficClass & 0xfc;
     path.ecn = trafficClass & 3;
     if (hopLimit > 0) path.hopLimit = hopLimit;
-    this.#ip.commit(path, bytes, checksumOffsetFor(socket, path), segmentSize, UDP_HEADER_BYTES);
+    this.#ip.commit(path, bytes, checksumOffsetFor(socket, path), segmentSize);
     path.hopLimit = usual;
   }
 
