@@ -142,31 +142,33 @@ function resetError(c: TcpConnection): string {
   }
 }
 
-/** Fourth: SYN. In a synchronized state it is answered with a challenge, whatever its number (RFC 5961 §4.2). */
+/**
+ * Fourth: SYN. In a synchronized state it is answered with a challenge, whatever its number (RFC 5961
+ * §4.2). In a simultaneous open the peer's SYN, again, asks for our SYN-ACK again.
+ */
 function checkSyn(c: TcpConnection, segment: TcpSegment): boolean {
   if (!segment.has(TcpFlag.SYN)) return true;
+  if (c.timers.isHandshaking && segment.has(TcpFlag.ACK) && segment.sequence === c.receiver?.irs) {
+    synAckInSynReceived(c, c.receiver, segment);
+    return false;
+  }
   c.drop(DropReason.TcpSynInWindow);
-  if (c.timers.isHandshaking) return synInSynReceived(c, segment);
-  c.challenge(segment.nowUs, true);
+  if (c.timers.isHandshaking && segment.sequence === c.receiver?.irs) c.sendSyn();
+  else c.challenge(segment.nowUs, true);
   return false;
 }
 
-/** Simultaneous open: the peer's SYN-ACK completes it; its SYN again asks for our SYN-ACK again. */
-function synInSynReceived(c: TcpConnection, segment: TcpSegment): boolean {
-  const receiver = c.receiver as Receiver;
-  if (segment.sequence !== receiver.irs) {
-    c.challenge(segment.nowUs, true);
-    return false;
-  }
-  if (!segment.has(TcpFlag.ACK)) {
-    c.sendSyn();
-    return false;
-  }
+/** Simultaneous open: the peer's SYN-ACK completes it. */
+function synAckInSynReceived(c: TcpConnection, receiver: Receiver, segment: TcpSegment): void {
+  const windowBytes = segment.window;
   segment.dropSyn();
-  // The window of a SYN-ACK is not scaled; `checkAck` scales what it is given.
-  segment.window = segment.window >> c.sender.windowShift;
+  if (!completeHandshake(c, segment)) return;
+  noteTimestamp(receiver, segment);
+  processAck(c, segment, false);
+  // The window of a SYN-ACK is never scaled (RFC 7323 §2.2).
+  c.sender.updateWindow(segment.sequence, segment.ack, windowBytes);
   c.acks.now();
-  return true;
+  takeText(c, receiver, segment);
 }
 
 /** Fifth: the ACK. */
@@ -182,11 +184,14 @@ function checkAck(c: TcpConnection, receiver: Receiver, segment: TcpSegment): bo
     c.challenge(segment.nowUs, seqLt(segment.ack, sender.sndUna) || segment.textBytes === 0);
     return false;
   }
-  if (receiver.timestamps && segment.options.hasTimestamps) {
-    receiver.recordTimestamp(segment.sequence, segment.options.tsVal, segment.nowUs);
-  }
+  noteTimestamp(receiver, segment);
   if (seqGe(segment.ack, sender.sndUna)) processAck(c, segment, true);
   return c.state !== TcpState.CLOSED;
+}
+
+function noteTimestamp(receiver: Receiver, segment: TcpSegment): void {
+  if (!receiver.timestamps || !segment.options.hasTimestamps) return;
+  receiver.recordTimestamp(segment.sequence, segment.options.tsVal, segment.nowUs);
 }
 
 function completeHandshake(c: TcpConnection, segment: TcpSegment): boolean {
