@@ -77,11 +77,10 @@ function optionText(view: DataView, at: number, bytes: number, origin: OptionOri
   return `kind ${kind} ${hexOf(view, at + 2, at + bytes)}`.trim();
 }
 
-/** A TSecr of zero stands for none (RFC 7323 §3.2) and is told as it is. */
 function timestampsText(view: DataView, at: number, origin: OptionOrigin): string {
-  const echo = view.getInt32(at + 6);
   const value = relativeNumber((view.getInt32(at + 2) - origin.tsVal) | 0);
-  return `TS val ${value} ecr ${echo === 0 ? 0 : relativeNumber((echo - origin.tsEcr) | 0)}`;
+  const echo = relativeNumber((view.getInt32(at + 6) - origin.tsEcr) | 0);
+  return `TS val ${value} ecr ${echo}`;
 }
 
 function sackText(view: DataView, at: number, bytes: number, origin: OptionOrigin): string {
@@ -141,12 +140,11 @@ function timestampBytes(text: string, words: readonly string[], origin: OptionOr
   if (words.length !== 4 || words[0] !== 'val' || words[2] !== 'ecr') {
     throw new ArgumentValueError(`timestamps are written "TS val 1 ecr 2", not "${text}"`);
   }
-  const echo = numberOf(words[3], text);
   return [
     TcpOptionKind.TIMESTAMPS,
     10,
     ...word32(numberOf(words[1], text) + origin.tsVal),
-    ...word32(echo === 0 ? 0 : echo + origin.tsEcr),
+    ...word32(numberOf(words[3], text) + origin.tsEcr),
   ];
 }
 

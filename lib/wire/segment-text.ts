@@ -7,7 +7,8 @@
  *
  * - Flags: `S`YN `F`IN `R`ST `P`SH `.` for ACK, `U`RG, `E`CE, C`W`R, `A`E; `-` for none.
  * - `first:end(bytes)`: the sequence numbers of the text. SYN and FIN take one that is not counted here.
- * - Numbers are relative to an origin, in text the ISNs, so that the first byte of either side is 1.
+ * - Numbers are relative to an origin, in text the ISNs, so that the first byte of either side is 1. A
+ *   TSecr without ACK echoes nothing and stands as it is, 0 (RFC 7323 §3.2).
  * - `[noecn] [ect1] [ect0] [ce]` is the ECN field of the IP header.
  * - Options stand in `<>`: see `option-text.ts`.
  *
@@ -98,7 +99,7 @@ export function readSegmentLine(
       flags & TcpFlag.ACK ? relativeNumber(seqDiff(header.acknowledgment, origin.acknowledgment)) : undefined,
     window: header.window,
     urgentPointer: flags & TcpFlag.URG ? urgentPointer : undefined,
-    options: readOptionTexts(view, header.optionsAt, header.optionsBytes, origin),
+    options: readOptionTexts(view, header.optionsAt, header.optionsBytes, echoing(origin, flags)),
     ecn: undefined,
   };
 }
@@ -147,7 +148,7 @@ export function parseSegmentLine(text: string): SegmentLine {
  * @throws ArgumentValueError for options that are none, or more than 40 bytes of them
  */
 export function writeSegmentLine(line: SegmentLine, view: DataView, at: number, origin = ABSOLUTE): number {
-  const options = optionBytes(line.options ?? [], origin);
+  const options = optionBytes(line.options ?? [], echoing(origin, line.flags));
   const headerBytes = TcpHeader.MIN_BYTES + ((options.length + 3) & ~3);
   if (headerBytes > TcpHeader.MAX_BYTES) {
     throw new ArgumentValueError(`${options.length} bytes of TCP options do not fit a header`);
@@ -166,6 +167,10 @@ export function writeSegmentLine(line: SegmentLine, view: DataView, at: number, 
   }
   return headerBytes;
 }
+
+/** Without ACK nothing is echoed. */
+const echoing = (origin: SegmentOrigin, flags: number): SegmentOrigin =>
+  flags & TcpFlag.ACK ? origin : { ...origin, tsEcr: 0 };
 
 function parseFlags(letters: string, text: string): number {
   if (letters === '-') return 0;

@@ -12,6 +12,8 @@ export interface PeerOptions extends HostOptions {
   options?: Partial<TcpOptions>;
   /** Port of the stack; 80 for a server, an ephemeral one for a client. */
   stackPort?: number;
+  /** Address of the stack; 10.0.0.1 or fd00::1. Others must be among `addresses`. */
+  stackAddress?: string;
   /** Port of the peer; 40000 for a client of the stack, 80 for a server. */
   port?: number;
   /** Address of the peer; 10.0.0.2 or fd00::2. */

@@ -153,7 +153,7 @@ export class Peer implements WireListener {
     this.stats = host.stack.stats;
     this.direction = {
       source: options.address ?? (ipv6 ? PEER_V6 : PEER_V4),
-      destination: ipv6 ? STACK_V6 : STACK_V4,
+      destination: options.stackAddress ?? (ipv6 ? STACK_V6 : STACK_V4),
       sourcePort: options.port ?? (isClient ? 80 : 40_000),
       destinationPort: options.stackPort ?? (isClient ? 0 : 80),
     };
@@ -247,9 +247,22 @@ export class Peer implements WireListener {
       const stamped = synOptionsText(this.options, `TS val ${this.tsVal} ecr ${this.tsEcr}`);
       return this.send(`< S. 0:0(0) ack 1 win ${this.window}${stamped}`);
     }
-    this.sendSyn().drain();
+    this.reborn().sendSyn().drain();
     this.advanceMs(rttMs);
     return this.send('< . 1:1(0) ack 1');
+  }
+
+  /** A new connection between the same ports may begin: the stack's next SYN says anew where it counts from. */
+  reborn(): this {
+    this.origin.localSequence = undefined;
+    this.sndNxt = 0;
+    this.rcvNxt = 0;
+    return this;
+  }
+
+  /** A sequence number of the stack as on the wire, as text shows it. */
+  relativeOf(sequence: number): number {
+    return relativeNumber(seqDiff(seq(sequence), this.origin.localSequence ?? seq(0)));
   }
 
   // ---- what the peer does -----------------------------------------------------------------------
@@ -317,13 +330,18 @@ export class Peer implements WireListener {
     return this;
   }
 
+  /** A timestamp of the stack as on the wire, as text shows it. */
+  relativeStamp(timestamp: number): number {
+    return relativeNumber((timestamp - (this.origin.localTimestamp ?? 0)) | 0);
+  }
+
   /** The peer's TSval now, and the TSecr it would send, as text shows them. */
   get tsVal(): number {
     return PEER_TS_BASE + Math.floor(this.nowMs);
   }
 
   get tsEcr(): number {
-    return relativeNumber((this.#lastTsVal - (this.origin.localTimestamp ?? 0)) | 0);
+    return this.relativeStamp(this.#lastTsVal);
   }
 
   // ---- what the stack must do -------------------------------------------------------------------

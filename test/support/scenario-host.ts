@@ -78,8 +78,10 @@ export class ScenarioHost {
       ...(options.tcp === undefined ? {} : { tcp: options.tcp }),
       ...(options.ip === undefined ? {} : { ip: options.ip }),
     });
+    // IPv6 needs links that carry 1,280 bytes (RFC 8200 §5).
+    const own = this.wire.mtu < 1280 ? [`${STACK_V4}/24`] : [`${STACK_V4}/24`, `${STACK_V6}/64`];
     this.stack.addLink(this.wire, {
-      addresses: [`${STACK_V4}/24`, `${STACK_V6}/64`, ...(options.addresses ?? [])],
+      addresses: [...own, ...(options.addresses ?? [])],
       defaultRoute: true,
     });
     finishLater(this);
