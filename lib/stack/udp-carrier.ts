@@ -39,14 +39,8 @@ export class UdpCarrier implements DatagramCarrier {
     return this.#ip.begin(path as IpPath, transportBytes);
   }
 
-  commit(
-    path: DatagramPath,
-    transportBytes: number,
-    checksumOffset: number,
-    segmentSize = 0,
-    transportHeaderBytes = 0,
-  ): void {
-    this.#ip.commit(path as IpPath, transportBytes, checksumOffset, segmentSize, transportHeaderBytes);
+  commit(path: IpPath, transportBytes: number, checksumOffset: number, segmentSize: number): void {
+    this.#ip.commit(path, transportBytes, checksumOffset, segmentSize);
   }
 
   portUnreachable(packet: IpPacket): void {

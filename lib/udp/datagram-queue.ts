@@ -3,6 +3,7 @@
  * with need, so that a datagram costs its copy and nothing else.
  */
 
+import { copyBytes } from '../base/copy.js';
 import type { IpPacket } from '../wire/ip-packet.js';
 import type { IpAddressCache } from './address-cache.js';
 import type { Datagram } from './datagram.js';
@@ -26,10 +27,8 @@ export const DATAGRAM_OVERHEAD = 4 * Row.WORDS + 8;
 
 const FIRST_BYTES = 2048;
 const FIRST_ROWS = 16;
-/**
- * Up to here a loop copies: from shared memory it is as fast as `set`, which needs a new view each time.
- */
-const LOOP_BYTES = 2048;
+/** Up to here the copy makes no view of its source. */
+const VIEWLESS_BYTES = 2048;
 
 const NO_BYTES = new Uint8Array(0);
 
@@ -226,14 +225,7 @@ export class DatagramQueue {
   }
 
   #copyIn(packet: IpPacket, from: number, length: number, to: number): void {
-    if (length > LOOP_BYTES) {
-      this.#ring.set(packet.bytes.subarray(from, from + length), to);
-      return;
-    }
-    const source = packet.view;
-    const target = this.#view;
-    let i = 0;
-    for (; i + 4 <= length; i += 4) target.setInt32(to + i, source.getInt32(from + i));
-    for (; i < length; i++) target.setUint8(to + i, source.getUint8(from + i));
+    if (length <= VIEWLESS_BYTES) copyBytes(packet.view, from, this.#view, to, length);
+    else this.#ring.set(packet.bytes.subarray(from, from + length), to);
   }
 }

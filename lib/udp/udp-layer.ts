@@ -179,22 +179,21 @@ export class UdpLayer {
 
   /** Hands over a datagram, or each datagram of a super-packet. */
   #deliver(endpoint: UdpEndpoint, packet: IpPacket): void {
-    const ends = this.#ends;
-    const ports = (ends.remotePort << 16) | ends.localPort;
     const at = packet.payloadAt + UDP_HEADER_BYTES;
     const bytes = packet.payloadBytes - UDP_HEADER_BYTES;
     const segmentSize = packet.segmentSize;
     if (segmentSize <= 0 || bytes <= segmentSize) {
-      this.#deliverPiece(endpoint, packet, at, bytes, ports);
+      this.#deliverPiece(endpoint, packet, at, bytes);
       return;
     }
     for (let done = 0; done < bytes; done += segmentSize) {
-      this.#deliverPiece(endpoint, packet, at + done, Math.min(segmentSize, bytes - done), ports);
+      this.#deliverPiece(endpoint, packet, at + done, Math.min(segmentSize, bytes - done));
     }
   }
 
-  #deliverPiece(endpoint: UdpEndpoint, packet: IpPacket, at: number, bytes: number, ports: number): void {
+  #deliverPiece(endpoint: UdpEndpoint, packet: IpPacket, at: number, bytes: number): void {
     const { udp } = this.#stats;
+    const ports = (this.#ends.remotePort << 16) | this.#ends.localPort;
     if (endpoint.deliver(packet, at, bytes, ports)) {
       udp.inDatagrams++;
     } else {
