@@ -64,8 +64,9 @@ export class IpOutput {
   }
 
   /**
-   * Lends room for a packet with `transportBytes` bytes behind its IP header. A packet above `path.mtu`
-   * is for super-packets, or for fragmenting where the path allows it. Not committing gives the room back.
+   * Lends room for a packet with `transportBytes` bytes behind its IP header. Above `path.mtu` it must be
+   * a super-packet, on a link that takes such, or the path must allow to fragment it. Not committing gives
+   * the room back.
    */
   begin(path: IpPath, transportBytes: number): Begin {
     if (path.generation !== this.#parts.generation() && !this.#parts.revalidate(path))
@@ -75,6 +76,9 @@ export class IpOutput {
     const headerBytes = path.headerBytes;
     const total = headerBytes + transportBytes;
     if (total > port.maxPacketBytes) return this.#beginInScratch(path, transportBytes);
+    if (total > path.mtu && port.maxPacketBytes <= port.mtu && path.dontFragment && !path.mtuLocked) {
+      return Begin.TooBig;
+    }
     if (total > IPV4_MAX_BYTES && transportBytes > this.#most(path)) return Begin.TooBig;
     if (!port.reserve()) return Begin.Full;
     const out = this.out;

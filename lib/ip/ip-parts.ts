@@ -50,6 +50,7 @@ export function outgoingParts(env: PartsEnv): OutgoingParts {
   const groups = new GroupTable(options.groups);
   const addresses = new AddressBook({ routing, ports, groups, options });
   const pathMtu = new PathMtuCache(random, options);
+  routing.onRouteGone = (route) => pathMtu.forget(route);
   const resolver = new PathResolver({ random, ports, routing, addresses, pathMtu, options });
   routing.routes.setGetter(new RouteGetter({ routing, ports, resolver }));
   const output = new IpOutput({

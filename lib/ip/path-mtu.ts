@@ -51,6 +51,8 @@ export class PathMtuCache {
   readonly #buckets = new Map<number, PathException[]>();
   /** All entries, for ageing and random eviction. */
   #all: PathException[] = [];
+  /** Entries of each route. */
+  readonly #routes = new Map<Route, number>();
   #nextUs = NEVER;
   /** Entries that had to make room. */
   evictions = 0;
@@ -129,9 +131,10 @@ export class PathMtuCache {
     return changed;
   }
 
-  /** Drops the entries whose route is no longer in use. */
-  flush(isInUse: (route: Route) => boolean): void {
-    for (const entry of this.#all.filter(({ route }) => !isInUse(route))) this.#remove(entry);
+  /** Forgets what was learnt on a route, which is gone. */
+  forget(route: Route): void {
+    if (!this.#routes.has(route)) return;
+    for (const entry of this.#all.filter((other) => other.route === route)) this.#remove(entry);
   }
 
   list(family?: IpFamily): readonly PathException[] {
@@ -163,6 +166,7 @@ export class PathMtuCache {
     if (chain === undefined) this.#buckets.set(key, [entry]);
     else chain.push(entry);
     this.#all.push(entry);
+    this.#routes.set(route, (this.#routes.get(route) ?? 0) + 1);
     return entry;
   }
 
@@ -170,6 +174,9 @@ export class PathMtuCache {
     const place = this.#all.indexOf(entry);
     const last = this.#all.pop();
     if (last !== undefined && last !== entry) this.#all[place] = last;
+    const others = (this.#routes.get(entry.route) ?? 1) - 1;
+    if (others === 0) this.#routes.delete(entry.route);
+    else this.#routes.set(entry.route, others);
     const key = this.#key(entry.destination);
     const chain = (this.#buckets.get(key) ?? []).filter((other) => other !== entry);
     if (chain.length === 0) this.#buckets.delete(key);

@@ -35,6 +35,8 @@ export interface RouteSurroundings {
   lookupIn(table: number, query: RouteQuery, result: RouteResult): boolean;
   isLocal(address: IpAddress): boolean;
   changed(): void;
+  /** A route is no longer in any table. */
+  gone(route: Route): void;
 }
 
 /** A route for readers. */
@@ -189,6 +191,7 @@ export class RouteSet {
   remove(route: Route): void {
     if (this.table(route.prefix.family, route.table)?.remove(route) !== true) return;
     this.#count--;
+    this.#surroundings.gone(route);
     this.#surroundings.changed();
   }
 
@@ -198,7 +201,10 @@ export class RouteSet {
       const others = route.nexthops.filter((hop) => hop.portIndex !== index);
       if (others.length === route.nexthops.length) continue;
       if (others.length === 0) this.remove(route);
-      else this.table(route.prefix.family, route.table)?.replace(route, { ...route, nexthops: others });
+      else {
+        this.table(route.prefix.family, route.table)?.replace(route, { ...route, nexthops: others });
+        this.#surroundings.gone(route);
+      }
     }
     this.#surroundings.changed();
   }
@@ -226,6 +232,7 @@ export class RouteSet {
     }
     if ((mode === 'replace' || mode === 'change') && equals.length > 0) {
       this.table(prefix.family, route.table)?.replace(equals[0], route);
+      this.#surroundings.gone(equals[0]);
       this.#surroundings.changed();
       return;
     }

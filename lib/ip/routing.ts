@@ -27,6 +27,8 @@ export class Routing {
   readonly routes: RouteSet;
   /** Grows with every change of rules, routes, addresses, ports or path MTUs. */
   generation = 1;
+  /** Hears of each route that left its table. */
+  onRouteGone: (route: Route) => void = () => {};
   readonly #ports: PortTable;
   readonly #hash: TableHash;
   readonly #hashPorts: boolean;
@@ -45,6 +47,7 @@ export class Routing {
       lookupIn: (table, query, result) => this.lookupIn(table, query, result),
       isLocal: (address) => this.isLocal(address),
       changed: () => this.changed(),
+      gone: (route) => this.onRouteGone(route),
     });
     this.rules = new RuleList({
       portIndex: (port) => env.ports.indexOf(port),
