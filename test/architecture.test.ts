@@ -61,8 +61,7 @@ const LONGER_FILES: Readonly<Record<string, string>> = {};
 const LONGER_FUNCTIONS: Readonly<Record<string, string>> = {};
 const MORE_PARAMETERS: Readonly<Record<string, string>> = {
   'lib/wire/ip-address.ts IpAddress.constructor': 'a family and four words are one value, on the packet path',
-  'lib/buffer/byte-ring.ts copy':
-    'from where, to where and how much: any object made for it would be garbage',
+  'lib/base/copy.ts copyBytes': 'from where, to where and how much: any object made for it would be garbage',
 };
 
 const library = filesBelow('lib', '.ts').map((path) => new Source(path));

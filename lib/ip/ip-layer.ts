@@ -195,14 +195,8 @@ export class IpLayer {
   }
 
   /** See `IpOutput.commit`. */
-  commit(
-    path: IpPath,
-    transportBytes: number,
-    checksumOffset: number,
-    segmentSize = 0,
-    transportHeaderBytes = 0,
-  ): void {
-    this.#output.commit(path, transportBytes, checksumOffset, segmentSize, transportHeaderBytes);
+  commit(path: IpPath, transportBytes: number, checksumOffset: number, segmentSize = 0): void {
+    this.#output.commit(path, transportBytes, checksumOffset, segmentSize);
   }
 
   /**

@@ -94,15 +94,8 @@ export class IpOutput {
    * Completes and queues the packet begun last, with `transportBytes` bytes, at most those asked for.
    * @param checksumOffset of the checksum within the transport header; -1 for none
    * @param segmentSize payload bytes of each segment of a super-packet; 0 for a plain packet
-   * @param transportHeaderBytes of a super-packet, which every segment repeats
    */
-  commit(
-    path: IpPath,
-    transportBytes: number,
-    checksumOffset: number,
-    segmentSize = 0,
-    transportHeaderBytes = 0,
-  ): void {
+  commit(path: IpPath, transportBytes: number, checksumOffset: number, segmentSize = 0): void {
     this.#stats.ip.outRequests++;
     const { headerBytes, port } = path;
     const fits = !this.#inScratch && (segmentSize > 0 || headerBytes + transportBytes <= path.mtu);
@@ -117,7 +110,7 @@ export class IpOutput {
     }
     if (path.destination.family === 4) this.#write4(path, at - headerBytes, transportBytes, segmentSize);
     else this.#write6(path, at - headerBytes, transportBytes);
-    const headers = headerBytes + this.#transportHeader(path, at, transportHeaderBytes);
+    const headers = headerBytes + this.#transportHeader(path, at);
     port.commit(headerBytes + transportBytes, state, segmentSize, headers);
   }
 
@@ -167,8 +160,7 @@ export class IpOutput {
   }
 
   /** Bytes of the transport header, as far as a link needs them. */
-  #transportHeader(path: IpPath, at: number, given: number): number {
-    if (given > 0) return given;
+  #transportHeader(path: IpPath, at: number): number {
     if (path.protocol === Protocol.Udp) return 8;
     return path.protocol === Protocol.Tcp ? (this.out.view.getUint8(at + 12) >> 4) * 4 : 0;
   }

@@ -75,10 +75,10 @@ export class TcpCarrier implements SegmentCarrier, SegmentOutput {
     (this.#path as IpPath).ecn = ecn;
   }
 
-  commit(transportBytes: number, segmentSize: number, headerBytes: number): void {
+  commit(transportBytes: number, segmentSize: number): void {
     if (this.#goesNowhere) return;
     const path = this.#path as IpPath;
-    this.#ip.commit(path, transportBytes, TcpHeader.CHECKSUM_AT, segmentSize, headerBytes);
+    this.#ip.commit(path, transportBytes, TcpHeader.CHECKSUM_AT, segmentSize);
   }
 
   #lendNowhere(): void {

@@ -85,6 +85,6 @@ export function writeSynAck(output: SegmentOutput, synAck: SynAck): boolean {
   writeTcpNumbers(view, at, synAck.iss, synAck.rcvNxt);
   writeTcpControl(view, at, headerBytes, flagsAndWindow(TcpFlag.SYN | TcpFlag.ACK, synAck.windowBytes));
   output.setEcn(0);
-  output.commit(headerBytes, 0, headerBytes);
+  output.commit(headerBytes, 0);
   return true;
 }

@@ -19,5 +19,5 @@ export interface SegmentOutput {
    * Sends what was written. The checksum field is zero, whoever implements this completes it.
    * @param segmentSize text bytes per segment of a super-packet, 0 for a plain one
    */
-  commit(transportBytes: number, segmentSize: number, headerBytes: number): void;
+  commit(transportBytes: number, segmentSize: number): void;
 }

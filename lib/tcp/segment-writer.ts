@@ -91,7 +91,7 @@ export class SegmentWriter {
     writeTcpPorts(view, at, this.#localPort, this.#remotePort);
     writeTcpNumbers(view, at, this.#sender.iss, receiver === undefined ? (0 as Seq) : receiver.rcvNxt);
     writeTcpControl(view, at, headerBytes, flagsAndWindow(flags, window));
-    output.commit(headerBytes, 0, headerBytes);
+    output.commit(headerBytes, 0);
     return true;
   }
 
@@ -108,7 +108,7 @@ export class SegmentWriter {
     if (plan.textBytes > 0) {
       buffer.copyTo(plan.sequence, output.view, output.at + headerBytes, plan.textBytes);
     }
-    output.commit(headerBytes + plan.textBytes, plan.segmentSize, headerBytes);
+    output.commit(headerBytes + plan.textBytes, plan.segmentSize);
     return true;
   }
 
@@ -117,7 +117,7 @@ export class SegmentWriter {
     const headerBytes = this.headerBytes;
     if (!output.begin(headerBytes)) return false;
     this.#header(output, sequence, TcpFlag.ACK, nowUs);
-    output.commit(headerBytes, 0, headerBytes);
+    output.commit(headerBytes, 0);
     return true;
   }
 
@@ -130,7 +130,7 @@ export class SegmentWriter {
     writeTcpPorts(view, at, this.#localPort, this.#remotePort);
     writeTcpNumbers(view, at, sequence, receiver === undefined ? (0 as Seq) : receiver.rcvNxt);
     writeTcpControl(view, at, TcpHeader.MIN_BYTES, flagsAndWindow(flags, 0));
-    output.commit(TcpHeader.MIN_BYTES, 0, TcpHeader.MIN_BYTES);
+    output.commit(TcpHeader.MIN_BYTES, 0);
     return true;
   }
 

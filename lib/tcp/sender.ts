@@ -9,7 +9,7 @@ import { SendBuffer } from '../buffer/send-buffer.js';
 import { TcpFlag } from '../wire/tcp.js';
 import type { CongestionControl } from './congestion/congestion-control.js';
 import type { TcpOptions } from './options.js';
-import { type AckFacts, Phase, Recovery } from './recovery/recovery.js';
+import { type AckFacts, Recovery } from './recovery/recovery.js';
 import { RowFlag } from './recovery/sent-log.js';
 
 /** The next segment to send. One object, filled anew for each. */
@@ -309,7 +309,11 @@ export class Sender {
     const row = recovery.nextLost();
     if (row < 0) return false;
     const room = congestion.cwndBytes - recovery.inFlightBytes;
-    if (room < Math.min(this.mssBytes, congestion.cwndBytes) && recovery.inFlightBytes > 0) return false;
+    // The first segment goes at once, whatever is in flight (RFC 5681 §3.2, RFC 6675 §5, RFC 6582 §3.2).
+    if (row > 0 && room < Math.min(this.mssBytes, congestion.cwndBytes) && recovery.inFlightBytes > 0) {
+      this.#cwndLimited = true;
+      return false;
+    }
     const log = recovery.log;
     const at = log.row(row);
     const start = log.start[at] as Seq;
@@ -387,11 +391,6 @@ export class Sender {
       plan.flags |= TcpFlag.URG;
       plan.urgentPointer = Math.min(urgent, 0xffff);
     }
-  }
-
-  /** Whether the connection is in slow start after a time-out or in fast recovery. */
-  get isInRecovery(): boolean {
-    return this.recovery.phase !== Phase.Open;
   }
 }
 

@@ -43,7 +43,7 @@ export class StatelessReplies {
     writeTcpNumbers(output.view, output.at, sequence, acknowledgment);
     writeTcpControl(output.view, output.at, TcpHeader.MIN_BYTES, flagsAndWindow(flags, 0));
     output.setEcn(0);
-    output.commit(TcpHeader.MIN_BYTES, 0, TcpHeader.MIN_BYTES);
+    output.commit(TcpHeader.MIN_BYTES, 0);
     this.#context.stats.tcp.outRsts++;
     this.#context.stats.tcp.outSegs++;
   }
@@ -66,7 +66,7 @@ export class StatelessReplies {
     }
     this.#writeAck(record, view, at, headerBytes);
     output.setEcn(0);
-    output.commit(headerBytes, 0, headerBytes);
+    output.commit(headerBytes, 0);
     stats.tcp.outSegs++;
   }
 
