@@ -9,10 +9,19 @@ import { Command } from 'commander';
 import type { MicroResult } from './micro/harness.js';
 import { MEASURES, type Measure } from './support/measures.js';
 import { type Figures, formatTable, median } from './support/table.js';
-import { joinedTuns, kernelC, kernelNode, type Target, udpSwap } from './support/target.js';
+import {
+  joinedTuns,
+  kernelC,
+  kernelNode,
+  stackNet,
+  stackPlain,
+  stackRaw,
+  type Target,
+  udpSwap,
+} from './support/target.js';
 
 /** The subject first: the ratios are its. */
-const TARGETS: readonly Target[] = [kernelNode, kernelC, joinedTuns, udpSwap];
+const TARGETS: readonly Target[] = [stackNet, stackRaw, stackPlain, kernelNode, kernelC, joinedTuns, udpSwap];
 
 interface Options {
   readonly json?: boolean;

@@ -5,7 +5,7 @@ import { ReceiveBuffer } from '../../lib/buffer/receive-buffer.js';
 import { SendBuffer } from '../../lib/buffer/send-buffer.js';
 import type { Micro } from './harness.js';
 
-const arena = new Uint8Array(new SharedArrayBuffer(1 << 20));
+const arena = new DataView(new SharedArrayBuffer(1 << 20));
 const application = new Uint8Array(1 << 20);
 const SEGMENT = 1460;
 const SUPER = 64 * 1024;
@@ -24,7 +24,7 @@ const sending = (length: number): Micro => {
         next = (next + length) | 0;
         buffer.release(next as Seq);
       }
-      return arena[0];
+      return arena.getUint8(0);
     },
   };
 };

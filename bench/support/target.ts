@@ -2,7 +2,7 @@
  * What the benchmark measures: something that offers the services of `bench/reference/common.h` at an
  * address, and a namespace to reach it from.
  */
-import type { Child } from '../../test/support/child.js';
+import { Child } from '../../test/support/child.js';
 import { TestNamespace } from '../../test/support/netns.js';
 import { compiled } from './compile.js';
 
@@ -99,6 +99,33 @@ export const nodeTarget = (file: string, ...args: string[]): string[] => [
   `bench/targets/${file}`,
   ...args,
 ];
+
+/** The stack in a process of its own, and the kernel as its client across a TUN. */
+const stackTarget = (name: string, title: string, file: string, kind: string): Target => ({
+  name,
+  title,
+  start: async () => {
+    const client = await TestNamespace.create();
+    const own = nodeTarget(file, client.path, CLIENT_ADDRESS, SERVER_ADDRESS, kind);
+    const server = new Child(process.execPath, own, { openStdin: true, limitMs: SERVER_LIMIT_MS });
+    await server.output(/ready/);
+    await client.shell(settings('tun0', SERVER_ADDRESS));
+    const running = reachedFrom(client, []);
+    return {
+      ...running,
+      memory: memoryOf(server),
+      close: async () => {
+        server.stdin.end();
+        await server.ended;
+        await running.close();
+      },
+    };
+  },
+});
+
+export const stackNet = stackTarget('net', 'stack.net', 'stack-net.ts', 'offload');
+export const stackRaw = stackTarget('raw', 'raw endpoints', 'stack-raw.ts', 'offload');
+export const stackPlain = stackTarget('plain', 'raw, plain TUN', 'stack-raw.ts', 'plain');
 
 export const kernelNode: Target = {
   name: 'node',

@@ -5,9 +5,9 @@
 import { createInterface } from 'node:readline';
 import type { Duplex } from 'node:stream';
 
-const PORT_ECHO = 7007;
-const PORT_DISCARD = 7009;
-const PORT_SOURCE = 7019;
+export const PORT_ECHO = 7007;
+export const PORT_DISCARD = 7009;
+export const PORT_SOURCE = 7019;
 const SOURCE_CHUNK_BYTES = 256 * 1024;
 
 /** What `node:net` and a stack's `net` both are, as far as these services care. */
@@ -87,7 +87,10 @@ export async function serve(net: NetLike, dgram: DgramLike, address: string): Pr
 }
 
 /** Says that we are ready, then answers questions about memory on standard input until it ends. */
-export function answerQuestions(): void {
+export const answerQuestions = (): void => answerQuestionsAbout(() => connections);
+
+/** As `answerQuestions`, for services that count their connections themselves. */
+export function answerQuestionsAbout(connectionsNow: () => number): void {
   console.log('ready');
   createInterface({ input: process.stdin })
     .on('line', async (line) => {
@@ -96,7 +99,7 @@ export function answerQuestions(): void {
       await new Promise((resolve) => setImmediate(resolve));
       globalThis.gc?.();
       const { heapUsed, external } = process.memoryUsage();
-      console.log(`${line} ${JSON.stringify({ connections, bytes: heapUsed + external })}`);
+      console.log(`${line} ${JSON.stringify({ connections: connectionsNow(), bytes: heapUsed + external })}`);
     })
     .on('close', () => process.exit(0));
 }
