@@ -131,7 +131,7 @@ export class AddressBook {
     };
     this.#entries = [...this.#entries, entry];
     this.#makeRoutes(entry, output);
-    if (address.family === 6) this.#groups.join(port, solicitedNode(address));
+    if (address.family === 6 && !address.isLoopback) this.#groups.join(port, solicitedNode(address));
     this.refresh();
   }
 
@@ -174,7 +174,9 @@ export class AddressBook {
     this.#entries = this.#entries.filter((other) => other !== entry);
     for (const route of entry.routes) this.#routing.routes.remove(route);
     entry.routes.length = 0;
-    if (entry.address.family === 6) this.#groups.leave(entry.port, solicitedNode(entry.address));
+    if (entry.address.family === 6 && !entry.address.isLoopback) {
+      this.#groups.leave(entry.port, solicitedNode(entry.address));
+    }
     if (!this.#entries.some((other) => other.address.equals(entry.address))) {
       this.#routing.routes.sourceRemoved(entry.address);
     }

@@ -1,0 +1,74 @@
+/**
+ * What RFC 8504 asks of an IPv6 node, and what of it is here. Links have no link-layer addresses, so
+ * whatever exists to find those is left out, and addresses and routes are configured, not discovered.
+ */
+export interface NodeRequirement {
+  readonly topic: string;
+  /** As `RFC n §s`. */
+  readonly source: string;
+  readonly implemented: boolean;
+  readonly note: string;
+}
+
+const requirement = (topic: string, source: string, implemented: boolean, note: string): NodeRequirement =>
+  Object.freeze({ topic, source, implemented, note });
+
+export const NODE_REQUIREMENTS: readonly NodeRequirement[] = Object.freeze([
+  requirement(
+    'IPv6 itself, extension headers, source fragmentation, reassembly',
+    'RFC 8200',
+    true,
+    'hosts only: nothing is forwarded',
+  ),
+  requirement(
+    'limits on extension headers and options',
+    'RFC 8504 §5.3',
+    true,
+    'options `extensionHeaders` and `optionsPerHeader`',
+  ),
+  requirement('atomic fragments apart, overlapping fragments dropped', 'RFC 6946, RFC 5722', true, ''),
+  requirement('whole header chain in the first fragment', 'RFC 7112', true, ''),
+  requirement('unpredictable fragment identifications', 'RFC 7739', true, 'random'),
+  requirement('path MTU discovery', 'RFC 8201', true, 'lessons last ten minutes'),
+  requirement('ICMPv6', 'RFC 4443', true, 'errors are limited in rate'),
+  requirement('extended ICMP', 'RFC 4884', true, 'understood on input, not sent'),
+  requirement('flow labels', 'RFC 6437', true, 'option `flowLabels`'),
+  requirement('deprecated type 0 routing headers refused', 'RFC 5095', true, ''),
+  requirement('default address selection', 'RFC 6724', true, 'the default policy table'),
+  requirement('scoped addresses', 'RFC 4007', true, 'link-local destinations need their port'),
+  requirement(
+    'explicit congestion notification',
+    'RFC 3168',
+    true,
+    'handed up, set by transports, merged in reassembly',
+  ),
+  requirement('redirects', 'RFC 4861 §8', true, 'off by default: option `acceptRedirects`'),
+  requirement(
+    'neighbour discovery and unreachability detection',
+    'RFC 4861',
+    false,
+    'links have no link-layer addresses; messages are checked and ignored',
+  ),
+  requirement(
+    'duplicate address detection',
+    'RFC 4862 §5.4',
+    false,
+    'the one at the other end of a link is not asked',
+  ),
+  requirement(
+    'stateless autoconfiguration, router advertisements',
+    'RFC 4862',
+    false,
+    'addresses and routes are configured',
+  ),
+  requirement('temporary addresses', 'RFC 8981', false, 'selected when configured, not generated'),
+  requirement(
+    'multicast listener discovery',
+    'RFC 3810',
+    false,
+    'groups are joined locally, nothing is reported',
+  ),
+  requirement('jumbograms', 'RFC 2675', false, 'refused'),
+  requirement('DHCPv6', 'RFC 8415', false, 'addresses and routes are configured'),
+  requirement('IPsec', 'RFC 4301', false, 'optional since RFC 8504; ESP and AH are answered as unknown'),
+]);
