@@ -19,7 +19,7 @@ import {
   type PendingReset,
 } from './connection-parameters.js';
 import { ConnectionTimers } from './connection-timers.js';
-import { announcedMss, effectiveMss, type Negotiated, offer } from './handshake.js';
+import { announcedMss, effectiveMss, firstWindow, type Negotiated, offer } from './handshake.js';
 import type { TcpOptions } from './options.js';
 import { Receiver, type TextSink } from './receiver.js';
 import { AckFacts } from './recovery/recovery.js';
@@ -86,7 +86,7 @@ export class TcpConnection {
       mssBytes,
     });
     this.writer = new SegmentWriter(parameters, this.sender);
-    this.writer.initialWindow = Math.min(0xffff, options.receiveBufferBytes);
+    this.writer.initialWindow = firstWindow(options);
     this.acks = new AckPolicy({
       minDelayUs: options.delayedAckMinMs * 1000,
       maxDelayUs: options.delayedAckMaxMs * 1000,
@@ -280,7 +280,7 @@ export class TcpConnection {
     this.negotiated = negotiated;
     this.receiver = new Receiver({
       irs: negotiated.irs,
-      windowBytes: Math.min(0xffff, options.receiveBufferBytes),
+      windowBytes: firstWindow(options),
       maxBufferBytes: options.receiveBufferMaxBytes,
       clampBytes: options.windowClampBytes,
       windowShift: negotiated.receiveWindowShift,

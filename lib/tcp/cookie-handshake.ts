@@ -3,7 +3,7 @@ import { type Seq, seqAdd } from '../base/seq.js';
 import type { SynOptions } from '../wire/tcp-options.js';
 import type { PassiveHandshake } from './connection-parameters.js';
 import type { SynAck } from './half-open.js';
-import { acceptedMss, answer, type Negotiated } from './handshake.js';
+import { acceptedMss, answer, firstWindow, type Negotiated } from './handshake.js';
 import type { InitialSequence } from './initial-sequence.js';
 import type { TcpContext } from './layer-context.js';
 import type { TcpListener } from './listener.js';
@@ -42,7 +42,7 @@ export class CookieHandshake {
       tuple,
       iss: this.#cookies.make(tuple, segment.sequence, mssBytes, segment.nowUs),
       rcvNxt: seqAdd(segment.sequence, 1),
-      windowBytes: Math.min(0xffff, listener.options.receiveBufferBytes),
+      windowBytes: firstWindow(listener.options),
       offered,
     };
   }

@@ -10,7 +10,7 @@ import {
 } from '../wire/tcp.js';
 import { type SynOptions, writeSynOptions } from '../wire/tcp-options.js';
 import type { SegmentPath } from './carrier.js';
-import type { Negotiated } from './handshake.js';
+import { firstWindow, type Negotiated } from './handshake.js';
 import type { TcpListener } from './listener.js';
 import type { SegmentOutput } from './segment-output.js';
 import type { Tuple } from './tuple.js';
@@ -51,7 +51,7 @@ export class HalfOpen {
 
   /** Window offered in the SYN-ACK, bytes. */
   get windowBytes(): number {
-    return Math.min(0xffff, this.listener.options.receiveBufferBytes);
+    return firstWindow(this.listener.options);
   }
 }
 

@@ -30,6 +30,13 @@ export function windowShiftFor(bytes: number): number {
   return shift;
 }
 
+/** The window of a SYN or SYN-ACK, bytes: no more than the buffer will hold, and unscaled (RFC 7323 §2.2). */
+export function firstWindow(options: TcpOptions): number {
+  const { receiveBufferBytes, receiveBufferMaxBytes, windowClampBytes } = options;
+  const buffer = Math.min(receiveBufferBytes, receiveBufferMaxBytes);
+  return Math.min(0xffff, windowClampBytes > 0 ? Math.min(buffer, windowClampBytes) : buffer);
+}
+
 /** Most text in one segment on a path that takes `transportBytes` bytes of TCP (RFC 9293 §3.7.1). */
 export function announcedMss(transportBytes: number, options: TcpOptions): number {
   const mss = Math.min(transportBytes - 20, 0xffff);

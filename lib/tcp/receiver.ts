@@ -186,14 +186,18 @@ export class Receiver {
 
   /**
    * The window field for the next segment, and the right edge it stands for. The edge never moves
-   * left, so what scaling cuts off is rounded up (RFC 7323 §2.4).
+   * left, so what scaling cuts off is rounded up (RFC 7323 §2.4); but rounding again and again must not
+   * promise more than there is room for. Where it would, it goes down by less than one unit, and text up
+   * to the largest edge is still taken.
    * @param isSyn windows of SYN segments are not scaled
    */
   advertise(isSyn: boolean): number {
-    const offered = this.tuner.offer(this.rcvWnd, this.#occupiedBytes(), this.peerMssBytes);
-    const shift = isSyn ? 0 : this.windowShift;
-    const unit = 1 << shift;
-    const field = Math.min(0xffff, Math.ceil(Math.max(offered, this.rcvWnd) / unit));
+    const occupied = this.#occupiedBytes();
+    const offered = this.tuner.offer(this.rcvWnd, occupied, this.peerMssBytes);
+    const unit = isSyn ? 1 : 1 << this.windowShift;
+    let field = Math.ceil(Math.max(offered, this.rcvWnd) / unit);
+    if (occupied + field * unit > this.tuner.hardLimitBytes) field = Math.floor(this.rcvWnd / unit);
+    field = Math.min(0xffff, field);
     if (field === 0 && this.rcvWnd === 0) this.#stats.toZeroWindowAdv++;
     this.rcvAdv = seqMax(this.rcvAdv, seqAdd(this.rcvNxt, field * unit));
     this.lastAckSent = this.rcvNxt;

@@ -30,11 +30,11 @@ export class WindowTuner {
   }
 
   /**
-   * Bytes that are never exceeded: the limit and what rounding the window to its unit may have offered
-   * beyond it.
+   * Bytes that are never exceeded: the limit, and beyond it what rounding the window up to its unit may
+   * offer, once for the limit itself and a little with each ACK while the window fills.
    */
   get hardLimitBytes(): number {
-    return this.limitBytes + 2 * this.#unit;
+    return this.limitBytes + this.limitBytes / 16 + 2 * this.#unit;
   }
 
   /** Fixes the size: the application chose it. */
