@@ -22,6 +22,11 @@ export { createPipe, type PipeDevice, type PipeOptions } from './link/pipe-devic
 export { AddonError } from './link/tun-addon.js';
 export { TunDevice, type TunOptions, type TunStats } from './link/tun-device.js';
 export { openPrivateTun, type PrivateTun, type PrivateTunOptions } from './link/tun-private.js';
+export type { Connector, ConnectorOptions } from './net/agents.js';
+export type { NetModule } from './net/net.js';
+export type { Serve } from './net/serve.js';
+// Gives every stack `net`, `serve`, `agent`, `httpsAgent` and `connector`.
+export { createNet } from './net/stack-net.js';
 export { SeededRandom } from './sim/seeded-random.js';
 export { Simulation, type SimulationOptions } from './sim/simulation.js';
 export { VirtualClock } from './sim/virtual-clock.js';

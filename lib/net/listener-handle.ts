@@ -60,6 +60,12 @@ export class ListenerHandle {
     return { address: localAddress.toString(), family, port: localPort };
   }
 
+  /** For servers of Node's, which ask their handle in this way. */
+  getsockname(out: object): number {
+    Object.assign(out, this.address());
+    return 0;
+  }
+
   ref(): void {
     this.#isRef = true;
     this.#updateHold();

@@ -44,8 +44,17 @@ export interface NetModule
 
 const clientSockets = channel('net.client.socket');
 
+/** A `net` and what it shares with its helpers. */
+export interface NetOfStack {
+  readonly module: NetModule;
+  readonly context: NetContext;
+}
+
 /** Makes the `net` of a stack. Every call makes new classes: keep what it returns. */
-export function createNet(stack: SocketStack): NetModule {
+export const createNet = (stack: SocketStack): NetModule => openNet(stack).module;
+
+/** As `createNet`, with the context. */
+export function openNet(stack: SocketStack): NetOfStack {
   class Socket extends StackSocket {}
   class Server extends StackServer {}
   const context: NetContext = {
@@ -79,7 +88,7 @@ export function createNet(stack: SocketStack): NetModule {
     ...familySelection(context),
   };
   // The classes keep Node's promises, which the types of its many overloads cannot be told.
-  return module as unknown as NetModule;
+  return { module: module as unknown as NetModule, context };
 }
 
 function connectNew(context: NetContext, args: unknown[]): StackSocket {

@@ -1,11 +1,11 @@
 /** `net.Server` over a listener of a private stack. */
 import { EventEmitter } from 'node:events';
 import { getDefaultHighWaterMark } from 'node:stream';
-import { checkAbortSignal, checkNumber, checkPort, normalizeArguments, toNumber } from './arguments.js';
+import { checkNumber } from './arguments.js';
 import { kContext, type NetContext } from './context.js';
-import { type ConnectionServer, ListenerHandle } from './listener-handle.js';
-import { argumentTypeError, argumentValueError, codeOf, describedError, plainError } from './node-errors.js';
-import { lookupOne } from './resolve.js';
+import type { ListenerHandle } from './listener-handle.js';
+import { type ListeningServer, listenOn } from './listening.js';
+import { argumentTypeError, plainError } from './node-errors.js';
 import type { StackSocket } from './socket.js';
 import { wholeSeconds } from './socket-state.js';
 import type { Address } from './tcp-handle.js';
@@ -22,27 +22,10 @@ export interface ServerOptions {
   highWaterMark?: number | undefined;
 }
 
-export interface ListenOptions {
-  /** 0, any free one, by default. */
-  port?: number | string | null | undefined;
-  /** `::` by default, which takes IPv4 too. */
-  host?: string | undefined;
-  /** Most connections waiting to be accepted; 511 by default. */
-  backlog?: number | undefined;
-  /** With `::`, do not take IPv4; false by default. */
-  ipv6Only?: boolean | undefined;
-  /** No stack but the host's has these: listening fails with `EAFNOSUPPORT`. */
-  path?: string | undefined;
-  signal?: AbortSignal | undefined;
-}
-
 type ConnectionListener = (socket: StackSocket) => void;
 
-/** What Node asks the kernel for when nobody says. */
-const DEFAULT_BACKLOG = 511;
-
 /** A server after the pattern of `node:net`. `createNet` makes one class of it per stack. */
-export class StackServer extends EventEmitter implements ConnectionServer {
+export class StackServer extends EventEmitter implements ListeningServer {
   declare readonly [kContext]: NetContext;
   declare allowHalfOpen: boolean;
   declare pauseOnConnect: boolean;
@@ -71,29 +54,9 @@ export class StackServer extends EventEmitter implements ConnectionServer {
     return this._handle?.address() ?? null;
   }
 
-  /**
-   * Listens: `([port[, host[, backlog]]][, callback])` or `(options[, callback])`. Without a host the port
-   * is bound at once; `listening` or `error` come in a later tick.
-   * @throws `ERR_SERVER_ALREADY_LISTEN`, `ERR_SOCKET_BAD_PORT`, `ERR_INVALID_ARG_VALUE`, `ERR_INVALID_ARG_TYPE`
-   */
+  /** As `listenOn` says. */
   listen(...args: unknown[]): this {
-    const [options, callback] = normalizeArguments<ListenOptions>(args);
-    if (this._handle !== null) throw plainError('ERR_SERVER_ALREADY_LISTEN');
-    if (callback !== null) this.once('listening', callback);
-    // A name that is still being looked up for an earlier call comes too late now.
-    this._listeningId++;
-    obeySignal(this, options.signal);
-    const backlog = options.backlog || toNumber(args[1]) || toNumber(args[2]) || DEFAULT_BACKLOG;
-    const { path } = options;
-    const port = portOf(args, options);
-    if (port === undefined) {
-      if (typeof path !== 'string') throw badListenOptions(options);
-      failLater(this, describedError('EAFNOSUPPORT', 'listen', { address: path }));
-      return this;
-    }
-    const wish = { port, backlog, ipv6Only: options.ipv6Only === true };
-    if (options.host) lookUpAndListen(this, options.host, wish);
-    else bind(this, { ...wish, address: '::' });
+    listenOn(this[kContext], this, args);
     return this;
   }
 
@@ -177,63 +140,4 @@ export function initializeServer(
   server._handle = null;
   server._unref = false;
   server._listeningId = 1;
-}
-
-/** The port asked for; 0 where none was named, undefined where something else was. */
-function portOf(args: readonly unknown[], options: ListenOptions): number | undefined {
-  const { port } = options;
-  const isOmitted = args.length === 0 || typeof args[0] === 'function';
-  if (isOmitted || port === null || (port === undefined && 'port' in options)) return 0;
-  if (typeof port === 'number' || typeof port === 'string') return checkPort(port, 'options.port');
-  return undefined;
-}
-
-function badListenOptions(options: object): Error {
-  const isEmpty = !('port' in options || 'path' in options);
-  const reason = isEmpty ? 'must have the property "port" or "path"' : undefined;
-  return argumentValueError('options', options, reason);
-}
-
-function obeySignal(server: StackServer, signal: unknown): void {
-  if (signal === undefined) return;
-  checkAbortSignal(signal, 'options.signal');
-  const close = (): void => void server.close();
-  if (signal.aborted) {
-    process.nextTick(close);
-    return;
-  }
-  signal.addEventListener('abort', close, { once: true });
-  server.once('close', () => signal.removeEventListener('abort', close));
-}
-
-interface Wish {
-  readonly port: number;
-  readonly backlog: number;
-  readonly ipv6Only: boolean;
-}
-
-function lookUpAndListen(server: StackServer, host: string, wish: Wish): void {
-  const id = server._listeningId;
-  lookupOne(host, 0, (error, address) => {
-    if (id !== server._listeningId) return;
-    if (error) server.emit('error', error);
-    else bind(server, { ...wish, address });
-  });
-}
-
-function bind(server: StackServer, wish: Wish & { readonly address: string }): void {
-  try {
-    server._handle = new ListenerHandle(server[kContext], server, wish);
-  } catch (error) {
-    failLater(server, describedError(codeOf(error), 'listen', wish));
-    return;
-  }
-  if (server._unref) server.unref();
-  process.nextTick(() => {
-    if (server._handle !== null) server.emit('listening');
-  });
-}
-
-function failLater(server: StackServer, error: Error): void {
-  process.nextTick(() => server.emit('error', error));
 }

@@ -17,6 +17,7 @@ import {
   wholeSeconds,
 } from './socket-state.js';
 import type { Address, TcpHandle, WriteDone } from './tcp-handle.js';
+import { isWrapped } from './wrapping.js';
 
 /** The server a socket came from, as far as the socket tells it when it is gone. */
 interface Origin {
@@ -334,17 +335,21 @@ export function initializeSocket(socket: StackSocket, options: SocketOptions): v
   socket._host = null;
   socket._hadError = false;
   socket.resetAndClosing = false;
-  socket.on('end', explainLaterWrites);
+  socket.on('end', peerEnded);
   if (options.signal) addAbortSignal(options.signal, socket);
 }
 
-/** Explains itself better than "write after end" would: it was not the caller who ended the socket. */
-function explainLaterWrites(this: StackSocket): void {
-  if (!this.allowHalfOpen) this.write = writeAfterEnd;
+/** The peer has finished, and so will this socket, unless it may go on writing. */
+function peerEnded(this: StackSocket): void {
+  if (this.allowHalfOpen) return;
+  // TLS has an answer to give, and ends the socket after it.
+  if (isWrapped(this)) this.allowHalfOpen = true;
+  else this.write = writeAfterEnd;
 }
 
 const { write: streamWrite } = Duplex.prototype as { write: (...args: unknown[]) => boolean };
 
+/** Explains itself better than "write after end" would: it was not the caller who ended the socket. */
 function writeAfterEnd(this: StackSocket, chunk: unknown, ...rest: unknown[]): boolean {
   const done = rest.find((argument) => typeof argument === 'function') as WriteDone | undefined;
   if (!this.writableEnded) return Reflect.apply(streamWrite, this, [chunk, ...rest]);

@@ -1,0 +1,120 @@
+/** From `listen(…)` to a port that accepts, for servers of a stack and for Node's own alike. */
+import { checkAbortSignal, checkPort, normalizeArguments, toNumber } from './arguments.js';
+import type { NetContext } from './context.js';
+import { type ConnectionServer, ListenerHandle } from './listener-handle.js';
+import { argumentValueError, codeOf, describedError, plainError } from './node-errors.js';
+import { lookupOne } from './resolve.js';
+
+export interface ListenOptions {
+  /** 0, any free one, by default. */
+  port?: number | string | null | undefined;
+  /** `::` by default, which takes IPv4 too. */
+  host?: string | undefined;
+  /** Most connections waiting to be accepted; 511 by default. */
+  backlog?: number | undefined;
+  /** With `::`, do not take IPv4; false by default. */
+  ipv6Only?: boolean | undefined;
+  /** No stack but the host's has these: listening fails with `EAFNOSUPPORT`. */
+  path?: string | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/** A server that can be made to listen; the fields are those of Node's. */
+export interface ListeningServer extends ConnectionServer {
+  _handle: ListenerHandle | null;
+  /** Whether `unref` was called before there was a port. */
+  _unref: boolean;
+  /** Counts calls of `listen` and `close`, so that a name found late is not listened on. */
+  _listeningId: number;
+  once(event: string, listener: () => void): unknown;
+  close(): unknown;
+}
+
+/** What Node asks the kernel for when nobody says. */
+const DEFAULT_BACKLOG = 511;
+
+/**
+ * Listens: `([port[, host[, backlog]]][, callback])` or `(options[, callback])`. Without a host the port
+ * is bound at once; `listening` or `error` come in a later tick.
+ * @throws `ERR_SERVER_ALREADY_LISTEN`, `ERR_SOCKET_BAD_PORT`, `ERR_INVALID_ARG_VALUE`, `ERR_INVALID_ARG_TYPE`
+ */
+export function listenOn(context: NetContext, server: ListeningServer, args: readonly unknown[]): void {
+  const [options, callback] = normalizeArguments<ListenOptions>(args);
+  if (server._handle) throw plainError('ERR_SERVER_ALREADY_LISTEN');
+  if (callback !== null) server.once('listening', () => callback());
+  server._listeningId++;
+  obeySignal(server, options.signal);
+  const backlog = options.backlog || toNumber(args[1]) || toNumber(args[2]) || DEFAULT_BACKLOG;
+  const port = portOf(args, options);
+  if (port === undefined) {
+    const { path } = options;
+    if (typeof path !== 'string') throw badOptions(options);
+    failLater(server, describedError('EAFNOSUPPORT', 'listen', { address: path }));
+    return;
+  }
+  const bind = (address: string): void => {
+    bindTo(context, server, { address, port, backlog, ipv6Only: options.ipv6Only === true });
+  };
+  const { host } = options;
+  if (!host) {
+    bind('::');
+    return;
+  }
+  const id = server._listeningId;
+  lookupOne(host, 0, (error, address) => {
+    if (id !== server._listeningId) return;
+    if (error) server.emit('error', error);
+    else bind(address);
+  });
+}
+
+/** The port asked for; 0 where none was named, undefined where something else was. */
+function portOf(args: readonly unknown[], options: ListenOptions): number | undefined {
+  const { port } = options;
+  const isOmitted = args.length === 0 || typeof args[0] === 'function';
+  if (isOmitted || port === null || (port === undefined && 'port' in options)) return 0;
+  if (typeof port === 'number' || typeof port === 'string') return checkPort(port, 'options.port');
+  return undefined;
+}
+
+function badOptions(options: object): Error {
+  const isEmpty = !('port' in options || 'path' in options);
+  const reason = isEmpty ? 'must have the property "port" or "path"' : undefined;
+  return argumentValueError('options', options, reason);
+}
+
+function obeySignal(server: ListeningServer, signal: unknown): void {
+  if (signal === undefined) return;
+  checkAbortSignal(signal, 'options.signal');
+  const close = (): void => void server.close();
+  if (signal.aborted) {
+    process.nextTick(close);
+    return;
+  }
+  signal.addEventListener('abort', close, { once: true });
+  server.once('close', () => signal.removeEventListener('abort', close));
+}
+
+interface Place {
+  readonly address: string;
+  readonly port: number;
+  readonly backlog: number;
+  readonly ipv6Only: boolean;
+}
+
+function bindTo(context: NetContext, server: ListeningServer, place: Place): void {
+  try {
+    server._handle = new ListenerHandle(context, server, place);
+  } catch (error) {
+    failLater(server, describedError(codeOf(error), 'listen', place));
+    return;
+  }
+  if (server._unref) server._handle.unref();
+  process.nextTick(() => {
+    if (server._handle) server.emit('listening');
+  });
+}
+
+function failLater(server: ListeningServer, error: Error): void {
+  process.nextTick(() => server.emit('error', error));
+}

@@ -1,0 +1,80 @@
+/**
+ * Sockets under TLS and HTTP/2. Node puts a stream of its own between its C++ and any socket that has no
+ * handle of the operating system. That stream knows neither addresses nor `unref`, and ends the socket
+ * itself. Here the two are made to get along; in a version of Node that looks different inside nothing
+ * is lost but what is added here.
+ */
+import type { StackSocket } from './socket.js';
+import { kState } from './socket-state.js';
+
+/**
+ * Whether Node's wrapper reads this socket: its listener is the only one to hand text to `readBuffer`.
+ * TLS answers the peer's end with an alert, so such a socket must stay open for writing until told.
+ */
+export function isWrapped(socket: StackSocket): boolean {
+  return socket.listeners('data').some((listener) => String(listener).includes('readBuffer('));
+}
+
+/** What Node's C++ side of a wrapped stream lacks, of the methods of a handle. */
+interface HandleMethods {
+  getsockname(out: object): number;
+  getpeername(out: object): number;
+  ref(): void;
+  unref(): void;
+  setNoDelay(on: boolean): number;
+  /** The delay is in seconds. */
+  setKeepAlive(on: boolean, delay: number): number;
+}
+
+/** Node's wrapper around `stream`, as far as it is used here. */
+interface Wrapper {
+  readonly stream?: unknown;
+  readonly _handle?: Partial<HandleMethods> | null;
+}
+
+interface WrappedTls {
+  readonly _handle?: { readonly _parentWrap?: Wrapper | null } | null;
+}
+
+/** Gives a TLS socket what it asks of the socket below: addresses, `ref`, `unref` and settings. */
+export function lendToTls(tlsSocket: object): void {
+  lend((tlsSocket as WrappedTls)._handle?._parentWrap);
+}
+
+/** As `lendToTls`, for the session of an HTTP/2 server or client. */
+export function lendToSession(session: object): void {
+  lend((session as { socket?: Wrapper }).socket);
+}
+
+const UV_ENOTCONN = -107;
+
+function lend(wrapper: Wrapper | null | undefined): void {
+  const handle = wrapper?._handle;
+  const socket = wrapper?.stream;
+  if (!handle || !isStackSocket(socket) || handle.getpeername !== undefined) return;
+  const methods: HandleMethods = {
+    getsockname(out) {
+      Object.assign(out, socket.address());
+      return 0;
+    },
+    getpeername(out) {
+      const { remoteEnd } = socket[kState];
+      Object.assign(out, remoteEnd);
+      return remoteEnd === undefined ? UV_ENOTCONN : 0;
+    },
+    ref: () => void socket.ref(),
+    unref: () => void socket.unref(),
+    setNoDelay(on) {
+      socket.setNoDelay(on);
+      return 0;
+    },
+    setKeepAlive(on, delay) {
+      socket.setKeepAlive(on, delay * 1000);
+      return 0;
+    },
+  };
+  Object.assign(handle, methods);
+}
+
+const isStackSocket = (value: unknown): value is StackSocket =>
+  typeof value === 'object' && value !== null && kState in value;
