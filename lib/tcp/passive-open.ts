@@ -151,7 +151,7 @@ export class PassiveOpen {
     if (this.#isOldTimestamp(record, segment)) {
       stats.tcp.pawsEstab++;
       stats.drop(DropReason.TcpPaws);
-      if (!segment.has(TcpFlag.RST)) this.#replyLimited(record, segment);
+      this.#replyLimited(record, segment);
       return;
     }
     if (isRepeatedSyn(record, segment)) {
@@ -342,7 +342,8 @@ export class PassiveOpen {
 
   #isOldTimestamp(record: HalfOpen, segment: TcpSegment): boolean {
     const { negotiated } = record;
-    if (!negotiated.timestamps || !segment.options.hasTimestamps) return false;
+    // RFC 7323 §5.2: an RST is believed whatever its timestamp.
+    if (!negotiated.timestamps || !segment.options.hasTimestamps || segment.has(TcpFlag.RST)) return false;
     return ((segment.options.tsVal - negotiated.tsRecent) | 0) < 0;
   }
 }

@@ -17,6 +17,7 @@ import {
   writeSynOptions,
   writeTimestamps,
 } from '../wire/tcp-options.js';
+import type { PendingReset } from './connection-parameters.js';
 import type { Receiver } from './receiver.js';
 import type { TcpSegment } from './segment.js';
 import type { SegmentOutput } from './segment-output.js';
@@ -121,16 +122,22 @@ export class SegmentWriter {
     return true;
   }
 
-  /** Writes an RST; with an ACK where we know what to acknowledge and are not answering one. */
-  reset(output: SegmentOutput, sequence: Seq, withAck: boolean): boolean {
-    if (!output.begin(TcpHeader.MIN_BYTES)) return false;
+  /**
+   * Writes an RST; with an ACK where we know what to acknowledge and are not answering one, and then
+   * with timestamps too (RFC 7323 §3.2).
+   */
+  reset(output: SegmentOutput, reset: PendingReset, nowUs: number): boolean {
+    const receiver = reset.withAck ? this.receiver : undefined;
+    const stamped = this.timestamps && receiver !== undefined;
+    const headerBytes = TcpHeader.MIN_BYTES + (stamped ? TIMESTAMPS_BYTES : 0);
+    if (!output.begin(headerBytes)) return false;
     const { view, at } = output;
-    const receiver = withAck ? this.receiver : undefined;
     const flags = receiver === undefined ? TcpFlag.RST : TcpFlag.RST | TcpFlag.ACK;
+    if (stamped) writeTimestamps(view, at + TcpHeader.MIN_BYTES, this.timestamp(nowUs), receiver.tsRecent);
     writeTcpPorts(view, at, this.#localPort, this.#remotePort);
-    writeTcpNumbers(view, at, sequence, receiver === undefined ? (0 as Seq) : receiver.rcvNxt);
-    writeTcpControl(view, at, TcpHeader.MIN_BYTES, flagsAndWindow(flags, 0));
-    output.commit(TcpHeader.MIN_BYTES, 0);
+    writeTcpNumbers(view, at, reset.sequence, receiver === undefined ? (0 as Seq) : receiver.rcvNxt);
+    writeTcpControl(view, at, headerBytes, flagsAndWindow(flags, 0));
+    output.commit(headerBytes, 0);
     return true;
   }
 

@@ -5,16 +5,15 @@ import { TcpState } from './state.js';
 
 /** Sends everything due, in that order. False when the link is full and it must be called again. */
 export function transmit(c: TcpConnection, output: SegmentOutput, nowUs: number): boolean {
-  if (c.pendingReset !== undefined && !transmitReset(c, output)) return false;
+  if (c.pendingReset !== undefined && !transmitReset(c, output, nowUs)) return false;
   if (c.synDue && !transmitSyn(c, output, nowUs)) return false;
   if (c.receiver === undefined || c.state < TcpState.ESTABLISHED) return true;
   return transmitText(c, output, nowUs) && transmitAck(c, output, nowUs);
 }
 
-function transmitReset(c: TcpConnection, output: SegmentOutput): boolean {
+function transmitReset(c: TcpConnection, output: SegmentOutput, nowUs: number): boolean {
   if (c.pendingReset === undefined) return true;
-  const { sequence, withAck } = c.pendingReset;
-  if (!c.writer.reset(output, sequence, withAck)) return false;
+  if (!c.writer.reset(output, c.pendingReset, nowUs)) return false;
   c.pendingReset = undefined;
   c.stats.tcp.outRsts++;
   c.stats.tcp.outSegs++;

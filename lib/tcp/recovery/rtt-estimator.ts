@@ -1,7 +1,8 @@
 /**
- * Round-trip time and retransmission time-out (RFC 6298), with Linux's guard on the variance: the
- * deviation that counts is the largest of a round trip, and it decays once per round trip only, so
- * that several samples per round trip do not flush the history (RFC 7323 appendix G).
+ * Round-trip time and retransmission time-out (RFC 6298), made for several samples in a round trip,
+ * which must not flush the history (RFC 7323 §4.2). The smoothed time takes each sample with the weight
+ * of one among so many (RFC 7323 appendix G). The deviation follows every sample in full, lest a rise be
+ * noticed too late; as in Linux the largest of a round trip counts, and it decays once per round trip.
  */
 import { type Seq, seqGt } from '../../base/seq.js';
 
@@ -28,6 +29,9 @@ export class RttEstimator {
   /** Largest 4·RTTVAR of the round trip under way, which ends when SND.UNA passes `#roundEnd`. */
   #roundDeviationUs = 0;
   #roundEnd = 0 as Seq;
+  /** Samples of the round trip under way, and how many to expect in one, going by the last. */
+  #roundSamples = 0;
+  #expectedSamples = 1;
   /** RTO without backoff, µs. */
   baseRtoUs: number;
 
@@ -71,7 +75,8 @@ export class RttEstimator {
   #next(rtt: number, sndUna: Seq, sndNxt: Seq): void {
     // RFC 6298 §2.3: first RTTVAR, then SRTT.
     this.rttVarUs += (Math.abs(this.srttUs - rtt) - this.rttVarUs) / 4;
-    this.srttUs += (rtt - this.srttUs) / 8;
+    this.#roundSamples++;
+    this.srttUs += (rtt - this.srttUs) / (8 * Math.max(this.#roundSamples, this.#expectedSamples));
     const deviation = 4 * this.rttVarUs;
     if (deviation > this.#roundDeviationUs) {
       this.#roundDeviationUs = deviation;
@@ -83,6 +88,8 @@ export class RttEstimator {
       }
       this.#roundEnd = sndNxt;
       this.#roundDeviationUs = this.#limits.rtoMinUs;
+      this.#expectedSamples = this.#roundSamples;
+      this.#roundSamples = 0;
     }
   }
 
