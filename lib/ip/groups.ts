@@ -64,8 +64,10 @@ export class GroupTable {
     return link < this.#quick.length && this.#quick[link].get(d0, d1, d2, d3) >= 0;
   }
 
-  /** Whether somebody has made a port join a group. */
+  /** Whether a port is in a group: one that somebody joined, or one that every host is in. */
   has(port: number, group: IpAddress): boolean {
+    if (group.family === 4 && group.w3 === ALL_HOSTS_V4) return true;
+    if (group.w0 === ALL_NODES_V6 && (group.w1 | group.w2) === 0 && group.w3 === 1) return true;
     return this.#find(port, group) !== undefined;
   }
 

@@ -147,7 +147,7 @@ export class IpLayer {
     this.#out.groups.leave(portIndex, group);
   }
 
-  /** Whether somebody has made a port join a group; every port hears 224.0.0.1 and ff02::1 besides. */
+  /** Whether a port is in a group; every port is in 224.0.0.1 and ff02::1. */
   hasGroup(portIndex: number, group: IpAddress): boolean {
     return this.#out.groups.has(portIndex, group);
   }
