@@ -181,6 +181,10 @@ export class TcpLayer {
         this.#strangerArrived(packet, segment, record.reopenSequence);
         break;
       case TimeWaitAnswer.AckAndRestart:
+        if (record.failsPaws(segment)) {
+          stats.tcp.pawsEstab++;
+          stats.drop(DropReason.TcpPaws);
+        }
         this.#books.deadlines.set(record.slot, segment.nowUs + options.timeWaitMs * 1000);
         this.#replies.timeWaitAck(record, segment.nowUs);
         break;

@@ -67,7 +67,7 @@ export class TimeWait {
   arrived(segment: TcpSegment, rfc1337: boolean): TimeWaitAnswer {
     const { options } = segment;
     const stamped = this.timestamps && options.hasTimestamps;
-    const isOld = stamped && ((options.tsVal - this.tsRecent) | 0) < 0;
+    const isOld = this.failsPaws(segment);
     const isReset = segment.has(TcpFlag.RST);
     if (!isOld && this.#isBareAtEdge(segment, isReset)) {
       if (isReset) {
@@ -84,6 +84,12 @@ export class TimeWait {
     if (isReset) return TimeWaitAnswer.Nothing;
     // A bare old SYN does not begin the wait anew.
     return isOld || segment.has(TcpFlag.ACK) ? TimeWaitAnswer.AckAndRestart : TimeWaitAnswer.Ack;
+  }
+
+  /** RFC 7323 §5.3: whether its timestamp shows a segment to be old. */
+  failsPaws(segment: TcpSegment): boolean {
+    const { hasTimestamps, tsVal } = segment.options;
+    return this.timestamps && hasTimestamps && ((tsVal - this.tsRecent) | 0) < 0;
   }
 
   /** In the window may lie only an RST or a bare ACK: everything else came with the FIN. */
