@@ -1,0 +1,173 @@
+/** Every example runs, says what it promises, and ends by itself. */
+import { fork, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import type { FetchReply, FetchRequest } from '../../examples/electron/messages.js';
+import { openPrivateTun } from '../../lib/link/tun-private.js';
+import { Child } from '../support/child.js';
+import { skip } from '../support/skip.js';
+
+const LIMIT_MS = 30_000;
+
+/** What an example prints, line by line. */
+async function linesOf(example: string, ...args: readonly string[]): Promise<string[]> {
+  const node = ['--import', 'tsx', `examples/${example}`, ...args];
+  const { stdout, stderr } = await new Child(process.execPath, node, { limitMs: LIMIT_MS }).succeeded();
+  expect(stderr).to.equal('');
+  return stdout.trimEnd().split('\n');
+}
+
+describe('examples', function () {
+  this.timeout(LIMIT_MS + 5000);
+  this.slow(5000);
+
+  it('teaching-series: opens, talks and closes in every way, against the kernel', async function () {
+    try {
+      await (await openPrivateTun()).close();
+    } catch (error) {
+      skip(this, `no TUN: ${(error as Error).message}`);
+    }
+    const lines = await linesOf('teaching-series.ts');
+    const expected = [
+      '── passive open, passive close',
+      'stack:   bound to 10.9.0.2:7000, listening',
+      'stack:   accepted 10.9.0.1:',
+      'stack:   read "hello"; now ESTABLISHED',
+      'kernel:  read "good day"',
+      'stack:   heard "end"; now CLOSE-WAIT',
+      'kernel:  read "one more thing"',
+      'stack:   asked for a FIN; now LAST-ACK',
+      'stack:   heard "closed"; now CLOSED',
+      '── active open, active close, in four segments',
+      'stack:   bound to port 7003, asked to connect; now SYN-SENT',
+      'stack:   heard "connected"; now ESTABLISHED',
+      'kernel:  read "hello"',
+      'stack:   read "good day"; now ESTABLISHED',
+      'stack:   asked for a FIN; now FIN-WAIT-1',
+      'kernel:  heard the FIN',
+      'stack:   waited for FIN-WAIT-2; now FIN-WAIT-2',
+      'stack:   1 connection in TIME-WAIT',
+      '── reset by the stack',
+      'kernel:  heard ECONNRESET',
+      '── reset by the kernel',
+      'stack:   heard "ECONNRESET"; now CLOSED',
+      '── refused: nobody listens there',
+      'stack:   heard "ECONNREFUSED"; now CLOSED',
+    ];
+    // In this order, with others between them.
+    let next = 0;
+    for (const line of lines) if (line.startsWith(expected[next] ?? '-')) next++;
+    expect(expected[next], lines.join('\n')).to.equal(undefined);
+  });
+
+  it('virtual-time: repeats a run byte for byte, and waits 127 s for nobody', async () => {
+    const [first, again, other, nobody] = await linesOf('virtual-time.ts', '5');
+    const run = first.replace(/^seed 5: +/, '');
+    expect(run).to.match(/^500000 bytes in \d+\.\d+ s, \d+ retransmitted, packets [\da-f]{16}$/);
+    expect(again.replace(/^the same: +/, '')).to.equal(run);
+    expect(other.slice(-16)).to.not.equal(run.slice(-16));
+    expect(nobody).to.match(/ETIMEDOUT after 127\.0 s and 6 SYNs more$/);
+  });
+
+  it('policy-routing: sends by destination, source, mark and port, and explains it', async () => {
+    const answers = (await linesOf('policy-routing.ts')).map((line) => line.replaceAll(/ {2,}/g, ' | '));
+    expect(answers).to.deep.equal([
+      '198.51.100.77 | dev cable0 src 198.51.100.2 | (rule 32766, table main, unicast 198.51.100.0/24)',
+      '8.8.8.8 | via 198.51.100.1 dev cable0 src 198.51.100.2 | (rule 32766, table main, unicast 0.0.0.0/0)',
+      '8.8.8.8 from 203.0.113.2 | via 203.0.113.1 dev radio0 src 203.0.113.2 | (rule 1000, table 100, unicast 0.0.0.0/0)',
+      '8.8.8.8 mark 7 | via 203.0.113.1 dev radio0 src 203.0.113.2 | (rule 1000, table 100, unicast 0.0.0.0/0)',
+      '8.8.8.8 protocol 6 destinationPort 25 | EACCES | (rule 3000)',
+      '192.0.2.1 | EHOSTUNREACH | (rule 32766, table main, unreachable 192.0.2.0/24)',
+      '198.51.100.2 | dev lo src 198.51.100.2 | (rule 0, table local, local 198.51.100.2/32)',
+      '2001:4860:4860::8888 | via 2001:db8:1::1 dev cable0 src 2001:db8:1::2 | (rule 32766, table main, unicast ::/0)',
+      '2001:4860:4860::8888 mark 7 | via 2001:db8:2::1 dev radio0 src 2001:db8:2::2 | (rule 1000, table 100, unicast ::/0)',
+    ]);
+  });
+
+  it('own-link: serves HTTP through a tunnel', async () => {
+    const [page, packets] = await linesOf('own-link.ts');
+    expect(page).to.equal('You are 192.168.7.1, at the other end of a tunnel.');
+    expect(packets).to.match(/^\d+ packets went through the tunnel, \d+ came back\.$/);
+  });
+
+  it('capture: records what passes, and not what passes while it must not', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'tunstack-example-'));
+    try {
+      const file = join(folder, 'capture.pcapng');
+      const [echo, refusal, recorded] = await linesOf('capture.ts', file);
+      expect(echo).to.equal('echo: recorded');
+      expect(refusal).to.equal('Error: connect ECONNREFUSED 10.0.0.2:8');
+      const packets = Number(/^(\d+) packets in /.exec(recorded)?.[1]);
+      if (spawnSync('tshark', ['--version']).status !== 0) return;
+      const tshark = (filter: string): string[] =>
+        spawnSync('tshark', ['-r', file, '-Y', filter], { encoding: 'utf8' }).stdout.split('\n').slice(0, -1);
+      expect(tshark('ip or ipv6')).to.have.length(packets);
+      expect(tshark('tcp.port == 8')).to.have.length(2);
+      expect(tshark('tcp.port == 9')).to.have.length(0);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  it('electron: the process with the stack fetches for the window', async () => {
+    // What Electron gives a utility process, over the channel that Node gives a forked one.
+    const parentPort = `process.parentPort = {
+      postMessage: (message) => process.send(message),
+      on: (event, listener) => process.on(event, (data) => listener({ data })),
+    };`;
+    const shim = `data:text/javascript,${encodeURIComponent(parentPort)}`;
+    const child = fork('examples/electron/stack-process.ts', {
+      execArgv: ['--import', 'tsx', '--import', shim],
+      serialization: 'advanced',
+      timeout: LIMIT_MS,
+    });
+    try {
+      const answer = await fetchFrom(child, 'stack://10.0.0.2/time');
+      expect(answer).to.include({ status: 200, type: 'text/plain' });
+      expect(answer.body).to.match(/\d+:\d+:\d+/);
+      expect((await fetchFrom(child, 'stack://10.0.0.2/')).body).to.include('A page from a private network');
+      expect((await fetchFrom(child, 'stack://10.0.0.2:81/')).error).to.include('ECONNREFUSED');
+    } finally {
+      if (child.exitCode === null) {
+        child.kill('SIGKILL');
+        await once(child, 'exit');
+      }
+    }
+  });
+});
+
+interface Answer {
+  status: number;
+  type: string;
+  body: string;
+  error: string;
+}
+
+let lastId = 0;
+
+/** Asks as the main process does. */
+function fetchFrom(child: ReturnType<typeof fork>, url: string): Promise<Answer> {
+  const id = ++lastId;
+  const answer: Answer = { status: 0, type: '', body: '', error: '' };
+  return new Promise((resolve, reject) => {
+    const hear = (reply: FetchReply): void => {
+      if (reply.id !== id) return;
+      if (reply.kind === 'head') {
+        answer.status = reply.status;
+        answer.type = reply.headers.find(([name]) => name === 'Content-Type')?.[1] ?? '';
+      } else if (reply.kind === 'chunk') {
+        answer.body += new TextDecoder().decode(reply.bytes);
+      } else {
+        if (reply.kind === 'error') answer.error = reply.message;
+        child.off('message', hear);
+        resolve(answer);
+      }
+    };
+    child.on('message', hear);
+    child.once('exit', () => reject(new Error('the process with the stack has ended')));
+    child.send({ id, url, method: 'GET', headers: {}, body: undefined } satisfies FetchRequest);
+  });
+}

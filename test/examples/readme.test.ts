@@ -1,0 +1,58 @@
+/** What the first screen of the README promises is true: its server and its client run as they stand there. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { installed } from '../support/child.js';
+import { TestNamespace } from '../support/netns.js';
+import { skip } from '../support/skip.js';
+
+/** The pieces of TypeScript in a text, in their order. */
+const snippets = (text: string): string[] =>
+  [...text.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, snippet]) => snippet);
+
+const KERNEL_SERVER = `
+  require('node:http').createServer((request, response) => response.end('Hello from the host'))
+    .listen(8080, '10.7.0.1', () => console.log('serving'));
+`;
+
+describe('README', function () {
+  this.timeout(30_000);
+  this.slow(5000);
+
+  it('shows a server that the host reaches, and a client that reaches the host', async function () {
+    if (process.getuid?.() !== 0) skip(this, 'the snippet opens a TUN as root');
+    if (!(await installed('curl'))) skip(this, 'curl is not installed');
+    const [server, client] = snippets(readFileSync('README.md', 'utf8'));
+    const folder = mkdtempSync(join(tmpdir(), 'tunstack-readme-'));
+    const namespace = await TestNamespace.createOrSkip(this);
+    try {
+      const file = join(folder, 'snippet.mts');
+      // The client waits for a word: the host's server needs the address that the TUN brings.
+      const wait = "console.log('ready'); await new Promise((go) => process.stdin.once('data', go));";
+      writeFileSync(file, `${server}\n${wait}\n${client}`);
+      const node = ['--import', 'tsx', file];
+      const child = namespace.spawn(process.execPath, node, { openStdin: true, limitMs: 25_000 });
+      await child.output(/ready/);
+      const page = await namespace.exec('curl', ['--silent', '--noproxy', '*', 'http://10.7.0.2/']);
+      expect(page.stdout).to.equal('Hello from 10.7.0.2\n');
+      const host = namespace.spawn(process.execPath, ['--eval', KERNEL_SERVER], { limitMs: 25_000 });
+      await host.output(/serving/);
+      child.stdin.write('go\n');
+      await child.output(/Hello from the host/);
+      expect(child.stderr).to.equal('');
+    } finally {
+      await namespace.close();
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  it('names only files that exist', () => {
+    for (const file of ['README.md', 'CONTRIBUTING.md', 'docs/architecture.md']) {
+      const base = new URL(`../../${file}`, import.meta.url);
+      for (const [, target] of readFileSync(base, 'utf8').matchAll(/\]\(([^)#:]+)\)/g)) {
+        expect(() => readFileSync(new URL(target, base)), `${target} in ${file}`).to.not.throw(/ENOENT/);
+      }
+    }
+  });
+});
