@@ -41,7 +41,10 @@ export class TcpCarrier implements SegmentCarrier, SegmentOutput {
   }
 
   reconsider(path: SegmentPath): void {
-    (path as IpPath).generation = -1;
+    const doubted = path as IpPath;
+    doubted.generation = -1;
+    // Half a turn away lies another next hop, where the route has several (Linux `sk_rethink_txhash`).
+    if (doubted.flowHash >= 0) doubted.flowHash = (doubted.flowHash + 0x4000_0000) & 0x7fff_ffff;
   }
 
   aim(path: SegmentPath): SegmentOutput {

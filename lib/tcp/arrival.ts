@@ -221,6 +221,8 @@ function processAck(c: TcpConnection, segment: TcpSegment, withWindow: boolean):
   facts.timestampRttUs = c.writer.echoedRttUs(segment, c.timers.synSentAtUs);
   copySackBlocks(c, segment);
   const advances = segment.ack !== sender.sndUna;
+  // What was wrong with the path is over once it carries something again (Linux `tcp_ack`).
+  if (advances) c.softError = '';
   if (advances || sender.recovery.outstandingBytes > 0) sender.acknowledged(facts);
   if (withWindow) sender.updateWindow(segment.sequence, segment.ack, windowBytes);
   if (advances) c.writeSpaceChanged();

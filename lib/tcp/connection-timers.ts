@@ -39,6 +39,7 @@ export class ConnectionTimers {
     return Math.min(
       this.handshakeDeadlineUs,
       sender.recovery.deadlineUs,
+      this.#userDeadlineUs,
       sender.persistDeadlineUs,
       sender.corkDeadlineUs,
       acks.deadlineUs,
@@ -101,7 +102,8 @@ export class ConnectionTimers {
       return;
     }
     if (this.handshakeDeadlineUs <= nowUs) this.#handshakeExpired(nowUs);
-    if (sender.recovery.deadlineUs <= nowUs) this.#retransmissionExpired(nowUs);
+    if (Math.min(sender.recovery.deadlineUs, this.#userDeadlineUs) <= nowUs)
+      this.#retransmissionExpired(nowUs);
     if (sender.persistDeadlineUs <= nowUs) this.#persistExpired(output, nowUs);
     if (acks.deadlineUs <= nowUs) {
       acks.expired(sender.recovery.rtoUs);
@@ -141,6 +143,7 @@ export class ConnectionTimers {
     }
     stats.tcp.synRetrans++;
     stats.tcp.retransSegs++;
+    if (this.synTransmissions === options.retries1) this.#connection.doubtRoute();
     const rtoUs = Math.min(options.initialRtoMs * 1000 * 2 ** this.synTransmissions, options.rtoMaxMs * 1000);
     this.synTransmissions++;
     this.handshakeDeadlineUs = nowUs + rtoUs;
@@ -161,7 +164,6 @@ export class ConnectionTimers {
     stats.tcp.timeouts++;
     sender.retransmissionTimeout(nowUs);
     if (recovery.retries === options.retries1) connection.doubtRoute();
-    this.#clampToUserTimeout(nowUs);
   }
 
   /** Whether R2 of RFC 9293 §3.8.3, or the user timeout of RFC 5482, has passed. */
@@ -178,11 +180,10 @@ export class ConnectionTimers {
     return elapsedUs >= retriesTakeUs(retries, options.rtoMaxMs * 1000);
   }
 
-  #clampToUserTimeout(nowUs: number): void {
-    const { recovery } = this.#connection.sender;
-    if (this.userTimeoutUs === 0) return;
-    const start = recovery.firstRetryUs === 0 ? nowUs : recovery.firstRetryUs;
-    recovery.deadlineUs = Math.min(recovery.deadlineUs, Math.max(nowUs, start + this.userTimeoutUs));
+  /** When the user timeout ends the retransmissions under way, whatever the RTO (Linux `tcp_clamp_rto_to_user_timeout`). */
+  get #userDeadlineUs(): number {
+    const { firstRetryUs } = this.#connection.sender.recovery;
+    return this.userTimeoutUs > 0 && firstRetryUs > 0 ? firstRetryUs + this.userTimeoutUs : NEVER;
   }
 
   #persistExpired(output: SegmentOutput, nowUs: number): void {
