@@ -190,6 +190,8 @@ export class TcpStats {
   inErrs = 0;
   inCsumErrors = 0;
   outRsts = 0;
+  /** RSTs in answer to segments of no connection that the rate limit kept back. */
+  outRstsLimited = 0;
   // handshake and listeners
   listenOverflows = 0;
   listenDrops = 0;

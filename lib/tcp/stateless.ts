@@ -1,4 +1,5 @@
 /** Segments sent without a connection: resets, and the ACKs of TIME-WAIT. Both are rate limited. */
+import { randomBelow } from '../base/random.js';
 import { seq, seqAdd } from '../base/seq.js';
 import type { IpPacket } from '../wire/ip-packet.js';
 import {
@@ -76,12 +77,20 @@ export class StatelessReplies {
     writeTcpControl(view, at, headerBytes, flagsAndWindow(TcpFlag.ACK, record.windowField));
   }
 
+  /**
+   * Each reset takes 0, 1 or 2 tokens, one on average: who counts resets must not learn from them how many
+   * others were sent, and so whether a guess has hit a connection (as CVE-2016-5696, CVE-2020-25705).
+   */
   #take(nowUs: number): boolean {
-    const perSecond = this.#context.options.resetsPerSecond;
+    const { options, random, stats } = this.#context;
+    const perSecond = options.resetsPerSecond;
     this.#tokens = Math.min(perSecond, this.#tokens + ((nowUs - this.#countedAtUs) * perSecond) / 1e6);
     this.#countedAtUs = nowUs;
-    if (this.#tokens < 1) return false;
-    this.#tokens--;
+    if (this.#tokens < 1) {
+      stats.tcp.outRstsLimited++;
+      return false;
+    }
+    this.#tokens -= Math.min(this.#tokens, randomBelow(random, 3));
     return true;
   }
 }
