@@ -4,27 +4,9 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { digestOf, inverted, pattern, sha1 } from './support/content.js';
 import { pair, recordText, textOf, turns, until } from './support/recording.js';
 import { sameAsNode } from './support/scenario.js';
-
-/** Bytes that say where they belong. */
-function pattern(bytes: number): Buffer {
-  const content = Buffer.alloc(bytes);
-  for (let at = 0; at + 4 <= bytes; at += 4) content.writeUInt32LE(Math.imul(at, 0x9e37_79b1) >>> 0, at);
-  return content;
-}
-
-/** Reads to the end. Unlike `for await` it leaves the socket open for writing. */
-async function digest(socket: Socket): Promise<string> {
-  const hash = createHash('sha1');
-  socket.on('data', (chunk) => hash.update(chunk));
-  await once(socket, 'end');
-  return hash.digest('hex');
-}
-
-const inverted = (content: Buffer): Buffer => Buffer.from(content.map((byte) => byte ^ 0xff));
-
-const sha1 = (content: Buffer): string => createHash('sha1').update(content).digest('hex');
 
 /** Writes in pieces of many sizes, minding `drain`. */
 async function writeAll(socket: Socket, content: Buffer): Promise<void> {
@@ -46,8 +28,8 @@ describe('net: data', () => {
     const up = pattern(5_000_000);
     const down = pattern(3_000_000).reverse();
     const [received, sent] = await Promise.all([
-      digest(accepted),
-      digest(client),
+      digestOf(accepted),
+      digestOf(client),
       writeAll(client, up),
       writeAll(accepted, down),
     ]);
@@ -62,7 +44,7 @@ describe('net: data', () => {
     const writing = client.write(content, () => order.push('written'));
     client.end(() => order.push('finished'));
     const lengths = [writing, client.writableLength, client.bytesWritten];
-    const received = await digest(accepted);
+    const received = await digestOf(accepted);
     return [received === sha1(content), lengths, order, client.bytesWritten];
   });
 
@@ -190,7 +172,7 @@ describe('net: data', () => {
     );
     const content = pattern(1_000_000);
     const [received] = await Promise.all([
-      digest(client),
+      digestOf(client),
       pipeline(Readable.from([content]), client, { end: true }),
       echo,
     ]);

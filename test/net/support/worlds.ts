@@ -4,8 +4,9 @@
  */
 import nodeNet from 'node:net';
 import { createPipe } from '../../../lib/link/pipe-device.js';
-import { createNet, type NetModule } from '../../../lib/net/net.js';
+import { type NetModule } from '../../../lib/net/net.js';
 import { Stack } from '../../../lib/stack/stack.js';
+import '../../../lib/net/stack-net.js';
 import { SystemClock } from '../../../lib/stack/system-clock.js';
 import { SystemRandom } from '../../../lib/stack/system-random.js';
 
@@ -38,14 +39,21 @@ export const hostWorld = (): World => ({
   close: () => {},
 });
 
+/** A world of stacks, for what the host has no part in. */
+export interface StackWorld extends World {
+  readonly serverStack: Stack;
+  readonly clientStack: Stack;
+}
+
 /** Both ends in one stack, over its loopback. */
-export function loopbackWorld(): World {
+export function loopbackWorld(): StackWorld {
   const stack = newStack();
-  const net = createNet(stack);
   return {
     name: 'one stack',
-    server: net,
-    client: net,
+    serverStack: stack,
+    clientStack: stack,
+    server: stack.net,
+    client: stack.net,
     host: '127.0.0.1',
     host6: '::1',
     clientHost: '127.0.0.1',
@@ -55,7 +63,7 @@ export function loopbackWorld(): World {
 }
 
 /** Two stacks, joined by a pipe of plain packets. */
-export function pipeWorld(): World {
+export function pipeWorld(): StackWorld {
   const near = newStack();
   const far = newStack();
   const [left, right] = createPipe({ clock: new SystemClock() });
@@ -63,8 +71,10 @@ export function pipeWorld(): World {
   far.addLink(right, { addresses: ['10.9.0.2/24', 'fd09::2/64'] });
   return {
     name: 'two stacks',
-    server: createNet(far),
-    client: createNet(near),
+    serverStack: far,
+    clientStack: near,
+    server: far.net,
+    client: near.net,
     host: '10.9.0.2',
     host6: 'fd09::2',
     clientHost: '10.9.0.1',
@@ -74,4 +84,18 @@ export function pipeWorld(): World {
       far.close();
     },
   };
+}
+
+/** Runs `tests` in both worlds of stacks. */
+export function inStacks(tests: (world: () => StackWorld) => void): void {
+  for (const make of [loopbackWorld, pipeWorld]) {
+    let world: StackWorld | undefined;
+    describe(make === loopbackWorld ? 'in one stack' : 'between two stacks', () => {
+      beforeEach(() => {
+        world = make();
+      });
+      afterEach(() => world?.close());
+      tests(() => world as StackWorld);
+    });
+  }
 }
