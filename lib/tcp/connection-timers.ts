@@ -172,7 +172,7 @@ export class ConnectionTimers {
     const { recovery } = sender;
     if (recovery.firstRetryUs === 0) return false;
     const elapsedUs = nowUs - recovery.firstRetryUs;
-    if (this.userTimeoutUs > 0) return elapsedUs >= this.userTimeoutUs;
+    if (this.userTimeoutUs > 0) return nowUs >= this.#userDeadlineUs;
     const retries = isOrphan ? Math.min(parameters.orphanRetries, options.retries2) : options.retries2;
     if (recovery.retries < Math.min(retries, 3)) return false;
     // A peer with a closed window that still answers is alive (RFC 9293 §3.8.6.1, MUST-37).
