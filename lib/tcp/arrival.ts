@@ -6,6 +6,7 @@
 import { type Seq, seqAdd, seqGe, seqGt, seqLe, seqLt } from '../base/seq.js';
 import { DropReason } from '../base/stats.js';
 import { TcpFlag } from '../wire/tcp.js';
+import { takeSackBlocks } from './arrival-sack.js';
 import { synSentArrived } from './arrival-syn-sent.js';
 import { checkUrgent, takeText } from './arrival-text.js';
 import type { TcpConnection } from './connection.js';
@@ -219,7 +220,7 @@ function processAck(c: TcpConnection, segment: TcpSegment, withWindow: boolean):
   facts.mssBytes = sender.mssBytes;
   facts.isDuplicate = isDuplicateAck(c, segment, windowBytes);
   facts.timestampRttUs = c.writer.echoedRttUs(segment, c.timers.synSentAtUs);
-  copySackBlocks(c, segment);
+  takeSackBlocks(c, segment);
   const advances = segment.ack !== sender.sndUna;
   // What was wrong with the path is over once it carries something again (Linux `tcp_ack`).
   if (advances) c.softError = '';
@@ -238,30 +239,6 @@ function isDuplicateAck(c: TcpConnection, segment: TcpSegment, windowBytes: numb
     segment.ack === sender.sndUna &&
     windowBytes === sender.sndWnd
   );
-}
-
-/** Passes on only blocks that can be true: within what is outstanding (RFC 2018 §5). */
-function copySackBlocks(c: TcpConnection, segment: TcpSegment): void {
-  const { sender, facts } = c;
-  const { options } = segment;
-  facts.sackCount = 0;
-  if (!sender.recovery.sack) return;
-  for (let i = 0; i < options.sackCount; i++) {
-    const start = options.sackEdges[2 * i] as Seq;
-    const end = options.sackEdges[2 * i + 1] as Seq;
-    const isDuplicateReport = i === 0 && seqLe(end, segment.ack);
-    if (isDuplicateReport) {
-      c.stats.tcp.dsackRecv++;
-      continue;
-    }
-    if (seqGe(start, end) || seqLt(start, sender.sndUna) || seqGt(end, sender.sndNxt)) {
-      c.stats.tcp.sackInvalid++;
-      continue;
-    }
-    facts.sackEdges[2 * facts.sackCount] = start;
-    facts.sackEdges[2 * facts.sackCount + 1] = end;
-    facts.sackCount++;
-  }
 }
 
 /** Our FIN was acknowledged. */

@@ -2,7 +2,18 @@
  * The receiving half of a connection: RCV.* of RFC 9293 §3.3.1, the text that arrived, in order or
  * not, and what the ACKs we send say of it: window, SACK blocks, echoed timestamp.
  */
-import { type Seq, seqAdd, seqDiff, seqGe, seqGt, seqInWindow, seqLe, seqLt, seqMax } from '../base/seq.js';
+import {
+  type Seq,
+  seqAdd,
+  seqDiff,
+  seqGe,
+  seqGt,
+  seqInWindow,
+  seqLe,
+  seqLt,
+  seqMax,
+  seqMin,
+} from '../base/seq.js';
 import type { TcpStats } from '../base/stats.js';
 import { ReceiveBuffer } from '../buffer/receive-buffer.js';
 import { TcpFlag } from '../wire/tcp.js';
@@ -302,10 +313,7 @@ export class Receiver {
       this.#stats.outOfOrderDropped++;
       return TextOutcome.Refused;
     }
-    const end = seqAdd(segment.sequence, segment.textBytes);
-    if (this.buffer.waiting?.covers(segment.sequence, end)) {
-      this.#noteDuplicate(segment.sequence, end);
-    }
+    this.#noteWaitingDuplicate(segment.sequence, seqAdd(segment.sequence, segment.textBytes));
     this.#noteUrgentByte(segment);
     const range = this.buffer.insert(segment.sequence, segment.view, segment.textAt, segment.textBytes);
     if (range < 0) {
@@ -315,6 +323,15 @@ export class Receiver {
     this.#stats.outOfOrderQueued++;
     this.sack?.noteArrival(segment.sequence);
     return TextOutcome.OutOfOrder;
+  }
+
+  /** Of `[start, end)`, reports the first part that waits already (RFC 2883 §4.2.3). */
+  #noteWaitingDuplicate(start: Seq, end: Seq): void {
+    const { waiting } = this.buffer;
+    if (waiting === undefined) return;
+    const first = waiting.search(start);
+    if (first >= waiting.count || seqGe(waiting.start(first), end)) return;
+    this.#noteDuplicate(seqMax(start, waiting.start(first)), seqMin(end, waiting.end(first)));
   }
 
   /** Remembers where the peer's stream ends; what waits beyond is no part of it (RFC 9293 §3.10.7.4). */

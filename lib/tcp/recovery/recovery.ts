@@ -14,6 +14,9 @@ import { RowFlag, SentLog } from './sent-log.js';
 /** RFC 5681 §3.2: duplicate ACKs that indicate a loss. */
 const DUP_THRESH = 3;
 
+/** Shortest wait for a peer that has reneged to change its mind, µs (Linux `tcp_check_sack_reneging`). */
+const RENEGING_DELAY_US = 10_000;
+
 /** What the sender is doing about losses, after Linux's names. */
 export const Phase = {
   /** Nothing is known to be missing. */
@@ -83,6 +86,9 @@ export class Recovery {
   #retransmittedBytes = 0;
   /** When the newest of the rows an ACK covers was sent, if a sample may be taken of it; -1 otherwise. */
   #sampleSentAtUs = -1;
+  /** `EVER_RETRANSMITTED` of the rows SND.UNA passes with an ACK: whether all have it, and whether any has. */
+  #passedAll = 0;
+  #passedAny = 0;
 
   constructor(iss: Seq, options: RecoveryOptions) {
     this.recoveryPoint = iss;
@@ -165,10 +171,13 @@ export class Recovery {
     result.deliveredBytes = 0;
     result.lostBytes = 0;
     this.#sampleSentAtUs = -1;
+    this.#passedAll = RowFlag.EVER_RETRANSMITTED;
+    this.#passedAny = 0;
     if (result.ackedBytes > 0) this.#advance(facts);
     if (this.sack) for (let i = 0; i < facts.sackCount; i++) this.#markSacked(facts, i);
     else if (facts.isDuplicate) this.dupAcks++;
     this.#measure(facts);
+    if (result.ackedBytes > 0) this.#rearm(facts.nowUs);
     this.#detectLosses(facts);
     result.inFlightBytes = this.inFlightBytes;
     return result;
@@ -200,11 +209,16 @@ export class Recovery {
     this.dupAcks = 0;
   }
 
+  /** Whether the peer took back what it had acknowledged selectively (RFC 2018 §8). */
+  get hasReneged(): boolean {
+    const log = this.log;
+    return log.count > 0 && (log.flags[log.row(0)] & RowFlag.SACKED) !== 0;
+  }
+
   /** The retransmission timer expired: everything not selectively acknowledged counts as lost (RFC 6298 §5.4). */
   timedOut(sndNxt: Seq, nowUs: number): void {
     const log = this.log;
-    // The peer dropped what it had acknowledged selectively: it may not be relied on (RFC 2018 §8).
-    const reneged = log.count > 0 && (log.flags[log.row(0)] & RowFlag.SACKED) !== 0;
+    const reneged = this.hasReneged;
     this.#sackedBytes = 0;
     this.#lostBytes = 0;
     this.#retransmittedBytes = 0;
@@ -263,12 +277,19 @@ export class Recovery {
       const segments = Math.ceil(this.result.ackedBytes / facts.mssBytes);
       this.dupAcks = Math.max(0, this.dupAcks - Math.max(0, segments - 1));
     }
-    this.backoff = 0;
+    // RFC 6298 §3: where something sent twice was passed, it may be that what waited for the ACK.
+    if (this.#passedAny !== 0) this.#sampleSentAtUs = -1;
+    if (this.#passedAll === 0) this.backoff = 0;
     this.retries = 0;
     this.firstRetryUs = 0;
-    // RFC 6298 §5.2 and §5.3.
-    this.deadlineUs = log.count === 0 ? NEVER : facts.nowUs + this.rtoUs;
     if (log.count === 0) log.clear();
+  }
+
+  /** SND.UNA has moved (RFC 6298 §5.2 and §5.3). */
+  #rearm(nowUs: number): void {
+    // After reneging the rest may yet be acknowledged; if not soon, all of it is sent again.
+    const delayUs = this.hasReneged ? Math.max(this.rtt.srttUs / 2, RENEGING_DELAY_US) : this.rtoUs;
+    this.deadlineUs = this.log.count === 0 ? NEVER : nowUs + delayUs;
   }
 
   /** `bytes` at the front of row `i` leave the books. */
@@ -281,6 +302,8 @@ export class Recovery {
       this.result.deliveredBytes += bytes;
       if ((flags & RowFlag.EVER_RETRANSMITTED) === 0) this.#sampleSentAtUs = this.log.sentAtUs[row];
     }
+    this.#passedAll &= flags;
+    this.#passedAny |= flags & RowFlag.EVER_RETRANSMITTED;
     if (flags & RowFlag.LOST) this.#lostBytes -= bytes;
     if (flags & RowFlag.RETRANSMITTED) this.#retransmittedBytes -= bytes;
   }
@@ -324,7 +347,7 @@ export class Recovery {
     else if (result.ackedBytes > 0 && facts.timestampRttUs >= 0) result.rttUs = facts.timestampRttUs;
     if (result.rttUs < 0) return;
     this.rtt.sample(result.rttUs, facts.ack, facts.sndNxt);
-    if (result.ackedBytes > 0 && this.log.count > 0) this.deadlineUs = facts.nowUs + this.rtoUs;
+    this.backoff = 0;
   }
 
   #detectLosses(facts: AckFacts): void {
@@ -337,12 +360,8 @@ export class Recovery {
     const isPartial =
       this.phase === Phase.Recovery && this.result.ackedBytes > 0 && seqLt(facts.ack, this.recoveryPoint);
     const isThird = this.phase === Phase.Open && this.dupAcks >= DUP_THRESH;
-    if (isPartial || (isThird && seqGt(facts.ack, this.#lastRecovered()))) this.#markHeadLost(facts.mssBytes);
-  }
-
-  /** `recover` of RFC 6582 §3.2: duplicates at or below it tell of data sent again already. */
-  #lastRecovered(): Seq {
-    return seqAdd(this.recoveryPoint, -1);
+    // Duplicates below `recover` tell of data sent again already.
+    if (isPartial || (isThird && seqGe(facts.ack, this.recoveryPoint))) this.#markHeadLost(facts.mssBytes);
   }
 
   /** RFC 6675 §4 IsLost: three segments, or more than two full ones in bytes, are acknowledged above it. */
