@@ -51,6 +51,7 @@ export class ByteRing {
 
   /** Copies `length` bytes of a packet to position `to`. */
   put(to: number, source: DataView, at: number, length: number): void {
+    if (length === 0) return;
     const place = to & this.#mask;
     const run = Math.min(length, this.#bytes.length - place);
     copyBytes(source, at, this.#view, place, run);
@@ -59,6 +60,7 @@ export class ByteRing {
 
   /** Copies `length` bytes from position `from` into a packet. */
   get(from: number, target: DataView, at: number, length: number): void {
+    if (length === 0) return;
     const place = from & this.#mask;
     const run = Math.min(length, this.#bytes.length - place);
     copyBytes(this.#view, place, target, at, run);
@@ -67,6 +69,8 @@ export class ByteRing {
 
   /** As `put`, from an application's memory. */
   write(to: number, source: Uint8Array, at: number, length: number): void {
+    // A ring without memory has no place, not even for nothing.
+    if (length === 0) return;
     const place = to & this.#mask;
     const run = Math.min(length, this.#bytes.length - place);
     this.#bytes.set(source.subarray(at, at + run), place);
@@ -75,6 +79,7 @@ export class ByteRing {
 
   /** As `get`, to an application's memory. */
   read(from: number, target: Uint8Array, at: number, length: number): void {
+    if (length === 0) return;
     const place = from & this.#mask;
     const run = Math.min(length, this.#bytes.length - place);
     target.set(this.#bytes.subarray(place, place + run), at);

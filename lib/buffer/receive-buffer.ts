@@ -3,7 +3,8 @@
  * ranges that arrived out of order, with gaps between them.
  *
  * Where segments overlap with different content, bytes already contiguous never change, and a segment
- * that arrives in order wins over bytes that wait out of order, as in Linux.
+ * that arrives in order wins over bytes that wait out of order, as in Linux. Of two segments that both
+ * wait, the one that arrived later wins where they overlap.
  */
 import { type Seq, seqAdd, seqDiff, seqLe } from '../base/seq.js';
 import { ByteRing } from './byte-ring.js';

@@ -54,4 +54,17 @@ describe('a ring of bytes', () => {
       }
     }
   });
+
+  it('takes and gives nothing also while it has no memory, wherever it stands', () => {
+    const ring = new ByteRing();
+    const bytes = numbered(10);
+    for (const position of [0, 1, 5000, -1, -0x8000_0000]) {
+      ring.write(position, bytes, 3, 0);
+      ring.read(position, bytes, 3, 0);
+      ring.put(position, viewOf(bytes), 3, 0);
+      ring.get(position, viewOf(bytes), 3, 0);
+    }
+    expect(bytes).to.deep.equal(numbered(10));
+    expect(ring.capacity).to.equal(0);
+  });
 });
