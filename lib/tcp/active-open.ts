@@ -15,6 +15,9 @@ import { applyIpOptions, routeOptions } from './route-options.js';
 import type { TimeWait } from './time-wait.js';
 import type { Tuple } from './tuple.js';
 
+/** Linux waits so long since the peer's last timestamp before a tuple in TIME-WAIT is used again, µs. */
+const REUSE_AFTER_US = 1_000_000;
+
 export interface ConnectRequest {
   readonly remote: IpAddress;
   readonly remotePort: number;
@@ -46,7 +49,7 @@ export class ActiveOpen {
     const tuple: Tuple = {
       local: path.source,
       remote: path.destination,
-      localPort: this.#choosePort(path, request),
+      localPort: this.#choosePort(path, request, nowUs),
       remotePort: request.remotePort,
     };
     const options = resolveTcpOptions(request.options, this.#context.options.connection);
@@ -96,7 +99,7 @@ export class ActiveOpen {
     return record.reopenSequence;
   }
 
-  #choosePort(path: SegmentPath, request: ConnectRequest): number {
+  #choosePort(path: SegmentPath, request: ConnectRequest, nowUs: number): number {
     const isFree = (localPort: number): boolean => {
       const slot = this.#books.table.find({
         local: path.source,
@@ -104,7 +107,7 @@ export class ActiveOpen {
         localPort,
         remotePort: request.remotePort,
       });
-      return slot < 0 || this.#mayRecycle(slot);
+      return slot < 0 || this.#mayRecycle(slot, nowUs);
     };
     if (request.localPort === 0) {
       const port = this.#ports.ephemeral(isFree);
@@ -118,12 +121,14 @@ export class ActiveOpen {
     return request.localPort;
   }
 
-  /** A tuple in TIME-WAIT is free again on the loopback, where timestamps protect it (RFC 6191). */
-  #mayRecycle(slot: number): boolean {
+  /** A tuple in TIME-WAIT is free again where timestamps protect it, once their clock has moved on (RFC 6191). */
+  #mayRecycle(slot: number, nowUs: number): boolean {
     const occupant = this.#books.table.at(slot);
-    return (
-      occupant !== undefined && isTimeWait(occupant) && occupant.timestamps && occupant.path.port.isLoopback
-    );
+    if (occupant === undefined || !isTimeWait(occupant) || !occupant.timestamps) return false;
+    const { timeWaitReuse } = this.#context.options;
+    const mayHere =
+      timeWaitReuse === 'always' || (timeWaitReuse === 'loopback' && occupant.path.port.isLoopback);
+    return mayHere && nowUs - occupant.tsRecentAtUs >= REUSE_AFTER_US;
   }
 
   #parameters(tuple: Tuple, path: SegmentPath, given: TcpOptions, iss: Seq): ConnectionParameters {

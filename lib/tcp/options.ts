@@ -115,6 +115,9 @@ export const DEFAULT_TCP_OPTIONS: TcpOptions = Object.freeze({
 /** When a listener answers with SYN cookies (RFC 4987 §3.6). */
 export type SynCookieMode = 'never' | 'overflow' | 'always';
 
+/** Where a new connection may take the ports of one in TIME-WAIT that had timestamps (Linux `tcp_tw_reuse`). */
+export type TimeWaitReuse = 'never' | 'loopback' | 'always';
+
 export interface TcpLayerOptions {
   /** Defaults of every connection. */
   readonly connection: TcpOptions;
@@ -133,6 +136,8 @@ export interface TcpLayerOptions {
   readonly maxTimeWait: number;
   /** RFC 1337 §3: an RST does not end TIME-WAIT. Off, as in Linux. */
   readonly rfc1337: boolean;
+  /** Where `connect` may use a tuple in TIME-WAIT again, 1 s after its last timestamp (RFC 6191): as Linux, loopback. */
+  readonly timeWaitReuse: TimeWaitReuse;
   /** Connections closed by their owner and not yet finished. */
   readonly maxOrphans: number;
   /** Retransmissions for one of those. */
@@ -160,6 +165,7 @@ export const DEFAULT_TCP_LAYER_OPTIONS: TcpLayerOptions = Object.freeze<TcpLayer
   timeWaitMs: 60_000,
   maxTimeWait: 65_536,
   rfc1337: false,
+  timeWaitReuse: 'loopback',
   maxOrphans: 16_384,
   orphanRetries: 8,
   memoryPressureBytes: 256 << 20,

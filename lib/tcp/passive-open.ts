@@ -89,7 +89,11 @@ export class PassiveOpen {
     }
     const isFull = listener.isSynQueueFull || this.halfOpen >= options.maxHalfOpen;
     if (isFull) listener.lastOverflowUs = segment.nowUs;
-    if (options.synCookies === 'always' || (isFull && options.synCookies === 'overflow')) {
+    if (iss !== undefined && this.halfOpen < options.maxHalfOpen) {
+      // The number must lie beyond that of the old connection, which a cookie cannot promise; and each such
+      // peer has proven that it is real (as in Linux).
+      this.#begin(listener, packet, segment, iss);
+    } else if (options.synCookies === 'always' || (isFull && options.synCookies === 'overflow')) {
       listener.lastOverflowUs = segment.nowUs;
       this.#sendCookie(listener, packet, segment);
     } else if (isFull) {
