@@ -5,8 +5,9 @@ import type { SegmentOutput } from './segment-output.js';
 import { isSynchronized, TcpState } from './state.js';
 import { transmitProbe } from './transmission.js';
 
-/** A connection counts as idle when nothing was sent or heard for this long, µs. */
+/** A connection counts as idle when nothing was sent or heard for this long, µs; and is looked at this often at least. */
 const TRIM_AFTER_US = 1_000_000;
+const TRIM_WITHIN_US = 60_000_000;
 
 /** Linux doubles RTOs up to this many times when it computes how long `retries2` takes. */
 const TIMEOUT_BASE_US = 200_000;
@@ -122,13 +123,15 @@ export class ConnectionTimers {
   /** An idle connection holds no buffers. */
   #trim(nowUs: number): void {
     const { sender, receiver } = this.#connection;
-    const idle = nowUs - Math.max(this.heardAtUs, sender.lastSentUs) >= TRIM_AFTER_US;
+    const idleUs = nowUs - Math.max(this.heardAtUs, sender.lastSentUs);
     this.trimDeadlineUs = NEVER;
-    if (idle) {
+    if (idleUs >= TRIM_AFTER_US) {
       sender.buffer.trim();
       receiver?.buffer.trim();
     }
-    if (this.#connection.memoryBytes > 0) this.watchMemory(nowUs);
+    if (this.#connection.memoryBytes === 0) return;
+    // What is still held belongs to somebody: the longer nothing happens, the more rarely we look.
+    this.trimDeadlineUs = nowUs + Math.min(Math.max(idleUs, TRIM_AFTER_US), TRIM_WITHIN_US);
   }
 
   #handshakeExpired(nowUs: number): void {
