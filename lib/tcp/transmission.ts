@@ -1,4 +1,5 @@
 /** Sending what a connection has due: an RST, its SYN, text, an ACK, or a probe. */
+import { seqGt } from '../base/seq.js';
 import type { TcpConnection } from './connection.js';
 import type { SegmentOutput } from './segment-output.js';
 import { TcpState } from './state.js';
@@ -36,7 +37,9 @@ function transmitText(c: TcpConnection, output: SegmentOutput, nowUs: number): b
   for (;;) {
     sender.optionBytes = writer.sackBytes;
     const room = output.maxTransportBytes - writer.headerBytes;
-    const limit = output.takesSuperPackets ? room : Math.min(room, sender.segmentBytes);
+    // An urgent pointer counts from its own segment, so those of a super-packet cannot share one.
+    const single = !output.takesSuperPackets || seqGt(sender.sndUp, sender.sndUna);
+    const limit = single ? Math.min(room, sender.segmentBytes) : room;
     if (!sender.next(limit, nowUs)) break;
     if (!transmitPlanned(c, output, nowUs)) return false;
   }
