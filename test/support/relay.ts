@@ -2,6 +2,7 @@
  * Joins two byte streams, whichever stack each belongs to: programs that only know the kernel's sockets
  * (iperf3, nginx, OpenSSL) stand behind a relay, and every byte under test crosses our TCP.
  */
+import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 
 /** What `node:net` and `stack.net` sockets both are, as far as a relay cares. */
@@ -46,12 +47,19 @@ export function relay(server: RelayServer, dial: () => RelaySocket): RelayCounts
   return counts;
 }
 
+/**
+ * Whether it is a kernel's socket that waits for its FIN to be sent. Node 20 forgets such a one when it is
+ * reset, without closing it, and the process then never ends.
+ */
+const isShuttingDown = (socket: RelaySocket): boolean =>
+  socket instanceof Socket && socket.writableEnded && !socket.writableFinished;
+
 /** Pipes each stream into the other until both have ended. */
 export function join(a: RelaySocket, b: RelaySocket, onError: (error: Error) => void): void {
   const drop = (socket: RelaySocket): void => {
     if (socket.destroyed) return;
-    if (socket.resetAndDestroy !== undefined) socket.resetAndDestroy();
-    else socket.destroy();
+    if (socket.resetAndDestroy === undefined || isShuttingDown(socket)) socket.destroy();
+    else socket.resetAndDestroy();
   };
   for (const [from, to] of [
     [a, b],
