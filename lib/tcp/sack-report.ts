@@ -5,7 +5,8 @@
 import { type Seq, seqGe, seqGt, seqLe, seqLt, seqMax } from '../base/seq.js';
 import type { RangeSet } from '../buffer/range-set.js';
 
-const MAX_RECENT = 4;
+/** Points remembered: more than blocks, as several come to lie in one block when blocks join. */
+const MAX_RECENT = 8;
 
 export class SackReport {
   /** A point inside each block reported lately, newest first. */
