@@ -53,7 +53,13 @@ describe('routing: rules', () => {
     // Who names it can delete it.
     peer.ip.routing.rules.delete({ priority: 0 });
     expect(way(peer, '10.0.0.1')).to.equal('ENETUNREACH');
+    peer.receive(v4({ payload: udp('10.0.0.2', '10.0.0.1') }));
+    expect(peer.udp.packets, 'nor is it ours when it comes in').to.deep.equal([]);
     expect(codeOf(() => peer.ip.routing.rules.delete({ priority: 0 }))).to.equal('ENOENT');
+    rule(peer, { table: 'local' });
+    expect(peer.ip.routing.rules.list().map(({ priority }) => priority)).to.deep.equal([0]);
+    peer.receive(v4({ payload: udp('10.0.0.2', '10.0.0.1') }));
+    expect(peer.udp.packets).to.have.length(1);
   });
 
   it('evaluates rules by ascending priority, equals in the order they came [RT-2]', () => {
