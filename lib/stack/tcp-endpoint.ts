@@ -127,6 +127,15 @@ export class TcpEndpoint implements ConnectionOwner {
    * follows
    */
   write(source: Uint8Array, at = 0, length = source.length - at): number {
+    this.#connection.sender.small.moreComing = false;
+    const bytes = this.#connection.write(source, at, length);
+    if (bytes > 0) this.#touch();
+    return bytes;
+  }
+
+  /** As `write`, where more follows at once: a partial segment waits for it, 200 ms at most (Linux `MSG_MORE`). */
+  writeMore(source: Uint8Array, at = 0, length = source.length - at): number {
+    this.#connection.sender.small.moreComing = true;
     const bytes = this.#connection.write(source, at, length);
     if (bytes > 0) this.#touch();
     return bytes;
@@ -192,15 +201,18 @@ export class TcpEndpoint implements ConnectionOwner {
     this.#host.schedule();
   }
 
-  /** Nagle's algorithm off or on (RFC 9293 §3.7.4). */
+  /** Nagle's algorithm off or on (RFC 9293 §3.7.4). Turned off, it lets what waits leave, corked or not. */
   setNoDelay(on: boolean): void {
-    this.#connection.sender.noDelay = on;
-    if (on) this.#touch();
+    const { sender } = this.#connection;
+    sender.small.noDelay = on;
+    if (!on || sender.unsentBytes === 0) return;
+    sender.small.push();
+    this.#touch();
   }
 
   /** Holds partial segments, 200 ms at most; what is held leaves when it is turned off. */
   setCork(on: boolean): void {
-    this.#connection.sender.corked = on;
+    this.#connection.sender.small.corked = on;
     if (!on) this.#touch();
   }
 
@@ -220,7 +232,7 @@ export class TcpEndpoint implements ConnectionOwner {
     this.#entry.path.hopLimit = hopLimit;
   }
 
-  /** How long sent data may stay unacknowledged, ms (RFC 5482); 0: as the options say. */
+  /** How long sent data may stay unacknowledged, ms (RFC 5482); 0 leaves it to `retries2`. */
   setUserTimeout(ms: number): void {
     this.#connection.timers.userTimeoutUs = ms * 1000;
   }

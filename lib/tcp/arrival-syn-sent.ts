@@ -28,6 +28,7 @@ export function synSentArrived(c: TcpConnection, segment: TcpSegment): void {
     c.drop(DropReason.TcpNoConnection);
     return;
   }
+  c.timers.heard(segment.nowUs);
   c.synSeen(negotiate(c.synOptions, segment, c.family));
   if (hasAck) synAckArrived(c, segment);
   else simultaneousOpen(c, segment);

@@ -104,6 +104,7 @@ function noteDuplicateText(c: TcpConnection, receiver: Receiver, segment: TcpSeg
 function takeOldAck(c: TcpConnection, segment: TcpSegment): void {
   if (c.timers.isHandshaking) return;
   if (segment.has(TcpFlag.SYN) || !c.sender.ackIsAcceptable(segment.ack)) return;
+  c.timers.heard(segment.nowUs);
   if (seqGe(segment.ack, c.sender.sndUna)) processAck(c, segment, false);
 }
 
@@ -185,6 +186,7 @@ function checkAck(c: TcpConnection, receiver: Receiver, segment: TcpSegment): bo
     c.challenge(segment.nowUs, seqLt(segment.ack, sender.sndUna) || segment.textBytes === 0);
     return false;
   }
+  c.timers.heard(segment.nowUs);
   noteTimestamp(receiver, segment);
   if (seqGe(segment.ack, sender.sndUna)) processAck(c, segment, true);
   return c.state !== TcpState.CLOSED;
@@ -203,6 +205,7 @@ function completeHandshake(c: TcpConnection, segment: TcpSegment): boolean {
     return false;
   }
   const rttUs = timers.synTransmissions === 1 ? segment.nowUs - timers.synSentAtUs : 0;
+  timers.heard(segment.nowUs);
   c.established(timers.synTransmissions, rttUs);
   if (sender.finQueued && c.state === TcpState.ESTABLISHED) c.move('close');
   sender.sndWl1 = segment.sequence;

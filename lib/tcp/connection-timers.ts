@@ -22,7 +22,8 @@ export class ConnectionTimers {
   heardAtUs = 0;
   keepAliveDeadlineUs = NEVER;
   keepAliveProbes = 0;
-  #keepAliveIdleUs = 0;
+  #keepAliveIdleUs: number;
+  #keepsAlive: boolean;
   /** User timeout of RFC 5482, µs; 0 for none. */
   userTimeoutUs: number;
   /** When the buffers are looked at, whether their memory can be given back, µs. */
@@ -33,6 +34,8 @@ export class ConnectionTimers {
   constructor(connection: TcpConnection) {
     this.#connection = connection;
     this.userTimeoutUs = connection.options.userTimeoutMs * 1000;
+    this.#keepsAlive = connection.options.keepAlive;
+    this.#keepAliveIdleUs = connection.options.keepAliveIdleMs * 1000;
   }
 
   get nextDeadlineUs(): number {
@@ -42,7 +45,7 @@ export class ConnectionTimers {
       sender.recovery.deadlineUs,
       this.#userDeadlineUs,
       sender.persistDeadlineUs,
-      sender.corkDeadlineUs,
+      sender.small.deadlineUs,
       acks.deadlineUs,
       this.keepAliveDeadlineUs,
       this.farewellDeadlineUs,
@@ -64,17 +67,19 @@ export class ConnectionTimers {
 
   handshakeDone(): void {
     this.handshakeDeadlineUs = NEVER;
-    this.setKeepAlive(this.#connection.options.keepAlive, this.heardAtUs);
+    this.setKeepAlive(this.#keepsAlive, this.heardAtUs, this.#keepAliveIdleUs / 1000);
   }
 
-  /** Anything acceptable from the peer: it lives. */
+  /** Something acceptable came from the peer: it lives. */
   heard(nowUs: number): void {
     this.heardAtUs = nowUs;
     this.keepAliveProbes = 0;
+    this.#connection.sender.unansweredProbes = 0;
   }
 
-  /** Turns keep-alive on or off (RFC 9293 §3.8.4). */
+  /** Turns keep-alive on or off (RFC 9293 §3.8.4); before the handshake is done, for when it will be. */
   setKeepAlive(enabled: boolean, nowUs: number, idleMs = this.#connection.options.keepAliveIdleMs): void {
+    this.#keepsAlive = enabled;
     this.#keepAliveIdleUs = idleMs * 1000;
     this.keepAliveDeadlineUs =
       enabled && isSynchronized(this.#connection.state) ? nowUs + idleMs * 1000 : NEVER;
@@ -110,7 +115,7 @@ export class ConnectionTimers {
       acks.expired(sender.recovery.rtoUs);
       this.#connection.stats.tcp.delayedAcks++;
     }
-    if (sender.corkDeadlineUs <= nowUs) sender.corkExpired();
+    if (sender.small.deadlineUs <= nowUs) sender.small.push();
     if (this.keepAliveDeadlineUs <= nowUs) this.#keepAliveExpired(output, nowUs);
     if (this.trimDeadlineUs <= nowUs) this.#trim(nowUs);
   }
@@ -165,6 +170,7 @@ export class ConnectionTimers {
       return;
     }
     stats.tcp.timeouts++;
+    if (recovery.hasReneged) stats.tcp.sackReneging++;
     sender.retransmissionTimeout(nowUs);
     if (recovery.retries === options.retries1) connection.doubtRoute();
   }
@@ -194,9 +200,8 @@ export class ConnectionTimers {
     const { sender, options, stats, parameters, isOrphan } = connection;
     const silentUs = nowUs - this.heardAtUs;
     const userLimit = this.userTimeoutUs;
-    const tooManyUnanswered =
-      sender.probes > options.retries2 &&
-      silentUs > retriesTakeUs(options.retries2, options.rtoMaxMs * 1000) / 2;
+    // Probes that nobody answers count like retransmissions (Linux `tcp_probe_timer`).
+    const tooManyUnanswered = sender.unansweredProbes >= options.retries2;
     const orphanDone = isOrphan && sender.probes >= parameters.orphanRetries;
     if (tooManyUnanswered || orphanDone || (userLimit > 0 && sender.probes > 0 && silentUs >= userLimit)) {
       stats.tcp.abortOnTimeout++;
@@ -214,7 +219,7 @@ export class ConnectionTimers {
     const connection = this.#connection;
     const { sender, options, stats } = connection;
     const idleEnd = this.heardAtUs + this.#keepAliveIdleUs;
-    const busy = sender.recovery.log.count > 0 || sender.unsentBytes > 0;
+    const busy = sender.recovery.log.count > 0 || sender.isStalled;
     if (busy || (this.keepAliveProbes === 0 && idleEnd > nowUs)) {
       this.keepAliveDeadlineUs = busy ? nowUs + this.#keepAliveIdleUs : idleEnd;
       return;

@@ -225,9 +225,7 @@ export class TcpConnection {
 
   /** A segment for this connection arrived, its checksum verified. */
   segmentArrived(segment: TcpSegment): void {
-    if (this.#state === TcpState.CLOSED) return;
-    this.timers.heard(segment.nowUs);
-    segmentArrived(this, segment);
+    if (this.#state !== TcpState.CLOSED) segmentArrived(this, segment);
   }
 
   /** Sends what is due. @returns false when the link is full and it must be called again */

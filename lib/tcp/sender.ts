@@ -11,6 +11,7 @@ import type { CongestionControl } from './congestion/congestion-control.js';
 import type { TcpOptions } from './options.js';
 import { type AckFacts, Recovery } from './recovery/recovery.js';
 import { RowFlag } from './recovery/sent-log.js';
+import { SmallSegments } from './small-segments.js';
 
 /** The next segment to send. One object, filled anew for each. */
 export class SegmentPlan {
@@ -24,9 +25,6 @@ export class SegmentPlan {
   row = -1;
   urgentPointer = 0;
 }
-
-/** Linux's cork holds a partial segment no longer than this, µs. */
-const CORK_US = 200_000;
 
 /** Persist time-outs are bounded as RTOs are; 120 s in Linux. */
 const MAX_PROBE_BACKOFF = 16;
@@ -63,14 +61,11 @@ export class Sender {
   /** The application has closed: a FIN follows the last byte. */
   finQueued = false;
   finSent = false;
-  noDelay: boolean;
-  /** While corked, until when a partial segment is held, µs. */
-  corked: boolean;
-  corkDeadlineUs = NEVER;
-  #corkIsOver = false;
-  /** When the next window probe is due, and how many went unanswered. */
+  readonly small: SmallSegments;
+  /** When the next window probe is due, µs; probes since the window closed, and since the peer was last heard. */
   persistDeadlineUs = NEVER;
   probes = 0;
+  unansweredProbes = 0;
   /** Bytes acknowledged in the life of the connection (RFC 5961 §5.2 as Linux narrows it). */
   bytesAcked = 0;
   /** Bytes and segments retransmitted. */
@@ -79,8 +74,6 @@ export class Sender {
   /** When anything that takes sequence numbers was last sent, µs. */
   lastSentUs = 0;
   readonly #options: TcpOptions;
-  /** End of the newest segment smaller than a full one (Minshall's variant of Nagle). */
-  #smallEnd: Seq;
   /** Whether the congestion window kept something back since the last ACK. */
   #cwndLimited = false;
 
@@ -90,7 +83,6 @@ export class Sender {
     this.sndUna = iss;
     this.sndNxt = iss;
     this.sndUp = iss;
-    this.#smallEnd = iss;
     this.mssBytes = parameters.mssBytes;
     this.congestion = parameters.congestion;
     this.buffer = new SendBuffer(seqAdd(iss, 1));
@@ -100,8 +92,7 @@ export class Sender {
       rtoMaxUs: options.rtoMaxMs * 1000,
       initialRtoUs: options.initialRtoMs * 1000,
     });
-    this.noDelay = options.noDelay;
-    this.corked = options.cork;
+    this.small = new SmallSegments({ noDelay: options.noDelay, cork: options.cork, iss });
     this.#options = options;
   }
 
@@ -133,7 +124,7 @@ export class Sender {
   synAcknowledged(): void {
     this.sndUna = seqAdd(this.iss, 1);
     this.sndNxt = seqMax(this.sndNxt, this.sndUna);
-    this.#smallEnd = this.sndUna;
+    this.small.acknowledged(this.sndUna);
     this.sndUp = this.sndUna;
     this.recovery.recoveryPoint = this.sndUna;
   }
@@ -171,7 +162,7 @@ export class Sender {
     this.buffer.release(this.finSent && ack === this.sndNxt ? seqAdd(ack, -1) : ack);
     // Nothing urgent lies before SND.UNA; keeping it close keeps comparisons meaningful.
     if (seqLt(this.sndUp, ack)) this.sndUp = ack;
-    if (seqLt(this.#smallEnd, ack)) this.#smallEnd = ack;
+    this.small.acknowledged(ack);
   }
 
   /** RFC 9293 §3.10.7.4: a window is taken unless an older segment brings it. */
@@ -217,18 +208,9 @@ export class Sender {
     this.recovery.sent(plan.sequence, end, nowUs, isFin);
     this.sndNxt = end;
     if (isFin) this.finSent = true;
-    if (plan.textBytes > 0 && plan.textBytes % this.segmentBytes !== 0) this.#smallEnd = end;
+    this.small.sent(end, plan.textBytes > 0 && plan.textBytes % this.segmentBytes !== 0);
     this.persistDeadlineUs = NEVER;
-    if (this.unsentBytes === 0) {
-      this.corkDeadlineUs = NEVER;
-      this.#corkIsOver = false;
-    }
-  }
-
-  /** The partial segment was held as long as it may be. */
-  corkExpired(): void {
-    this.corkDeadlineUs = NEVER;
-    this.#corkIsOver = true;
+    if (this.unsentBytes === 0) this.small.emptied();
   }
 
   /** RFC 5681 §4.1: after an idle time of more than an RTO the window is not what it was. */
@@ -275,6 +257,7 @@ export class Sender {
   /** A probe was sent, or forced data. */
   probed(nowUs: number): void {
     this.probes++;
+    this.unansweredProbes++;
     this.persistDeadlineUs = NEVER;
     this.armPersist(nowUs);
   }
@@ -291,7 +274,7 @@ export class Sender {
     this.buffer.clear();
     this.recovery.clear();
     this.persistDeadlineUs = NEVER;
-    this.corkDeadlineUs = NEVER;
+    this.small.emptied();
   }
 
   /** Text bytes of a full segment sent now. */
@@ -345,7 +328,7 @@ export class Sender {
     const limit = Math.min(unsent, windowRoom, cwndRoom, maxTextBytes);
     const whole = limit - (limit % segmentBytes);
     const tail = limit - whole;
-    const mayBePartial = tail > 0 && this.#mayLeavePartial(unsent, limit, nowUs);
+    const mayBePartial = tail > 0 && this.#mayLeavePartial(limit < unsent ? tail : 0, limit, nowUs);
     if (whole === 0 && tail > 0 && !mayBePartial) return false;
     // A FIN rides on the last text, or goes alone, where the window has room for it.
     return this.#planNew(mayBePartial ? limit : whole, windowRoom);
@@ -354,17 +337,12 @@ export class Sender {
   /**
    * Whether a segment smaller than a full one may leave (RFC 9293 §3.8.6.2.1): not while the congestion
    * window alone cuts it; if the peer's window does, only from half its largest; else as Nagle and
-   * Minshall say (RFC 9293 §3.7.4).
+   * Minshall say (RFC 9293 §3.7.4). `cutBytes` is its size where something cuts it, else 0.
    */
-  #mayLeavePartial(unsent: number, limit: number, nowUs: number): boolean {
-    if (limit < unsent) return this.#windowRoom() === limit && limit >= this.maxSndWnd / 2;
+  #mayLeavePartial(cutBytes: number, limit: number, nowUs: number): boolean {
+    if (cutBytes > 0) return this.#windowRoom() === limit && cutBytes >= this.maxSndWnd / 2;
     if (this.finQueued || seqGt(this.sndUp, this.sndNxt)) return true;
-    if (this.corked && !this.#corkIsOver) {
-      if (this.corkDeadlineUs === NEVER) this.corkDeadlineUs = nowUs + CORK_US;
-      return false;
-    }
-    if (this.noDelay) return true;
-    return !(seqGt(this.#smallEnd, this.sndUna) && this.recovery.log.count > 0);
+    return this.small.mayLeave(this.sndUna, this.recovery.log.count > 0, nowUs);
   }
 
   #planNew(textBytes: number, windowRoom: number): boolean {
