@@ -369,7 +369,7 @@ describe('fuzz: fragments', () => {
 
   it('delivers exactly what a careful reader of the rules would, from any fragments [E19]', () => {
     let delivered = 0;
-    for (let round = 0; round < 1500; round++) {
+    for (let round = 0; round < 600; round++) {
       const dice = new Dice(SEED + round);
       for (const family of [4, 6] as const) {
         const peer = new IpPeer({ options: { icmpErrorBurst: 0 } });
@@ -398,7 +398,7 @@ describe('fuzz: fragments', () => {
         }
       }
     }
-    expect(delivered).to.be.above(200);
+    expect(delivered).to.be.above(60);
   });
 
   it('survives fragments of everything, mixed with atomic ones and broken ones [E19]', () => {

@@ -135,7 +135,7 @@ describe('reassembly: completing', () => {
           isEmpty(peer);
         },
       ),
-      { numRuns: 300 },
+      { numRuns: 120 },
     );
   });
 
