@@ -4,6 +4,9 @@ import type { ConnectionEntry } from './entry.js';
 import type { TcpOptions } from './options.js';
 import type { PortClaim } from './ports.js';
 
+/** However full the queue, a SYN-ACK is repeated this often. */
+const MIN_PRUNED_RETRIES = 2;
+
 export interface ListenerParameters {
   readonly claim: PortClaim;
   readonly options: TcpOptions;
@@ -21,8 +24,9 @@ export class TcpListener {
   readonly backlog: number;
   readonly synBacklog: number;
   readonly onConnection: () => void;
-  /** Handshakes under way. */
+  /** Handshakes under way, and those among them whose SYN-ACK was sent only once. */
   halfOpen = 0;
+  young = 0;
   /** When the SYN queue last was full, µs: only then may an ACK bring a cookie (RFC 4987 §3.6). */
   lastOverflowUs = Number.NEGATIVE_INFINITY;
   isClosed = false;
@@ -57,6 +61,18 @@ export class TcpListener {
 
   get isSynQueueFull(): boolean {
     return this.halfOpen >= this.synBacklog;
+  }
+
+  /**
+   * How often to repeat a SYN-ACK, `limit` at most. Less when more than half of the queue is taken, and
+   * that mostly by peers that do not answer: half the room is kept for the young (Linux `reqsk_timer_handler`).
+   */
+  synAckRetries(limit: number): number {
+    if (2 * this.halfOpen <= this.synBacklog) return limit;
+    let retries = limit;
+    for (let share = 2 * this.young; retries > MIN_PRUNED_RETRIES && this.halfOpen >= share; share *= 2)
+      retries--;
+    return retries;
   }
 
   /** How well it matches a destination: 0 not at all, more for an exact address than for any. */

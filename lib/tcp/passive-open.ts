@@ -7,7 +7,7 @@ import { DropReason } from '../base/stats.js';
 import type { IpPacket } from '../wire/ip-packet.js';
 import { TcpFlag } from '../wire/tcp.js';
 import type { SynOptions } from '../wire/tcp-options.js';
-import { interfaceTransportBytes, pathTransportBytes, type SegmentPath } from './carrier.js';
+import { interfaceTransportBytes, ownPath, pathTransportBytes, type SegmentPath } from './carrier.js';
 import { TcpConnection } from './connection.js';
 import type { PassiveHandshake } from './connection-parameters.js';
 import { COOKIES_AFTER_OVERFLOW_US, CookieHandshake } from './cookie-handshake.js';
@@ -105,7 +105,7 @@ export class PassiveOpen {
   }
 
   #begin(listener: TcpListener, packet: IpPacket, segment: TcpSegment, iss: Seq | undefined): void {
-    const path = this.#context.carrier.resolveReply(packet);
+    const path = this.#synAckPath(listener, packet, segment);
     if (path.unusable !== '') return;
     const tuple = tupleOf(path, segment);
     const ours = this.#offer(listener, path);
@@ -121,6 +121,7 @@ export class PassiveOpen {
       nowUs: segment.nowUs,
     });
     listener.halfOpen++;
+    listener.young++;
     this.halfOpen++;
     this.#host.addHalfOpen(record, segment.nowUs + listener.options.initialRtoMs * 1000);
     record.transmissions = 1;
@@ -130,23 +131,31 @@ export class PassiveOpen {
   /** A half-open record's timer: the SYN-ACK again, or the end (Linux `tcp_synack_retries`). */
   halfOpenExpired(record: HalfOpen, nowUs: number): void {
     const { stats, options } = this.#context;
-    if (record.transmissions > options.synAckRetries) {
+    const { listener } = record;
+    if (record.transmissions > listener.synAckRetries(options.synAckRetries)) {
       stats.tcp.attemptFails++;
       this.remove(record);
       return;
     }
-    const rtoUs = record.listener.options.initialRtoMs * 1000 * 2 ** record.transmissions;
+    const rtoUs = listener.options.initialRtoMs * 1000 * 2 ** record.transmissions;
+    if (record.transmissions === 1) listener.young--;
     record.transmissions++;
     stats.tcp.retransSegs++;
     stats.tcp.synRetrans++;
-    this.#host.rearmHalfOpen(record, nowUs + Math.min(rtoUs, record.listener.options.rtoMaxMs * 1000));
+    this.#host.rearmHalfOpen(record, nowUs + Math.min(rtoUs, listener.options.rtoMaxMs * 1000));
     this.#sendSynAck(record, nowUs);
   }
 
   remove(record: HalfOpen): void {
-    record.listener.halfOpen--;
-    this.halfOpen--;
+    this.#leave(record);
     this.#host.removeHalfOpen(record);
+  }
+
+  #leave(record: HalfOpen): void {
+    const { listener } = record;
+    listener.halfOpen--;
+    if (record.transmissions === 1) listener.young--;
+    this.halfOpen--;
   }
 
   /** A segment for a half-open record (RFC 9293 §3.10.7.4 as far as it applies, Linux `tcp_check_req`). */
@@ -222,8 +231,7 @@ export class PassiveOpen {
       return;
     }
     const rttUs = record.transmissions === 1 ? Math.max(1, segment.nowUs - record.arrivedAtUs) : 0;
-    listener.halfOpen--;
-    this.halfOpen--;
+    this.#leave(record);
     const handshake: PassiveHandshake = {
       negotiated: record.negotiated,
       offered: record.offered,
@@ -240,7 +248,7 @@ export class PassiveOpen {
     const { stats, options } = this.#context;
     const { listener, tuple } = place;
     stats.tcp.passiveOpens++;
-    const path = this.#ownPath(place.path, tuple);
+    const path = ownPath(this.#context.carrier, tuple, place.path);
     const resolved = routeOptions(listener.options, path);
     applyIpOptions(resolved, path);
     const connection = TcpConnection.accepted(
@@ -269,21 +277,20 @@ export class PassiveOpen {
     this.#host.touch(entry);
   }
 
-  /** The connection's own path, which its options may change; replies may share theirs. */
-  #ownPath(reply: SegmentPath, tuple: Tuple): SegmentPath {
-    return this.#context.carrier.resolve({
-      destination: tuple.remote,
-      source: tuple.local,
-      sourcePort: tuple.localPort,
-      destinationPort: tuple.remotePort,
-      ...(tuple.remote.isLinkLocal ? { oif: reply.port.index } : {}),
-    });
+  /** The way of a SYN-ACK: a shared one, unless the options ask for an IP header of its own. */
+  #synAckPath(listener: TcpListener, packet: IpPacket, segment: TcpSegment): SegmentPath {
+    const { options } = listener;
+    const reply = this.#context.carrier.resolveReply(packet);
+    if (reply.unusable !== '' || (options.hopLimit === 0 && options.trafficClass === 0)) return reply;
+    const path = ownPath(this.#context.carrier, tupleOf(reply, segment), reply);
+    applyIpOptions(options, path);
+    return path;
   }
 
   // ---- cookies --------------------------------------------------------------------------------
 
   #sendCookie(listener: TcpListener, packet: IpPacket, segment: TcpSegment): void {
-    const path = this.#context.carrier.resolveReply(packet);
+    const path = this.#synAckPath(listener, packet, segment);
     if (path.unusable !== '') return;
     this.#context.stats.tcp.synCookiesSent++;
     const ours = this.#offer(listener, path);
