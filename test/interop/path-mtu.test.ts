@@ -4,11 +4,15 @@ import { expect } from 'chai';
 import { FAMILIES, InteropBed, STACK } from '../support/interop.js';
 import { dial, listen } from '../support/interop-endpoint.js';
 import { KernelPeer } from '../support/interop-kernel.js';
+import { AwaitedUdp } from '../support/interop-udp.js';
+import { eventually } from '../support/interop-wait.js';
 import type { TestNamespace } from '../support/netns.js';
 
 const BYTES = 2_000_000;
 /** The host behind the kernel. */
 const FAR = { 4: '10.8.0.2', 6: 'fd08::2' } as const;
+/** Another address of it, since a path once learnt stays known. */
+const OTHER = { 4: '10.8.0.3', 6: 'fd08::3' } as const;
 
 for (const offload of [true, false]) {
   describe(`a path with a narrow part, ${offload ? 'with' : 'without'} offloads`, function () {
@@ -30,6 +34,8 @@ for (const offload of [true, false]) {
         sysctl -qw net.ipv6.conf.v1.accept_dad=0
         ip address add ${FAR[4]}/24 dev v1
         ip address add ${FAR[6]}/64 dev v1 nodad
+        ip address add ${OTHER[4]}/24 dev v1
+        ip address add ${OTHER[6]}/64 dev v1 nodad
         ip link set v1 up
         ip route add default via 10.8.0.1
         ip -6 route add default via fd08::1`);
@@ -45,7 +51,9 @@ for (const offload of [true, false]) {
     const widen = (mtu: number): Promise<string> =>
       bed.shell(`
         ip route replace ${FAR[4]}/32 dev v0 mtu lock ${mtu}
-        ip -6 route replace ${FAR[6]}/128 dev v0 mtu lock ${mtu}`);
+        ip route replace ${OTHER[4]}/32 dev v0 mtu lock ${mtu}
+        ip -6 route replace ${FAR[6]}/128 dev v0 mtu lock ${mtu}
+        ip -6 route replace ${OTHER[6]}/128 dev v0 mtu lock ${mtu}`);
 
     const complaints = (): number => {
       const { inDestUnreachs, inPktTooBigs } = bed.stack.stats.icmp;
@@ -94,6 +102,24 @@ for (const offload of [true, false]) {
         ours.endpoint.shutdown();
         await theirs.close();
         expect(await ours.closed()).to.equal('');
+      });
+
+      it(`is learnt by UDP from its first loss, IPv${family}`, async () => {
+        await widen(1290);
+        const ours = new AwaitedUdp(bed.stack, family);
+        try {
+          const theirs = await peer.bindUdp({ address: OTHER[family] });
+          ours.connect(theirs.local);
+          const before = complaints();
+          await ours.send(Buffer.alloc(1400, 'lost'));
+          await eventually('a complaint', complaints, (count) => count > before);
+          // From now on in fragments.
+          await ours.send(Buffer.alloc(1400, 'found'));
+          expect((await theirs.receive()).data.equals(Buffer.alloc(1400, 'found'))).to.equal(true);
+          await theirs.close();
+        } finally {
+          ours.close();
+        }
       });
 
       it(`passes large pings in fragments, IPv${family}`, async () => {
