@@ -3,6 +3,7 @@ import type { IpAddress } from '../wire/ip-address.js';
 import type { IpPacket } from '../wire/ip-packet.js';
 import type { RouteAttributes } from './route-options.js';
 import type { SegmentOutput } from './segment-output.js';
+import type { Tuple } from './tuple.js';
 
 /** The way from one of our addresses to a peer. */
 export interface SegmentPath extends RouteAttributes {
@@ -47,3 +48,13 @@ export const pathTransportBytes = (path: SegmentPath): number => path.mtu - path
 /** Bytes the interface would leave to one: what our MSS option says (RFC 9293 §3.7.1). */
 export const interfaceTransportBytes = (path: SegmentPath): number =>
   Math.min(path.port.mtu - path.headerBytes, 0xffff);
+
+/** A path for one flow alone, whose options may change it; `reply`, the way of an answer, may be shared. */
+export const ownPath = (carrier: SegmentCarrier, tuple: Tuple, reply: SegmentPath): SegmentPath =>
+  carrier.resolve({
+    destination: tuple.remote,
+    source: tuple.local,
+    sourcePort: tuple.localPort,
+    destinationPort: tuple.remotePort,
+    ...(tuple.remote.isLinkLocal ? { oif: reply.port.index } : {}),
+  });
