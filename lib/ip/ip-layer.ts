@@ -8,7 +8,7 @@
 import type { Random } from '../base/random.js';
 import type { StackStats } from '../base/stats.js';
 import { Icmp4Type, Icmp6Type } from '../wire/icmp.js';
-import { IpAddress, type IpFamily, IpPrefix } from '../wire/ip-address.js';
+import { type IpAddress, type IpFamily, IpPrefix } from '../wire/ip-address.js';
 import type { IpPacket } from '../wire/ip-packet.js';
 import { IPV6_MIN_MTU, Protocol } from '../wire/ipv6.js';
 import { type AddressDescription, type AddressOptions, describeAddress } from './addresses.js';

@@ -1,7 +1,7 @@
 /**
  * A prefix made ready to be compared with addresses given as words.
  */
-import { type IpFamily, IpPrefix } from '../wire/ip-address.js';
+import type { IpFamily, IpPrefix } from '../wire/ip-address.js';
 
 /** The first `bits` bits of word `index` set. */
 export const maskWord = (index: number, bits: number): number => {

@@ -5,7 +5,7 @@
  * SIM_SEED repeats a failing run.
  */
 import { expect } from 'chai';
-import { StackStats } from '../../../lib/base/stats.js';
+import type { StackStats } from '../../../lib/base/stats.js';
 import { SeededRandom } from '../../../lib/sim/seeded-random.js';
 import { IpPeer } from '../../support/ip-peer.js';
 import {

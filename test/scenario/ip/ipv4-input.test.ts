@@ -364,7 +364,7 @@ describe('IPv4 input: protocols and options', () => {
     for (const options of lists) {
       const peer = new IpPeer();
       peer.receive(v4({ options, payload: data }));
-      expect(peer.udp.packets[0]?.payload, `options ${options}`).to.deep.equal(data);
+      expect(peer.udp.packets[0]?.payload, `options ${options.join()}`).to.deep.equal(data);
     }
   });
 
@@ -383,7 +383,7 @@ describe('IPv4 input: protocols and options', () => {
       peer.receive(packet);
       expect(peer.udp.packets).to.deep.equal([]);
       const [error] = peer.sentIcmp();
-      expect([error.type, error.code, error.word >>> 24], `options ${options}`).to.deep.equal([
+      expect([error.type, error.code, error.word >>> 24], `options ${options.join()}`).to.deep.equal([
         12,
         0,
         pointer,

@@ -263,7 +263,9 @@ describe('reassembly: completing', () => {
         for (const [i, piece] of cut(whole, 16).entries())
           peer.receive(fragment(family, whole, piece, { tos: 0x40 | fields[i] }));
         const got = peer.udp.packets[0]?.trafficClass;
-        expect(got, `IPv${family} ${fields}`).to.equal(expected === 'drop' ? undefined : 0x40 | expected);
+        expect(got, `IPv${family} ${fields.join()}`).to.equal(
+          expected === 'drop' ? undefined : 0x40 | expected,
+        );
         if (expected === 'drop') expect(peer.lastDrop).to.equal(DropReason.FragmentEcn);
         isEmpty(peer);
       }

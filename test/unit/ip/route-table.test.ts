@@ -7,10 +7,10 @@ import { SeededRandom } from '../../../lib/sim/seeded-random.js';
 import { IpAddress, IpPrefix } from '../../../lib/wire/ip-address.js';
 import { IpPeer } from '../../support/ip-peer.js';
 
-const routeOf = (spec: RouteSpec): Route => {
-  const { hops: _, ...route } = parseRoute(spec);
-  return { ...route, nexthops: [{ portIndex: 1, gateway: undefined, weight: 1, onlink: false }] };
-};
+const routeOf = (spec: RouteSpec): Route => ({
+  ...parseRoute(spec),
+  nexthops: [{ portIndex: 1, gateway: undefined, weight: 1, onlink: false }],
+});
 
 /** What a search from end to end finds: longest prefix, exact TOS before none, least metric, first come. */
 function scan(routes: readonly Route[], address: IpAddress, tos: number): Route | undefined {
