@@ -1,11 +1,20 @@
 /**
  * When to acknowledge: at once, with the next data, or after a delay (RFC 9293 §3.8.6.3, RFC 5681
- * §4.2), with the habits of Linux: quick at the start, patient with a peer that answers.
+ * §4.2), with the habits of Linux: quick at the start, patient with a peer that answers, and not one
+ * ACK for each segment behind a gap.
  */
 import { NEVER } from '../base/clock.js';
+import type { Seq } from '../base/seq.js';
 
 /** Most segments acknowledged one by one at the start of a connection (Linux `TCP_MAX_QUICKACKS`). */
 const MAX_QUICK_ACKS = 16;
+
+/** ACKs with SACK blocks that always leave at once: the sender takes a loss from three (RFC 5681 §3.2). */
+const PROMPT_DUP_ACKS = 3;
+
+/** Most ACKs held back in a row, and for how long, µs, 5 % of a round trip at most (Linux `tcp_comp_sack_nr`). */
+const MAX_COMPRESSED_ACKS = 44;
+const MAX_COMPRESSION_US = 1000;
 
 export interface AckPolicyParameters {
   readonly minDelayUs: number;
@@ -24,13 +33,19 @@ export class AckPolicy {
   readonly #maxDelayUs: number;
   /** Text bytes received since the last ACK left. */
   #unackedBytes = 0;
-  /** ACKs that may still leave at once. */
+  /** ACKs that may still leave at once, and how many it may be (Linux `tcp_incr_quickack`). */
   #quickAcks = 0;
+  #quickLimit = MAX_QUICK_ACKS;
   /** The application answers what it receives: delay, so that the ACK rides on the answer. */
   #interactive = false;
   /** Estimate of the time between segments, µs (`ato` of Linux); 0 before the first. */
   #ackTimeoutUs = 0;
   #lastReceivedUs = 0;
+  /** Segments behind the gap that begins at `#gapAt`, up to `PROMPT_DUP_ACKS`. */
+  #dupAcks = 0;
+  #gapAt = 0 as Seq;
+  /** ACKs held back since one left. */
+  #compressed = 0;
 
   constructor(parameters: AckPolicyParameters) {
     this.#minDelayUs = parameters.minDelayUs;
@@ -51,11 +66,35 @@ export class AckPolicy {
     this.isDue = true;
   }
 
-  /** The next `count` segments are acknowledged at once. */
-  beQuick(count = MAX_QUICK_ACKS): void {
+  /** The next segments are acknowledged at once: as many as fill half of the window, 16 at most. */
+  beQuick(): void {
     this.#interactive = false;
-    this.#quickAcks = Math.max(this.#quickAcks, Math.min(count, MAX_QUICK_ACKS));
+    this.#quickAcks = Math.max(this.#quickAcks, this.#quickLimit);
     this.#ackTimeoutUs = Math.max(this.#ackTimeoutUs, this.#minDelayUs);
+  }
+
+  /** The window is such, and the peer's segments are so large: that bounds quick ACKs. */
+  limitQuickAcks(windowBytes: number, mssBytes: number): void {
+    this.#quickLimit = Math.min(Math.floor(windowBytes / (2 * mssBytes)) || 2, MAX_QUICK_ACKS);
+  }
+
+  /**
+   * Text arrived behind the gap at `rcvNxt`. Where it only prolongs the block reported last, the ACK may
+   * wait a little for more of it (Linux `__tcp_ack_snd_check`).
+   */
+  behindGap(rcvNxt: Seq, prolongs: boolean, nowUs: number, srttUs: number): void {
+    if (rcvNxt !== this.#gapAt) {
+      this.#gapAt = rcvNxt;
+      this.#dupAcks = 0;
+    }
+    const mustLeave = this.#dupAcks < PROMPT_DUP_ACKS || this.#compressed >= MAX_COMPRESSED_ACKS;
+    if (this.#dupAcks < PROMPT_DUP_ACKS) this.#dupAcks++;
+    if (mustLeave || !prolongs || this.quickAck) {
+      this.isDue = true;
+      return;
+    }
+    if (this.#compressed++ > 0) return;
+    this.deadlineUs = Math.min(this.deadlineUs, nowUs + Math.min(MAX_COMPRESSION_US, srttUs / 20));
   }
 
   /**
@@ -87,6 +126,7 @@ export class AckPolicy {
     this.isDue = false;
     this.deadlineUs = NEVER;
     this.#unackedBytes = 0;
+    this.#compressed = 0;
     if (this.#quickAcks > 0) this.#quickAcks--;
   }
 
@@ -95,16 +135,18 @@ export class AckPolicy {
     if (this.#ackTimeoutUs > 0 && nowUs - this.#lastReceivedUs < this.#ackTimeoutUs) this.#interactive = true;
   }
 
-  /** The delay is over. */
-  expired(rtoUs: number): void {
+  /** The delay is over. @returns whether it was that of a delayed ACK, and not of one that was held back */
+  expired(rtoUs: number): boolean {
     this.isDue = true;
     this.deadlineUs = NEVER;
+    if (this.#compressed > 0) return false;
     if (this.#interactive) {
       this.#interactive = false;
       this.#ackTimeoutUs = this.#minDelayUs;
     } else {
       this.#ackTimeoutUs = Math.min(2 * this.#ackTimeoutUs, rtoUs);
     }
+    return true;
   }
 
   /** Linux `tcp_event_data_recv`. */

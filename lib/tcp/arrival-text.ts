@@ -38,6 +38,7 @@ export function takeText(c: TcpConnection, receiver: Receiver, segment: TcpSegme
   scheduleAck(c, segment, outcome, seqDiff(receiver.rcvNxt, before));
   if (receiver.rcvNxt !== before) c.signal(ConnectionEvent.Readable);
   if (outcome === TextOutcome.Refused) c.drop(DropReason.TcpOutOfOrderLimit);
+  else if (outcome === TextOutcome.NoMemory) c.drop(DropReason.TcpMemory);
   if (receiver.finReceived) finReceived(c);
 }
 
@@ -52,6 +53,7 @@ function scheduleAck(c: TcpConnection, segment: TcpSegment, outcome: TextOutcome
   const { acks, sender } = c;
   const receiver = c.receiver as Receiver;
   receiver.noteSegmentSize(segment.segmentSize);
+  acks.limitQuickAcks(receiver.rcvWnd, receiver.peerMssBytes);
   if (outcome === TextOutcome.InOrder) {
     if (receiver.timestamps)
       receiver.tuner.measured(Math.max(1000, c.writer.echoedRttUs(segment, c.timers.synSentAtUs)));
@@ -64,7 +66,12 @@ function scheduleAck(c: TcpConnection, segment: TcpSegment, outcome: TextOutcome
   }
   // Gaps, fills and duplicates are told at once (RFC 5681 §4.2).
   if (outcome !== TextOutcome.Nothing) acks.beQuick();
-  acks.now();
+  if (outcome === TextOutcome.Prolonged || outcome === TextOutcome.OutOfOrder) {
+    const prolongs = outcome === TextOutcome.Prolonged;
+    acks.behindGap(receiver.rcvNxt, prolongs, segment.nowUs, sender.recovery.rtt.srttUs);
+  } else {
+    acks.now();
+  }
 }
 
 function finReceived(c: TcpConnection): void {

@@ -111,8 +111,7 @@ export class ConnectionTimers {
     if (Math.min(sender.recovery.deadlineUs, this.#userDeadlineUs) <= nowUs)
       this.#retransmissionExpired(nowUs);
     if (sender.persistDeadlineUs <= nowUs) this.#persistExpired(output, nowUs);
-    if (acks.deadlineUs <= nowUs) {
-      acks.expired(sender.recovery.rtoUs);
+    if (acks.deadlineUs <= nowUs && acks.expired(sender.recovery.rtoUs)) {
       this.#connection.stats.tcp.delayedAcks++;
     }
     if (sender.small.deadlineUs <= nowUs) sender.small.push();

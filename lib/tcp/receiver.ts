@@ -59,8 +59,12 @@ export const TextOutcome = {
   FilledGap: 2,
   /** It lies beyond a gap. */
   OutOfOrder: 3,
-  /** There was no room for it. */
+  /** It lies behind more gaps than there may be. */
   Refused: 4,
+  /** There was no memory for it. */
+  NoMemory: 5,
+  /** It lies beyond a gap, and does no more than prolong the SACK block reported first. */
+  Prolonged: 5,
 } as const;
 export type TextOutcome = (typeof TextOutcome)[keyof typeof TextOutcome];
 
@@ -150,7 +154,7 @@ export class Receiver {
     if (!this.#trim(segment)) return TextOutcome.Nothing;
     if (segment.has(TcpFlag.FIN)) this.#noteFin(seqAdd(segment.sequence, segment.textBytes));
     if (segment.sequence !== this.rcvNxt) return this.#keepOutOfOrder(segment);
-    if (segment.textBytes > 0 && !this.#takeInOrder(segment)) return TextOutcome.Refused;
+    if (segment.textBytes > 0 && !this.#takeInOrder(segment)) return TextOutcome.NoMemory;
     this.#reachFin();
     return hadGaps && segment.textBytes > 0 ? TextOutcome.FilledGap : TextOutcome.InOrder;
   }
@@ -281,7 +285,7 @@ export class Receiver {
       this.buffer.append(view, textAt, textBytes);
       this.buffer.consume(this.buffer.readableBytes);
     } else if (!this.#sinkTakes(segment)) {
-      if (this.buffer.readableBytes + textBytes > this.tuner.hardLimitBytes || this.#memory.isFull) {
+      if (!this.#hasRoom(textBytes)) {
         this.bytesReceived -= textBytes;
         return false;
       }
@@ -292,6 +296,11 @@ export class Receiver {
     if (this.sack !== undefined) this.sack.forget(this.rcvNxt);
     if (seqGt(this.rcvNxt, seqAdd(before, textBytes))) this.#stats.outOfOrderMerged++;
     return true;
+  }
+
+  #hasRoom(textBytes: number): boolean {
+    if (this.buffer.readableBytes + textBytes > this.tuner.hardLimitBytes) return false;
+    return this.buffer.growth(0, textBytes) <= this.#memory.roomBytes;
   }
 
   #sinkTakes(segment: TcpSegment): boolean {
@@ -309,20 +318,24 @@ export class Receiver {
     if (segment.textBytes === 0) return TextOutcome.OutOfOrder;
     if (this.finReceived) return TextOutcome.Nothing;
     // Out of order is a courtesy, which ends before memory does (Linux `tcp_prune_ofo_queue`).
-    if (this.#memory.isUnderPressure) {
+    if (this.#memory.isUnderPressure || this.#lacksMemory(segment)) {
       this.#stats.outOfOrderDropped++;
-      return TextOutcome.Refused;
+      return TextOutcome.NoMemory;
     }
     this.#noteWaitingDuplicate(segment.sequence, seqAdd(segment.sequence, segment.textBytes));
     this.#noteUrgentByte(segment);
+    const ranges = this.buffer.waiting?.count ?? 0;
     const range = this.buffer.insert(segment.sequence, segment.view, segment.textAt, segment.textBytes);
     if (range < 0) {
       this.#stats.outOfOrderDropped++;
       return TextOutcome.Refused;
     }
     this.#stats.outOfOrderQueued++;
-    this.sack?.noteArrival(segment.sequence);
-    return TextOutcome.OutOfOrder;
+    const { sack, buffer } = this;
+    if (sack === undefined || buffer.waiting === undefined) return TextOutcome.OutOfOrder;
+    const prolongs = buffer.waiting.count === ranges && sack.isNewest(buffer.waiting, range);
+    sack.noteArrival(segment.sequence);
+    return prolongs ? TextOutcome.Prolonged : TextOutcome.OutOfOrder;
   }
 
   /** Of `[start, end)`, reports the first part that waits already (RFC 2883 §4.2.3). */
@@ -332,6 +345,11 @@ export class Receiver {
     const first = waiting.search(start);
     if (first >= waiting.count || seqGe(waiting.start(first), end)) return;
     this.#noteDuplicate(seqMax(start, waiting.start(first)), seqMin(end, waiting.end(first)));
+  }
+
+  #lacksMemory(segment: TcpSegment): boolean {
+    const gap = seqDiff(segment.sequence, this.rcvNxt);
+    return this.buffer.growth(gap, segment.textBytes) > this.#memory.roomBytes;
   }
 
   /** Remembers where the peer's stream ends; what waits beyond is no part of it (RFC 9293 §3.10.7.4). */

@@ -22,6 +22,13 @@ export class SackReport {
     return this.#hasDuplicate;
   }
 
+  /** Whether range `i` is the one that the next ACK would report first, and no duplicate comes before it. */
+  isNewest(waiting: RangeSet, i: number): boolean {
+    if (this.#hasDuplicate || this.#recentCount === 0) return false;
+    const point = this.#recent[0] as Seq;
+    return seqLe(waiting.start(i), point) && seqLt(point, waiting.end(i));
+  }
+
   /** Text at `sequence` was kept out of order. */
   noteArrival(sequence: Seq): void {
     const count = Math.min(this.#recentCount, MAX_RECENT - 1);
