@@ -217,7 +217,7 @@ export class TcpLayer {
     const occupant = slot < 0 ? undefined : this.#books.table.at(slot);
     if (occupant === undefined || isTimeWait(occupant)) return undefined;
     const sequence = seq(view.getInt32(payloadAt + 4));
-    if (isHalfOpen(occupant)) return { occupant, sequence };
+    if (isHalfOpen(occupant)) return sequence === occupant.iss ? { occupant, sequence } : undefined;
     const { sender, state } = occupant.connection;
     const first = state === TcpState.SYN_SENT ? sender.iss : sender.sndUna;
     const size = Math.max(1, (sender.sndNxt - first) | 0);
