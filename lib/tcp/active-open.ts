@@ -68,7 +68,8 @@ export class ActiveOpen {
     if (remotePort < 1 || remotePort > 65_535) {
       throw new ArgumentRangeError(`a remote port is 1 to 65535, not ${remotePort}`);
     }
-    if (remote.isMulticast || remote.isLimitedBroadcast) {
+    // Groups, and class E, from which no answer would be taken (RFC 9293 §3.9.2.3, RFC 1122 §3.2.1.3).
+    if (remote.isMulticast || (remote.family === 4 && remote.w3 >>> 28 === 15)) {
       throw new StackError('ENETUNREACH', 'connect', String(remote), remotePort);
     }
     if (this.#books.connections >= this.#context.options.maxConnections) {
