@@ -3,6 +3,9 @@ export { type Alarm, type Clock, NEVER } from './base/clock.js';
 export { StackError } from './base/errors.js';
 export type { Random } from './base/random.js';
 export { DropReason, dropReasonName, type StackStats } from './base/stats.js';
+export type { DgramModule } from './dgram/dgram.js';
+// Gives every stack `dgram`.
+export { createDgram } from './dgram/stack-dgram.js';
 export { EmulatedLink, type EmulatedLinkOptions } from './link/emulated-link.js';
 export type { BurstLoss, DirectionOptions, Fault } from './link/emulation-options.js';
 export {

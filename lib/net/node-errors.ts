@@ -48,7 +48,7 @@ function coded<E extends Error>(error: E, code: string): E & CodedError {
 
 /** `read ECONNRESET`: a failed call that concerns no address. */
 export function errnoError(code: string, syscall: string): SystemError {
-  return systemError(`${syscall} ${code}`, code, syscall);
+  return newSystemError(`${syscall} ${code}`, code, syscall);
 }
 
 /** `connect ECONNREFUSED 10.0.0.1:80`, and ` - Local (10.0.0.2:1024)` when `details` says so. */
@@ -58,7 +58,7 @@ export function hostPortError(code: string, syscall: string, place: Place, detai
   if (port !== undefined && port > 0) message += ` ${address}:${port}`;
   else if (address) message += ` ${address}`;
   if (details) message += ` - Local (${details})`;
-  return withPlace(systemError(message, code, syscall), place);
+  return withPlace(newSystemError(message, code, syscall), place);
 }
 
 /** `listen EADDRINUSE: address already in use :::80`. */
@@ -67,10 +67,10 @@ export function describedError(code: string, syscall: string, place: Place): Sys
   let message = `${syscall} ${code}: ${SYSTEM_ERRORS.get(code)?.words ?? 'unknown error'}`;
   if (port !== undefined && port > 0) message += ` ${address}:${port}`;
   else if (address) message += ` ${address}`;
-  return withPlace(systemError(message, code, syscall), place);
+  return withPlace(newSystemError(message, code, syscall), place);
 }
 
-function systemError(message: string, code: string, syscall: string): SystemError {
+function newSystemError(message: string, code: string, syscall: string): SystemError {
   return Object.assign(new Error(message), { errno: errnoOf(code), code, syscall });
 }
 
@@ -78,6 +78,15 @@ function withPlace(error: SystemError, { address, port }: Place): SystemError {
   if (address !== undefined) error.address = address;
   if (port) error.port = port;
   return error;
+}
+
+/** `ERR_SOCKET_BUFFER_SIZE`: the size of a buffer could not be asked for or set. */
+export function bufferSizeError(code: string, syscall: string): SystemError {
+  const { errno, words } = SYSTEM_ERRORS.get(code) ?? { errno: 0, words: 'unknown error' };
+  const message = `Could not get or set buffer size: ${syscall} returned ${code} (${words})`;
+  const info = { errno, code, message: words, syscall };
+  const error = Object.assign(new Error(message), { code: 'ERR_SOCKET_BUFFER_SIZE', info, errno, syscall });
+  return Object.defineProperty(error, 'name', { value: 'SystemError', writable: true, configurable: true });
 }
 
 /** Code of what a lower layer threw; an argument it cannot take is `EINVAL`, as for the kernel. */

@@ -1,7 +1,7 @@
 /** Node's `http` over a stack, as server and as client, unmodified. */
 import { once } from 'node:events';
 import http from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { expect } from 'chai';
@@ -125,7 +125,7 @@ describe('net: http', () => {
       const { host, clientStack } = world();
       const headers = { connection: 'upgrade', upgrade: 'echo' };
       const outgoing = http.request({ host, port, headers, agent: clientStack.agent() }).end();
-      const [, socket] = (await once(outgoing, 'upgrade')) as [unknown, import('node:net').Socket];
+      const [, socket] = (await once(outgoing, 'upgrade')) as [unknown, Socket];
       socket.write('echo');
       const [echo] = (await once(socket, 'data')) as [Buffer];
       expect(String(echo)).to.equal('echo');

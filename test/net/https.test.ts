@@ -1,6 +1,6 @@
 /** Node's `tls`, `https` and `http2` over a stack, as servers and as clients, unmodified. */
 import { once } from 'node:events';
-import http from 'node:http';
+import type http from 'node:http';
 import http2 from 'node:http2';
 import https from 'node:https';
 import type { AddressInfo, Server, Socket } from 'node:net';

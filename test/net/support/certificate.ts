@@ -20,15 +20,10 @@ export function certificate(): Certificate {
   const servername = 'server.example';
   try {
     const [keyFile, certFile] = [join(directory, 'key.pem'), join(directory, 'cert.pem')];
-    execFileSync(
-      'openssl',
-      [
-        ...'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1'.split(' '),
-        ...['-subj', `/CN=${servername}`, '-addext', `subjectAltName=DNS:${servername}`],
-        ...['-keyout', keyFile, '-out', certFile],
-      ],
-      { stdio: 'ignore' },
-    );
+    const request = 'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1'.split(' ');
+    const name = ['-subj', `/CN=${servername}`, '-addext', `subjectAltName=DNS:${servername}`];
+    const files = ['-keyout', keyFile, '-out', certFile];
+    execFileSync('openssl', [...request, ...name, ...files], { stdio: 'ignore' });
     made = { key: readFileSync(keyFile), cert: readFileSync(certFile), servername };
   } finally {
     rmSync(directory, { recursive: true, force: true });
