@@ -33,7 +33,10 @@ export class TcpCarrier implements SegmentCarrier, SegmentOutput {
   }
 
   resolveReply(packet: IpPacket): SegmentPath {
-    return this.#ip.resolveReply(packet, TCP_PROTOCOL);
+    const path = this.#ip.resolveReply(packet, TCP_PROTOCOL);
+    // Segments are atomic, also those without a connection: they need no identification (RFC 6864 §4.1).
+    path.dontFragment = true;
+    return path;
   }
 
   isLocal(address: IpAddress): boolean {
