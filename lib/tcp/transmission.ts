@@ -1,5 +1,5 @@
 /** Sending what a connection has due: an RST, its SYN, text, an ACK, or a probe. */
-import { seqGt } from '../base/seq.js';
+import { seqAdd, seqGt } from '../base/seq.js';
 import type { TcpConnection } from './connection.js';
 import type { SegmentOutput } from './segment-output.js';
 import { TcpState } from './state.js';
@@ -14,12 +14,18 @@ export function transmit(c: TcpConnection, output: SegmentOutput, nowUs: number)
 
 function transmitReset(c: TcpConnection, output: SegmentOutput, nowUs: number): boolean {
   if (c.pendingReset === undefined) return true;
+  // The peer is to see a connection that was made and broken, not one that never was.
+  if (owesHandshakeAck(c) && !transmitAck(c, output, nowUs)) return false;
   if (!c.writer.reset(output, c.pendingReset, nowUs)) return false;
   c.pendingReset = undefined;
   c.stats.tcp.outRsts++;
   c.stats.tcp.outSegs++;
   return true;
 }
+
+/** Whether the last ACK of a handshake we began is still to be sent. */
+const owesHandshakeAck = (c: TcpConnection): boolean =>
+  c.isActiveOpen && c.acks.isDue && c.receiver !== undefined && c.sender.sndNxt === seqAdd(c.sender.iss, 1);
 
 function transmitSyn(c: TcpConnection, output: SegmentOutput, nowUs: number): boolean {
   if (!c.writer.syn(output, c.synOptions, nowUs)) return false;
