@@ -3,18 +3,25 @@ import { EventEmitter } from 'node:events';
 import { checkNumber, checkString } from '../net/arguments.js';
 import { bufferSizeError, codeOf, errnoError, missingArgumentError, typeError } from '../net/node-errors.js';
 import type { DgramStack, UdpEndpoint } from './dgram-stack.js';
+import type { Outbox } from './outbox.js';
 import { mustReadPlace, type SocketType } from './places.js';
 
 /** What a method's caller gets when something cannot be done before there is a port. */
 const UNBOUND = 'EBADF';
 
+/** Where a socket keeps what its settings concern. */
+export const kParts = Symbol('tunstack.dgram');
+
+export interface SocketParts {
+  readonly stack: DgramStack;
+  readonly outbox: Outbox;
+  /** @throws `ERR_SOCKET_DGRAM_NOT_RUNNING` */
+  running(): UdpEndpoint;
+}
+
 export abstract class DgramSettings extends EventEmitter {
   abstract readonly type: SocketType;
-  /** @throws `ERR_SOCKET_DGRAM_NOT_RUNNING` */
-  protected abstract running(): UdpEndpoint;
-  protected abstract readonly stack: DgramStack;
-  /** Most bytes that may wait to be sent. */
-  protected abstract sendBufferBytes: number;
+  abstract readonly [kParts]: SocketParts;
 
   /** Whether sending to broadcast addresses is allowed; not at first. */
   setBroadcast(flag: boolean): void {
@@ -45,7 +52,7 @@ export abstract class DgramSettings extends EventEmitter {
 
   /** The link groups are sent to on: one of its addresses, or for IPv6 its index as a zone (`::%1`). */
   setMulticastInterface(interfaceAddress: string): void {
-    this.running();
+    this[kParts].running();
     checkString(interfaceAddress, 'interfaceAddress');
     this.#attempt('setMulticastInterface', (endpoint) => {
       endpoint.setOptions({ multicastLink: this.#link(interfaceAddress, 'EADDRNOTAVAIL') ?? 0 });
@@ -71,7 +78,7 @@ export abstract class DgramSettings extends EventEmitter {
     groupAddress: string,
     multicastInterface?: string,
   ): void {
-    this.running();
+    this[kParts].running();
     checkString(sourceAddress, 'sourceAddress');
     checkString(groupAddress, 'groupAddress');
     this.#group('addSourceSpecificMembership', groupAddress, (endpoint, group) => {
@@ -85,7 +92,7 @@ export abstract class DgramSettings extends EventEmitter {
     groupAddress: string,
     multicastInterface?: string,
   ): void {
-    this.running();
+    this[kParts].running();
     checkString(sourceAddress, 'sourceAddress');
     checkString(groupAddress, 'groupAddress');
     this.#group('dropSourceSpecificMembership', groupAddress, (endpoint, group) => {
@@ -102,7 +109,7 @@ export abstract class DgramSettings extends EventEmitter {
 
   setSendBufferSize(size: number): void {
     this.#bufferOwner(size, 'uv_send_buffer_size');
-    if (size > 0) this.sendBufferBytes = 2 * size;
+    if (size > 0) this[kParts].outbox.limitBytes = 2 * size;
   }
 
   getRecvBufferSize(): number {
@@ -111,14 +118,14 @@ export abstract class DgramSettings extends EventEmitter {
 
   getSendBufferSize(): number {
     this.#bufferOwner(0, 'uv_send_buffer_size');
-    return this.sendBufferBytes;
+    return this[kParts].outbox.limitBytes;
   }
 
   #bufferOwner(size: number, syscall: string): UdpEndpoint {
     if (size >>> 0 !== size) {
       throw typeError('ERR_SOCKET_BAD_BUFFER_SIZE', 'Buffer size must be a positive integer');
     }
-    const endpoint = this.running();
+    const endpoint = this[kParts].running();
     if (endpoint.localPort === 0) throw bufferSizeError(UNBOUND, syscall);
     return endpoint;
   }
@@ -129,7 +136,7 @@ export abstract class DgramSettings extends EventEmitter {
   }
 
   #attempt(syscall: string, act: (endpoint: UdpEndpoint) => void): void {
-    const endpoint = this.running();
+    const endpoint = this[kParts].running();
     if (endpoint.localPort === 0) throw errnoError(UNBOUND, syscall);
     this.#explain(syscall, () => act(endpoint));
   }
@@ -139,7 +146,7 @@ export abstract class DgramSettings extends EventEmitter {
     text: string,
     act: (endpoint: UdpEndpoint, group: UdpEndpoint['localAddress']) => void,
   ): void {
-    const endpoint = this.running();
+    const endpoint = this[kParts].running();
     if (!text) throw missingArgumentError('multicastAddress');
     this.#explain(syscall, () => act(endpoint, mustReadPlace(text, this.type, syscall).address));
   }
@@ -159,7 +166,7 @@ export abstract class DgramSettings extends EventEmitter {
     if (link > 0) return link;
     if (address.isUnspecified) return undefined;
     const wanted = address.toString();
-    const owner = this.stack.ip.addresses().find((one) => one.address.split('/')[0] === wanted);
+    const owner = this[kParts].stack.ip.addresses().find((one) => one.address.split('/')[0] === wanted);
     if (owner === undefined) throw errnoError(unknown, '');
     return owner.port;
   }

@@ -13,7 +13,7 @@ import {
   type SocketOptions,
   type SocketSettings,
 } from './socket-options.js';
-import { DgramSettings } from './socket-settings.js';
+import { DgramSettings, kParts, type SocketParts } from './socket-settings.js';
 
 /** How far a socket is on its way to a port, and to a peer. */
 const Step = { None: 0, Underway: 1, Done: 2 } as const;
@@ -22,7 +22,8 @@ type Step = (typeof Step)[keyof typeof Step];
 /** A UDP socket after the pattern of `node:dgram`. `createDgram` makes one class of it per stack. */
 export class StackDgramSocket extends DgramSettings {
   readonly type: SocketType;
-  protected readonly stack: DgramStack;
+  readonly [kParts]: SocketParts;
+  readonly #stack: DgramStack;
   readonly #settings: SocketSettings;
   readonly #outbox: Outbox;
   readonly #scope = new AsyncResource('TUNSTACK_UDP');
@@ -41,7 +42,7 @@ export class StackDgramSocket extends DgramSettings {
   constructor(stack: DgramStack, given: SocketType | SocketOptions, listener?: (...args: unknown[]) => void) {
     super();
     const settings = readSocketOptions(given);
-    this.stack = stack;
+    this.#stack = stack;
     this.#settings = settings;
     this.type = settings.type;
     const endpoint = stack.openUdp(this.type === 'udp4' ? 4 : 6, {
@@ -52,6 +53,7 @@ export class StackDgramSocket extends DgramSettings {
     endpoint.onEvents = (events) => this.#scope.runInAsyncScope(() => this.#happened(events));
     this.#endpoint = endpoint;
     this.#outbox = new Outbox(endpoint, stack.stats);
+    this[kParts] = { stack, outbox: this.#outbox, running: () => this.#running() };
     if (typeof listener === 'function') this.on('message', listener);
     this.#obeySignal();
   }
@@ -63,7 +65,7 @@ export class StackDgramSocket extends DgramSettings {
    * @throws `ERR_SOCKET_ALREADY_BOUND`, `ERR_SOCKET_DGRAM_NOT_RUNNING`, `ERR_SOCKET_BAD_PORT`
    */
   bind(...args: unknown[]): this {
-    this.running();
+    this.#running();
     if (this.#bound !== Step.None) throw plainError('ERR_SOCKET_ALREADY_BOUND');
     const { port, address } = readBindArguments(args);
     const wanted = port === undefined || port === null ? 0 : checkPort(port, 'port');
@@ -159,20 +161,20 @@ export class StackDgramSocket extends DgramSettings {
   /** @throws `ERR_SOCKET_DGRAM_NOT_CONNECTED` */
   disconnect(): void {
     if (this.#connected !== Step.Done) throw plainError('ERR_SOCKET_DGRAM_NOT_CONNECTED');
-    this.running().disconnect();
+    this.#running().disconnect();
     this.#connected = Step.None;
   }
 
   /** @throws `ERR_SOCKET_DGRAM_NOT_RUNNING`; `EBADF` before it is bound */
   address(): SocketPlace {
-    const endpoint = this.running();
+    const endpoint = this.#running();
     if (endpoint.localPort === 0) throw errnoError('EBADF', 'getsockname');
     return this.#show(endpoint.localAddress, endpoint.localPort);
   }
 
   /** @throws `ERR_SOCKET_DGRAM_NOT_CONNECTED`, `ERR_SOCKET_DGRAM_NOT_RUNNING` */
   remoteAddress(): SocketPlace {
-    const { remoteAddress, remotePort } = this.running();
+    const { remoteAddress, remotePort } = this.#running();
     if (this.#connected !== Step.Done || remoteAddress === undefined) {
       throw plainError('ERR_SOCKET_DGRAM_NOT_CONNECTED');
     }
@@ -189,7 +191,7 @@ export class StackDgramSocket extends DgramSettings {
   /** Sends a datagram; see `readSendArguments` for the ways to call it, and for what it throws. */
   send(...args: unknown[]): void {
     const message = readSendArguments(args, this.#connected === Step.Done);
-    this.running();
+    this.#running();
     this.#whenBound(() => this.#send(message));
   }
 
@@ -240,14 +242,6 @@ export class StackDgramSocket extends DgramSettings {
   #sendTo({ data, port, address, callback }: Message, place: Place | undefined): void {
     const link = place?.link ?? 0;
     this.#outbox.send({ data, port, address, callback, destination: place?.address, link });
-  }
-
-  protected get sendBufferBytes(): number {
-    return this.#outbox.limitBytes;
-  }
-
-  protected set sendBufferBytes(bytes: number) {
-    this.#outbox.limitBytes = bytes;
   }
 
   getSendQueueSize(): number {
@@ -303,7 +297,7 @@ export class StackDgramSocket extends DgramSettings {
       this.#queue.push(() => this.close());
       return this;
     }
-    this.running().close();
+    this.#running().close();
     this.#endpoint = undefined;
     this.#outbox.clear();
     this.#updateHold();
@@ -347,11 +341,11 @@ export class StackDgramSocket extends DgramSettings {
     const holds = this.#isRef && this.#endpoint !== undefined && this.#bound === Step.Done;
     if (holds === this.#holds) return;
     this.#holds = holds;
-    if (holds) this.stack.hold();
-    else this.stack.release();
+    if (holds) this.#stack.hold();
+    else this.#stack.release();
   }
 
-  protected running(): UdpEndpoint {
+  #running(): UdpEndpoint {
     if (this.#endpoint === undefined) throw plainError('ERR_SOCKET_DGRAM_NOT_RUNNING');
     return this.#endpoint;
   }

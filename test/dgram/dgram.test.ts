@@ -119,7 +119,7 @@ async function bound(socket: Socket, address?: string): Promise<number> {
 async function next(
   socket: Socket,
 ): Promise<[string, { address: string; family: string; port: number; size: number }]> {
-  const [message, info] = (await once(socket, 'message')) as [Buffer, { address: string } & never];
+  const [message, info] = (await once(socket, 'message')) as [Buffer, never];
   return [String(message), info];
 }
 
