@@ -18,11 +18,27 @@ export class ByteRing {
     return this.#bytes.length;
   }
 
-  /** Makes room for positions `from .. from + length`, of which those up to `used` bytes are kept. */
-  ensure(from: number, used: number, length: number): void {
-    if (length <= this.#bytes.length) return;
+  /** Bytes of memory that holding `length` bytes takes beyond what is held now. */
+  growth(length: number): number {
+    if (length <= this.#bytes.length) return 0;
     let capacity = Math.max(SMALLEST_BYTES, this.#bytes.length);
     while (capacity < length) capacity *= 2;
+    return capacity - this.#bytes.length;
+  }
+
+  /** Bytes it can hold if its memory may grow by `moreBytes` at most. */
+  reach(moreBytes: number): number {
+    const most = this.#bytes.length + moreBytes;
+    let capacity = this.#bytes.length;
+    for (let next = Math.max(SMALLEST_BYTES, 2 * capacity); next <= most; next *= 2) capacity = next;
+    return capacity;
+  }
+
+  /** Makes room for positions `from .. from + length`, of which those up to `used` bytes are kept. */
+  ensure(from: number, used: number, length: number): void {
+    const more = this.growth(length);
+    if (more === 0) return;
+    const capacity = this.#bytes.length + more;
     const grown = new Uint8Array(capacity);
     const old = this.#bytes;
     const kept = Math.min(used, old.length);

@@ -59,6 +59,11 @@ export class ReceiveBuffer {
     return this.#ring.capacity;
   }
 
+  /** Bytes of memory that `length` bytes more take, beginning `gap` bytes behind those that may be read. */
+  growth(gap: number, length: number): number {
+    return this.#ring.growth(Math.max(this.#readable + gap + length, this.#extent()));
+  }
+
   /** Moves past `length` bytes in order that were delivered without being stored; nothing may wait to be read. */
   skip(length: number): void {
     this.#start = seqAdd(this.#start, length);
@@ -101,9 +106,15 @@ export class ReceiveBuffer {
     return index;
   }
 
-  /** Gives up the highest waiting range (RFC 2018 §8: reneging under memory pressure). */
+  /** Gives up the highest waiting range. */
   dropHighest(): void {
     this.#waiting?.removeLast();
+  }
+
+  /** Gives up what waits out of order (RFC 2018 §8: reneging under memory pressure), and the memory if it can. */
+  prune(): void {
+    this.#waiting?.clear();
+    this.trim();
   }
 
   /** Moves up to `length` bytes into `target`. @returns how many */

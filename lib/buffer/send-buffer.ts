@@ -39,6 +39,12 @@ export class SendBuffer {
     return this.#ring.capacity;
   }
 
+  /** How many of `length` bytes can be appended if the memory may grow by `moreBytes` at most. */
+  admissible(length: number, moreBytes: number): number {
+    if (this.#ring.growth(this.#length + length) <= moreBytes) return length;
+    return Math.max(0, this.#ring.reach(moreBytes) - this.#length);
+  }
+
   /** Appends `length` bytes of `source` at `at`. The caller has checked its limit. */
   write(source: Uint8Array, at: number, length: number): void {
     this.#ring.ensure(this.#start, this.#length, this.#length + length);

@@ -48,6 +48,8 @@ export class TcpEndpoint implements ConnectionOwner {
   readonly #entry: ConnectionEntry;
   readonly #connection: TcpConnection;
   #released = false;
+  /** Released, and waiting for `Lingered`. */
+  #lingers = false;
 
   /** @param entry a connection of the layer without an owner; this becomes it */
   constructor(host: EndpointHost, entry: ConnectionEntry) {
@@ -117,8 +119,9 @@ export class TcpEndpoint implements ConnectionOwner {
 
   /** Moves received bytes into `target`. @returns how many; 0 when there are none */
   read(target: Uint8Array, at = 0, length = target.length - at): number {
-    const bytes = this.#connection.read(target, at, length);
-    if (bytes > 0 && this.#connection.acks.isDue) this.#touch();
+    const connection = this.#connection;
+    const bytes = connection.read(target, at, length);
+    if (bytes > 0 && (connection.acks.isDue || connection.memory.account.isAwaited)) this.#touch();
     return bytes;
   }
 
@@ -129,7 +132,7 @@ export class TcpEndpoint implements ConnectionOwner {
   write(source: Uint8Array, at = 0, length = source.length - at): number {
     this.#connection.sender.small.moreComing = false;
     const bytes = this.#connection.write(source, at, length);
-    if (bytes > 0) this.#touch();
+    if (bytes > 0 || this.#connection.isStarved) this.#touch();
     return bytes;
   }
 
@@ -137,7 +140,7 @@ export class TcpEndpoint implements ConnectionOwner {
   writeMore(source: Uint8Array, at = 0, length = source.length - at): number {
     this.#connection.sender.small.moreComing = true;
     const bytes = this.#connection.write(source, at, length);
-    if (bytes > 0) this.#touch();
+    if (bytes > 0 || this.#connection.isStarved) this.#touch();
     return bytes;
   }
 
@@ -151,19 +154,21 @@ export class TcpEndpoint implements ConnectionOwner {
 
   /** Whether the next byte to be read is the urgent one, and how many bytes lie up to it. */
   get isAtMark(): boolean {
-    return this.#connection.receiver?.isAtMark === true;
+    const { receiver } = this.#connection;
+    return receiver?.urgent.isAt(receiver.buffer.readSequence) === true;
   }
 
   get urgentBytes(): number {
-    return this.#connection.receiver?.urgentBytes ?? 0;
+    const { receiver } = this.#connection;
+    return receiver?.urgent.bytesFrom(receiver.buffer.readSequence) ?? 0;
   }
 
   /** The urgent byte, taken apart from the stream; -1 when there is none. */
   readUrgent(): number {
     const { receiver } = this.#connection;
     if (receiver === undefined) return -1;
-    const byte = receiver.urgentByte;
-    receiver.urgentByte = -1;
+    const { byte } = receiver.urgent;
+    receiver.urgent.byte = -1;
     return byte;
   }
 
@@ -186,11 +191,13 @@ export class TcpEndpoint implements ConnectionOwner {
 
   /**
    * Gives it up: FIN after what was written, or RST when received bytes were not read (RFC 2525 §2.17).
-   * The stack finishes it alone, and the handler hears no more.
+   * The stack finishes it alone, and the handler hears no more; but if it lingers, it hears `onClose` when the
+   * peer has acknowledged everything, the FIN included, or when the time is over.
    */
   close(): void {
     if (this.#released) return;
     this.#released = true;
+    this.#lingers = this.#connection.lingerMs > 0;
     this.#host.tcp.release(this.#entry, this.#host.nowUs());
     this.#host.schedule();
   }
@@ -237,7 +244,7 @@ export class TcpEndpoint implements ConnectionOwner {
     this.#connection.timers.userTimeoutUs = ms * 1000;
   }
 
-  /** How `close` behaves: -1 in the background, 0 with an RST. */
+  /** How `close` behaves: -1 in the background, 0 with an RST; else the handler hears when it is done, or after so many ms. */
   setLinger(ms: number): void {
     this.#connection.lingerMs = ms;
   }
@@ -254,6 +261,7 @@ export class TcpEndpoint implements ConnectionOwner {
   /** Called by the layer in its flush. */
   connectionEvents(events: number): void {
     const { handler } = this;
+    if (this.#lingers && events & (ConnectionEvent.Lingered | ConnectionEvent.Closed)) this.#lingered();
     if (handler === undefined || this.#released) return;
     if (events & ConnectionEvent.Connected) handler.onConnect();
     if (events & ConnectionEvent.SoftError) handler.onSoftError?.(this.#connection.softError);
@@ -263,6 +271,12 @@ export class TcpEndpoint implements ConnectionOwner {
     if (events & ConnectionEvent.Writable) handler.onWritable();
     if (events & ConnectionEvent.Drained) handler.onDrain?.();
     if (events & ConnectionEvent.Closed) handler.onClose(this.#connection.errorCode);
+  }
+
+  #lingered(): void {
+    this.#lingers = false;
+    this.#entry.owner = undefined;
+    this.handler?.onClose(this.#connection.errorCode);
   }
 
   #touch(): void {

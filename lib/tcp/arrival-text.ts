@@ -14,7 +14,9 @@ import { mayReceive } from './state.js';
 /** Sixth: URG (RFC 9293 §3.8.5). */
 export function checkUrgent(c: TcpConnection, receiver: Receiver, segment: TcpSegment): void {
   if (!segment.has(TcpFlag.URG) || !mayReceive(c.state)) return;
-  if (receiver.urgent(segment)) c.signal(ConnectionEvent.Urgent);
+  if (!receiver.urgent.arrived(segment, receiver.rcvNxt)) return;
+  c.stats.tcp.urgent++;
+  c.signal(ConnectionEvent.Urgent);
 }
 
 /** Seventh and eighth: the text, and the FIN behind it. */

@@ -26,8 +26,9 @@ export class ConnectionBooks implements PassiveOpenHost {
   /** Entries to be visited by the next flush, and the list that is empty meanwhile. */
   #touched = new WorkList<ConnectionEntry>();
   #spare = new WorkList<ConnectionEntry>();
-  /** Those a full link kept from sending. */
+  /** Those a full link kept from sending, and those that may not write for want of memory. */
   #blocked: ConnectionEntry[] = [];
+  #starved = new Set<ConnectionEntry>();
 
   constructor(context: TcpContext) {
     this.#context = context;
@@ -61,6 +62,7 @@ export class ConnectionBooks implements PassiveOpenHost {
   flush(nowUs: number, tell: (entry: ConnectionEntry) => void, before: () => void): void {
     for (let round = 0; round < MAX_ROUNDS; round++) {
       before();
+      if (this.#starved.size > 0) this.#feed();
       if (this.#touched.count === 0) return;
       const touched = this.#touched;
       // Owners may touch more while they are told: the list grows under the loop.
@@ -85,6 +87,22 @@ export class ConnectionBooks implements PassiveOpenHost {
     for (const entry of blocked) this.touch(entry);
   }
 
+  #await(entry: ConnectionEntry): void {
+    this.#starved.add(entry);
+    this.#context.memory.isAwaited = true;
+  }
+
+  /** Where memory is free again, those who wait for it may write. */
+  #feed(): void {
+    if (!this.#context.memory.hasRoomAgain) return;
+    this.#context.memory.isAwaited = false;
+    for (const entry of this.#starved) {
+      entry.connection.noLongerStarved();
+      this.touch(entry);
+    }
+    this.#starved.clear();
+  }
+
   #transmit(entry: ConnectionEntry, nowUs: number): void {
     const { connection, path } = entry;
     if (connection.takeDoubt()) this.#context.carrier.reconsider(path);
@@ -106,11 +124,9 @@ export class ConnectionBooks implements PassiveOpenHost {
       tcp.currEstab += counts ? 1 : -1;
     }
     const { memoryBytes } = connection;
-    if (memoryBytes !== entry.memoryBytes) {
-      this.#context.memory.changed(memoryBytes - entry.memoryBytes);
-      entry.memoryBytes = memoryBytes;
-      if (memoryBytes > 0) connection.timers.watchMemory(nowUs);
-    }
+    connection.memory.set(memoryBytes);
+    if (memoryBytes > 0) connection.timers.watchMemory(nowUs);
+    if (connection.isStarved) this.#await(entry);
     if (connection.state === TcpState.TIME_WAIT) this.#enterTimeWait(entry, nowUs);
     else if (connection.state === TcpState.CLOSED && connection.pendingReset === undefined)
       this.remove(entry);
@@ -148,14 +164,14 @@ export class ConnectionBooks implements PassiveOpenHost {
   #forget(entry: ConnectionEntry): void {
     const { tcp } = this.#context.stats;
     entry.isRemoved = true;
+    this.#starved.delete(entry);
     this.connections--;
     if (entry.connection.isOrphan) tcp.orphans--;
     if (entry.isCounted) {
       entry.isCounted = false;
       tcp.currEstab--;
     }
-    this.#context.memory.changed(-entry.memoryBytes);
-    entry.memoryBytes = 0;
+    entry.connection.memory.leave();
   }
 
   removeTimeWait(slot: number): void {

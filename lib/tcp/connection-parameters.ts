@@ -26,6 +26,8 @@ export const ConnectionEvent = {
   SoftError: 64,
   /** Everything written, and the FIN if one was asked for, has been acknowledged. */
   Drained: 128,
+  /** `close` need not wait any longer: the peer has our FIN, or the time to linger is over. */
+  Lingered: 256,
 } as const;
 
 export interface ConnectionParameters {

@@ -1,6 +1,7 @@
 /** What a connection does when time passes: handshake, retransmission, persist, ACKs, keep-alive, farewell. */
 import { NEVER } from '../base/clock.js';
 import { type TcpConnection } from './connection.js';
+import { ConnectionEvent } from './connection-parameters.js';
 import type { SegmentOutput } from './segment-output.js';
 import { isSynchronized, TcpState } from './state.js';
 import { transmitProbe } from './transmission.js';
@@ -28,8 +29,9 @@ export class ConnectionTimers {
   userTimeoutUs: number;
   /** When the buffers are looked at, whether their memory can be given back, µs. */
   trimDeadlineUs = NEVER;
-  /** End of FIN-WAIT-2 or of lingering without an owner, µs. */
+  /** End of FIN-WAIT-2 without an owner, µs, and of waiting for it to begin. */
   farewellDeadlineUs = NEVER;
+  lingerDeadlineUs = NEVER;
 
   constructor(connection: TcpConnection) {
     this.#connection = connection;
@@ -49,6 +51,7 @@ export class ConnectionTimers {
       acks.deadlineUs,
       this.keepAliveDeadlineUs,
       this.farewellDeadlineUs,
+      this.lingerDeadlineUs,
       this.trimDeadlineUs,
     );
   }
@@ -86,16 +89,27 @@ export class ConnectionTimers {
     this.keepAliveProbes = 0;
   }
 
-  /** The owner is gone: FIN-WAIT-2 must not last for ever. */
+  /** The owner is gone: FIN-WAIT-2 must not last for ever, nor its wait for the peer to have our FIN. */
   orphaned(nowUs: number): void {
-    const { state, options } = this.#connection;
-    if (state === TcpState.FIN_WAIT_2) this.farewellDeadlineUs = nowUs + options.finTimeoutMs * 1000;
+    const { state, options, lingerMs } = this.#connection;
+    if (state === TcpState.FIN_WAIT_2) {
+      this.farewellDeadlineUs = nowUs + options.finTimeoutMs * 1000;
+      this.#lingered();
+    } else if (lingerMs > 0) {
+      this.lingerDeadlineUs = nowUs + lingerMs * 1000;
+    }
+  }
+
+  #lingered(): void {
+    this.lingerDeadlineUs = NEVER;
+    this.#connection.signal(ConnectionEvent.Lingered);
   }
 
   stop(): void {
     this.handshakeDeadlineUs = NEVER;
     this.keepAliveDeadlineUs = NEVER;
     this.farewellDeadlineUs = NEVER;
+    this.lingerDeadlineUs = NEVER;
     this.trimDeadlineUs = NEVER;
     this.#connection.acks.deadlineUs = NEVER;
   }
@@ -107,6 +121,7 @@ export class ConnectionTimers {
       this.#connection.end('');
       return;
     }
+    if (this.lingerDeadlineUs <= nowUs) this.#lingered();
     if (this.handshakeDeadlineUs <= nowUs) this.#handshakeExpired(nowUs);
     if (Math.min(sender.recovery.deadlineUs, this.#userDeadlineUs) <= nowUs)
       this.#retransmissionExpired(nowUs);
@@ -126,12 +141,13 @@ export class ConnectionTimers {
 
   /** An idle connection holds no buffers. */
   #trim(nowUs: number): void {
-    const { sender, receiver } = this.#connection;
+    const { sender, receiver, parameters } = this.#connection;
     const idleUs = nowUs - Math.max(this.heardAtUs, sender.lastSentUs);
     this.trimDeadlineUs = NEVER;
     if (idleUs >= TRIM_AFTER_US) {
       sender.buffer.trim();
-      receiver?.buffer.trim();
+      if (parameters.memory.isUnderPressure) receiver?.buffer.prune();
+      else receiver?.buffer.trim();
     }
     if (this.#connection.memoryBytes === 0) return;
     // What is still held belongs to somebody: the longer nothing happens, the more rarely we look.

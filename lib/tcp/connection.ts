@@ -11,6 +11,7 @@ import type { IpFamily } from '../wire/ip-address.js';
 import type { SynOptions } from '../wire/tcp-options.js';
 import { AckPolicy } from './ack-policy.js';
 import { segmentArrived } from './arrival.js';
+import { abort, close, shutdownRead, shutdownWrite } from './closing.js';
 import { initialWindowBytes } from './congestion/congestion-control.js';
 import {
   ConnectionEvent,
@@ -20,6 +21,7 @@ import {
 } from './connection-parameters.js';
 import { ConnectionTimers } from './connection-timers.js';
 import { announcedMss, effectiveMss, firstWindow, type Negotiated, offer } from './handshake.js';
+import { MemoryShare } from './memory.js';
 import type { TcpOptions } from './options.js';
 import { Receiver, type TextSink } from './receiver.js';
 import { AckFacts } from './recovery/recovery.js';
@@ -49,6 +51,9 @@ export class TcpConnection {
   isActiveOpen = false;
   /** How `close` behaves: 0 with an RST. */
   lingerMs: number;
+  readonly memory: MemoryShare;
+  /** A write was refused for want of memory in the stack, not of room in the buffer. */
+  isStarved = false;
   /** The owner is gone: what still arrives has no reader. */
   isOrphan = false;
   /** An RST, and the SYN or SYN-ACK, that wait to be sent. */
@@ -74,6 +79,7 @@ export class TcpConnection {
     this.stats = parameters.stats;
     this.family = parameters.family;
     this.lingerMs = options.lingerMs;
+    this.memory = new MemoryShare(parameters.memory);
     this.#transportBytes = parameters.transportBytes;
     const announced = announcedMss(parameters.interfaceTransportBytes, options);
     this.synOptions = offer(options, announced);
@@ -145,8 +151,12 @@ export class TcpConnection {
   /** SEND: admits up to `length` bytes. @returns how many; fewer when the buffer is full */
   write(source: Uint8Array, at: number, length: number): number {
     if (!mayWrite(this.#state) || this.sender.finQueued) return 0;
-    const admitted = this.parameters.memory.isFull ? 0 : this.sender.write(source, at, length);
+    const { sender, memory } = this;
+    const wanted = Math.min(length, sender.freeBytes);
+    const admitted = sender.write(source, at, length, memory.account.roomBytes);
     if (admitted < length) this.#writeBlocked = true;
+    this.isStarved = admitted < wanted;
+    memory.set(this.memoryBytes);
     return admitted;
   }
 
@@ -160,9 +170,10 @@ export class TcpConnection {
     const { receiver } = this;
     if (receiver === undefined) return 0;
     // Unless it is wanted in line, the urgent byte is read apart, as on Linux.
-    if (!this.options.urgentInline) receiver.skipUrgentByte();
+    if (!this.options.urgentInline) receiver.urgent.skip(receiver.buffer);
     const bytes = receiver.read(target, at, length);
     if (bytes > 0 && receiver.mustUpdateWindow) this.acks.now();
+    this.memory.set(this.memoryBytes);
     return bytes;
   }
 
@@ -173,23 +184,12 @@ export class TcpConnection {
 
   /** Half-close: a FIN follows what has been written (RFC 9293 §3.10.4). The peer may go on sending. */
   shutdownWrite(): void {
-    if (this.#state === TcpState.SYN_SENT) {
-      // Nothing was agreed with anybody: the connection is forgotten (RFC 9293 §3.10.4).
-      this.end('');
-      return;
-    }
-    if (!mayWrite(this.#state) || this.sender.finQueued) return;
-    this.sender.finQueued = true;
-    // Before the handshake ends, only a FIN without text to wait for may go (RFC 9293 §3.10.4).
-    if (this.#state !== TcpState.SYN_RECEIVED || this.sender.buffer.length === 0) this.move('close');
+    shutdownWrite(this);
   }
 
   /** The application will read no more; what arrives is acknowledged and thrown away. */
   shutdownRead(): void {
-    const { receiver } = this;
-    if (receiver === undefined) return;
-    receiver.discards = true;
-    receiver.buffer.consume(receiver.buffer.readableBytes);
+    shutdownRead(this);
   }
 
   /**
@@ -197,35 +197,21 @@ export class TcpConnection {
    * (RFC 9293 §3.6.1, RFC 2525 §2.17). Otherwise a FIN, and the rest happens without an owner.
    */
   close(nowUs: number): void {
-    this.isOrphan = true;
-    const unread = this.receiver !== undefined && this.receiver.readableBytes > 0;
-    if (unread || this.lingerMs === 0) {
-      this.stats.tcp.abortOnClose++;
-      this.abort();
-      return;
-    }
-    this.shutdownWrite();
-    this.timers.orphaned(nowUs);
+    close(this, nowUs);
   }
 
   /** ABORT (RFC 9293 §3.10.5): queues are dropped and the peer gets an RST where it still listens. */
   abort(): void {
-    const state = this.#state;
-    const resets =
-      state === TcpState.SYN_RECEIVED ||
-      state === TcpState.ESTABLISHED ||
-      state === TcpState.FIN_WAIT_1 ||
-      state === TcpState.FIN_WAIT_2 ||
-      state === TcpState.CLOSE_WAIT;
-    if (resets) this.reset(this.sender.sndNxt, true);
-    this.end('');
+    abort(this);
   }
 
   // ---- what the network does -----------------------------------------------------------------
 
   /** A segment for this connection arrived, its checksum verified. */
   segmentArrived(segment: TcpSegment): void {
-    if (this.#state !== TcpState.CLOSED) segmentArrived(this, segment);
+    if (this.#state === TcpState.CLOSED) return;
+    segmentArrived(this, segment);
+    this.memory.set(this.memoryBytes);
   }
 
   /** Sends what is due. @returns false when the link is full and it must be called again */
@@ -340,6 +326,13 @@ export class TcpConnection {
     this.sender.clear();
     this.timers.stop();
     this.signal(ConnectionEvent.Closed);
+  }
+
+  /** The stack has memory again. */
+  noLongerStarved(): void {
+    this.isStarved = false;
+    this.#writeBlocked = false;
+    this.signal(ConnectionEvent.Writable);
   }
 
   /** After the sender took an ACK: tells the owner of room, and of the end of what it wrote. */

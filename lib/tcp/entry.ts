@@ -24,9 +24,8 @@ export class ConnectionEntry {
   /** It is on the list of those to be visited by the next flush. */
   isTouched = false;
   isRemoved = false;
-  /** Whether it counts in tcpCurrEstab, and the buffer bytes it was last seen to use. */
+  /** Whether it counts in tcpCurrEstab. */
   isCounted = false;
-  memoryBytes = 0;
   /** MTU of the path when the connection last heard of it. */
   knownMtu: number;
 

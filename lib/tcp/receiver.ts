@@ -2,24 +2,14 @@
  * The receiving half of a connection: RCV.* of RFC 9293 §3.3.1, the text that arrived, in order or
  * not, and what the ACKs we send say of it: window, SACK blocks, echoed timestamp.
  */
-import {
-  type Seq,
-  seqAdd,
-  seqDiff,
-  seqGe,
-  seqGt,
-  seqInWindow,
-  seqLe,
-  seqLt,
-  seqMax,
-  seqMin,
-} from '../base/seq.js';
+import { type Seq, seqAdd, seqDiff, seqGe, seqGt, seqInWindow, seqLt, seqMax, seqMin } from '../base/seq.js';
 import type { TcpStats } from '../base/stats.js';
 import { ReceiveBuffer } from '../buffer/receive-buffer.js';
 import { TcpFlag } from '../wire/tcp.js';
 import type { MemoryAccount } from './memory.js';
 import { SackReport } from './sack-report.js';
 import type { TcpSegment } from './segment.js';
+import { UrgentMark } from './urgent-mark.js';
 import { WindowTuner } from './window-tuner.js';
 
 /**
@@ -83,11 +73,7 @@ export class Receiver {
   /** TS.Recent and when it was taken, µs. */
   tsRecent = 0;
   tsRecentAtUs = 0;
-  /** RCV.UP: sequence number after the last urgent byte; meaningful while `urgentPending`. */
-  rcvUp: Seq;
-  urgentPending = false;
-  /** The urgent byte, kept apart when not in line; -1 when none was received or it was read. */
-  urgentByte = -1;
+  readonly urgent: UrgentMark;
   /** The peer's FIN has been reached in order. */
   finReceived = false;
   /** Bytes taken in order in the life of the connection. */
@@ -106,7 +92,7 @@ export class Receiver {
     this.irs = parameters.irs;
     this.rcvNxt = seqAdd(parameters.irs, 1);
     this.lastAckSent = this.rcvNxt;
-    this.rcvUp = this.rcvNxt;
+    this.urgent = new UrgentMark(this.rcvNxt);
     this.windowShift = parameters.windowShift;
     this.timestamps = parameters.timestamps;
     this.buffer = new ReceiveBuffer(this.rcvNxt);
@@ -166,37 +152,16 @@ export class Receiver {
 
   /** Moves up to `length` bytes to the application. */
   read(target: Uint8Array, at: number, length: number): number {
-    const allowed = this.#readable(length);
-    const bytes = this.buffer.read(target, at, allowed);
-    this.#afterRead(bytes);
+    const { buffer, urgent } = this;
+    const bytes = buffer.read(target, at, urgent.readable(length, buffer.readSequence));
+    this.tuner.consumed(bytes);
+    urgent.passed(buffer.readSequence);
     return bytes;
   }
 
   /** Bytes that can be read now. */
   get readableBytes(): number {
     return this.buffer.readableBytes;
-  }
-
-  /** Whether the next byte to be read is the one behind the urgent mark. */
-  get isAtMark(): boolean {
-    return this.urgentPending && this.buffer.readSequence === seqAdd(this.rcvUp, -1);
-  }
-
-  /** Bytes from the read position up to and including the last urgent byte; 0 when none is pending. */
-  get urgentBytes(): number {
-    return this.urgentPending ? Math.max(0, seqDiff(this.rcvUp, this.buffer.readSequence)) : 0;
-  }
-
-  /** Takes an urgent pointer (RFC 9293 §3.10.7.4, RFC 6093). @returns whether the mark moved */
-  urgent(segment: TcpSegment): boolean {
-    if (segment.urgentPointer === 0) return false;
-    const up = seqAdd(segment.sequence, segment.urgentPointer);
-    if (seqLe(up, this.rcvNxt) || (this.urgentPending && seqLe(up, this.rcvUp))) return false;
-    this.rcvUp = up;
-    this.urgentPending = true;
-    this.urgentByte = -1;
-    this.#stats.urgent++;
-    return true;
   }
 
   /**
@@ -231,6 +196,13 @@ export class Receiver {
   /** Memory in use, bytes. */
   get memoryBytes(): number {
     return this.buffer.memoryBytes;
+  }
+
+  /** The application will read no more: what waits, and what arrives from now on, is thrown away. */
+  discard(): void {
+    this.discards = true;
+    this.urgent.isPending = false;
+    this.buffer.consume(this.buffer.readableBytes);
   }
 
   clear(): void {
@@ -280,7 +252,7 @@ export class Receiver {
     const { view, textAt, textBytes } = segment;
     if (this.finReceived) return true;
     this.bytesReceived += textBytes;
-    this.#noteUrgentByte(segment);
+    this.urgent.note(segment);
     if (this.discards) {
       this.buffer.append(view, textAt, textBytes);
       this.buffer.consume(this.buffer.readableBytes);
@@ -305,7 +277,7 @@ export class Receiver {
 
   #sinkTakes(segment: TcpSegment): boolean {
     const sink = this.sink;
-    if (sink === undefined || this.buffer.readableBytes > 0 || this.buffer.hasGaps || this.urgentPending) {
+    if (sink === undefined || this.buffer.readableBytes > 0 || this.buffer.hasGaps || this.urgent.isPending) {
       return false;
     }
     if (!sink.take(segment.bytes, segment.textAt, segment.textBytes, segment.view)) return false;
@@ -323,7 +295,7 @@ export class Receiver {
       return TextOutcome.NoMemory;
     }
     this.#noteWaitingDuplicate(segment.sequence, seqAdd(segment.sequence, segment.textBytes));
-    this.#noteUrgentByte(segment);
+    this.urgent.note(segment);
     const ranges = this.buffer.waiting?.count ?? 0;
     const range = this.buffer.insert(segment.sequence, segment.view, segment.textAt, segment.textBytes);
     if (range < 0) {
@@ -365,31 +337,5 @@ export class Receiver {
     this.rcvNxt = seqAdd(this.#finAt, 1);
     this.rcvAdv = seqMax(this.rcvAdv, this.rcvNxt);
     if (this.sack !== undefined) this.sack.forget(this.rcvNxt);
-  }
-
-  /** Keeps the urgent byte apart as it passes (RFC 6093 §3: the last urgent byte, as Linux does). */
-  #noteUrgentByte(segment: TcpSegment): void {
-    if (!this.urgentPending) return;
-    const index = seqDiff(seqAdd(this.rcvUp, -1), segment.sequence);
-    if (index >= 0 && index < segment.textBytes) this.urgentByte = segment.bytes[segment.textAt + index];
-  }
-
-  /** How much one read may take: not across the urgent mark. */
-  #readable(length: number): number {
-    if (!this.urgentPending) return length;
-    const toMark = seqDiff(seqAdd(this.rcvUp, -1), this.buffer.readSequence);
-    return toMark > 0 ? Math.min(length, toMark) : length;
-  }
-
-  #afterRead(bytes: number): void {
-    this.tuner.consumed(bytes);
-    if (this.urgentPending && seqGe(this.buffer.readSequence, this.rcvUp)) this.urgentPending = false;
-  }
-
-  /** Skips the urgent byte at the mark, which the application takes apart from the stream. */
-  skipUrgentByte(): void {
-    if (!this.isAtMark || this.buffer.readableBytes === 0) return;
-    this.buffer.consume(1);
-    this.urgentPending = false;
   }
 }

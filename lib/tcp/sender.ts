@@ -181,9 +181,9 @@ export class Sender {
     return changed;
   }
 
-  /** Admits up to `length` bytes. @returns how many fitted */
-  write(source: Uint8Array, at: number, length: number): number {
-    const admitted = Math.min(length, this.freeBytes);
+  /** Admits up to `length` bytes, its memory growing by `moreBytes` at most. @returns how many fitted */
+  write(source: Uint8Array, at: number, length: number, moreBytes: number): number {
+    const admitted = this.buffer.admissible(Math.min(length, this.freeBytes), moreBytes);
     if (admitted > 0) this.buffer.write(source, at, admitted);
     return admitted;
   }

@@ -86,10 +86,10 @@ export class TcpLayer {
     return entry;
   }
 
-  /** Gives up a connection: the owner hears no more of it. */
+  /** Gives up a connection: the owner hears no more of it, or only when it need not linger any longer. */
   release(entry: ConnectionEntry, nowUs: number): void {
     const { stats, options } = this.#context;
-    entry.owner = undefined;
+    if (entry.connection.lingerMs <= 0) entry.owner = undefined;
     if (entry.isRemoved) return;
     if (stats.tcp.orphans >= options.maxOrphans) {
       stats.tcp.orphanLimit++;
