@@ -13,6 +13,9 @@ const TRIM_WITHIN_US = 60_000_000;
 /** Linux doubles RTOs up to this many times when it computes how long `retries2` takes. */
 const TIMEOUT_BASE_US = 200_000;
 
+/** Retransmissions for a connection without an owner when memory is short. */
+const HURRIED_RETRIES = 2;
+
 export class ConnectionTimers {
   readonly #connection: TcpConnection;
   /** When the SYN or SYN-ACK is repeated, µs, how often it was sent, and when first. */
@@ -179,6 +182,12 @@ export class ConnectionTimers {
     const connection = this.#connection;
     const { sender, options, stats } = connection;
     const { recovery } = sender;
+    if (connection.isOrphan && !connection.parameters.memory.hasRoomAgain) {
+      // Memory that nobody owns goes first (Linux `tcp_out_of_resources`).
+      stats.tcp.abortOnMemory++;
+      connection.abort();
+      return;
+    }
     if (this.#isGivenUp(nowUs)) {
       stats.tcp.abortOnTimeout++;
       connection.end(connection.softError === '' ? 'ETIMEDOUT' : connection.softError);
@@ -192,16 +201,22 @@ export class ConnectionTimers {
 
   /** Whether R2 of RFC 9293 §3.8.3, or the user timeout of RFC 5482, has passed. */
   #isGivenUp(nowUs: number): boolean {
-    const { sender, options, isOrphan, parameters } = this.#connection;
+    const { sender, options, isOrphan } = this.#connection;
     const { recovery } = sender;
     if (recovery.firstRetryUs === 0) return false;
     const elapsedUs = nowUs - recovery.firstRetryUs;
     if (this.userTimeoutUs > 0) return nowUs >= this.#userDeadlineUs;
-    const retries = isOrphan ? Math.min(parameters.orphanRetries, options.retries2) : options.retries2;
+    const retries = isOrphan ? Math.min(this.#orphanRetries, options.retries2) : options.retries2;
     if (recovery.retries < Math.min(retries, 3)) return false;
     // A peer with a closed window that still answers is alive (RFC 9293 §3.8.6.1, MUST-37).
     if (sender.sndWnd === 0 && !isOrphan && nowUs - this.heardAtUs < options.rtoMaxMs * 1000) return false;
     return elapsedUs >= retriesTakeUs(retries, options.rtoMaxMs * 1000);
+  }
+
+  /** How patiently a connection without an owner is finished: less so when memory is short. */
+  get #orphanRetries(): number {
+    const { orphanRetries, memory } = this.#connection.parameters;
+    return memory.isUnderPressure ? Math.min(orphanRetries, HURRIED_RETRIES) : orphanRetries;
   }
 
   /** When the user timeout ends the retransmissions under way, whatever the RTO (Linux `tcp_clamp_rto_to_user_timeout`). */
@@ -212,12 +227,12 @@ export class ConnectionTimers {
 
   #persistExpired(output: SegmentOutput, nowUs: number): void {
     const connection = this.#connection;
-    const { sender, options, stats, parameters, isOrphan } = connection;
+    const { sender, options, stats, isOrphan } = connection;
     const silentUs = nowUs - this.heardAtUs;
     const userLimit = this.userTimeoutUs;
     // Probes that nobody answers count like retransmissions (Linux `tcp_probe_timer`).
     const tooManyUnanswered = sender.unansweredProbes >= options.retries2;
-    const orphanDone = isOrphan && sender.probes >= parameters.orphanRetries;
+    const orphanDone = isOrphan && sender.probes >= this.#orphanRetries;
     if (tooManyUnanswered || orphanDone || (userLimit > 0 && sender.probes > 0 && silentUs >= userLimit)) {
       stats.tcp.abortOnTimeout++;
       if (orphanDone) connection.reset(sender.sndNxt, true);
