@@ -101,7 +101,9 @@ export class TimeWait {
 
   /** RFC 6191 §2, RFC 1122 §4.2.2.13: a SYN that is surely newer than anything of this connection. */
   #mayReopen(segment: TcpSegment, stamped: boolean, isOld: boolean): boolean {
-    if ((segment.flags & (TcpFlag.SYN | TcpFlag.RST | TcpFlag.ACK)) !== TcpFlag.SYN || isOld) return false;
+    // With a FIN it would begin nothing, but end this.
+    const control = segment.flags & (TcpFlag.SYN | TcpFlag.RST | TcpFlag.ACK | TcpFlag.FIN);
+    if (control !== TcpFlag.SYN || isOld) return false;
     if (seqGt(segment.sequence, this.rcvNxt)) return true;
     return stamped && ((segment.options.tsVal - this.tsRecent) | 0) > 0;
   }
