@@ -221,6 +221,8 @@ export class TcpStats {
   // receiving
   outOfOrderQueued = 0;
   outOfOrderDropped = 0;
+  /** Ranges out of order that were given up again for want of memory. */
+  outOfOrderPruned = 0;
   outOfOrderMerged = 0;
   duplicates = 0;
   dsackSent = 0;

@@ -18,6 +18,11 @@ export class ByteRing {
     return this.#bytes.length;
   }
 
+  /** Whether it holds as little memory as it can without being empty. */
+  get isSmallest(): boolean {
+    return this.#bytes.length <= SMALLEST_BYTES;
+  }
+
   /** Bytes of memory that holding `length` bytes takes beyond what is held now. */
   growth(length: number): number {
     if (length <= this.#bytes.length) return 0;
@@ -37,9 +42,22 @@ export class ByteRing {
   /** Makes room for positions `from .. from + length`, of which those up to `used` bytes are kept. */
   ensure(from: number, used: number, length: number): void {
     const more = this.growth(length);
-    if (more === 0) return;
-    const capacity = this.#bytes.length + more;
-    const grown = new Uint8Array(capacity);
+    if (more > 0) this.#resize(from, used, this.#bytes.length + more);
+  }
+
+  /** Gives back what is not needed to hold positions `from .. from + used`, which are kept. */
+  shrink(from: number, used: number): void {
+    if (used === 0) {
+      this.free();
+      return;
+    }
+    let capacity = SMALLEST_BYTES;
+    while (capacity < used) capacity *= 2;
+    if (capacity < this.#bytes.length) this.#resize(from, used, capacity);
+  }
+
+  #resize(from: number, used: number, capacity: number): void {
+    const resized = new Uint8Array(capacity);
     const old = this.#bytes;
     const kept = Math.min(used, old.length);
     if (kept > 0) {
@@ -49,12 +67,12 @@ export class ByteRing {
         const source = (from + done) & oldMask;
         const target = (from + done) & (capacity - 1);
         const run = Math.min(kept - done, old.length - source, capacity - target);
-        grown.set(old.subarray(source, source + run), target);
+        resized.set(old.subarray(source, source + run), target);
         done += run;
       }
     }
-    this.#bytes = grown;
-    this.#view = new DataView(grown.buffer);
+    this.#bytes = resized;
+    this.#view = new DataView(resized.buffer);
     this.#mask = capacity - 1;
   }
 

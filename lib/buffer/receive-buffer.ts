@@ -111,10 +111,21 @@ export class ReceiveBuffer {
     this.#waiting?.removeLast();
   }
 
-  /** Gives up what waits out of order (RFC 2018 §8: reneging under memory pressure), and the memory if it can. */
-  prune(): void {
-    this.#waiting?.clear();
-    this.trim();
+  /**
+   * Halves the memory at least, where what may be read allows it: ranges that wait out of order are given
+   * up for it, the highest first, and no more of them than that takes (RFC 2018 §8 permits it; Linux
+   * `tcp_prune_ofo_queue`). @returns how many ranges were given up
+   */
+  prune(): number {
+    const ring = this.#ring;
+    const waiting = this.#waiting;
+    const target = ring.isSmallest ? 0 : ring.capacity / 2;
+    let given = 0;
+    if (waiting !== undefined && this.#readable <= target) {
+      for (; waiting.count > 0 && this.#extent() > target; given++) this.dropHighest();
+    }
+    ring.shrink(this.#start, Math.max(this.#readable, this.#extent()));
+    return given;
   }
 
   /** Moves up to `length` bytes into `target`. @returns how many */

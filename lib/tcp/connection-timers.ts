@@ -149,7 +149,7 @@ export class ConnectionTimers {
     this.trimDeadlineUs = NEVER;
     if (idleUs >= TRIM_AFTER_US) {
       sender.buffer.trim();
-      if (parameters.memory.isUnderPressure) receiver?.buffer.prune();
+      if (parameters.memory.isUnderPressure) receiver?.prune();
       else receiver?.buffer.trim();
     }
     if (this.#connection.memoryBytes === 0) return;

@@ -24,10 +24,14 @@ export interface TextSink {
 /** PAWS forgets a timestamp after this without news of the peer, µs: 24 days (RFC 7323 §5.5). */
 const TS_RECENT_VALID_US = 24 * 86_400 * 1e6;
 
+/** Full segments for which a window is opened under memory pressure. */
+const PRESSED_SEGMENTS = 4;
+
 export interface ReceiverParameters {
   readonly irs: Seq;
-  /** Window to offer at first, and most bytes ever held, bytes. */
+  /** Window to offer at first, what it grows to as segments arrive, and most bytes ever held, bytes. */
   readonly windowBytes: number;
+  readonly bufferBytes: number;
   readonly maxBufferBytes: number;
   /** 0: no clamp. */
   readonly clampBytes: number;
@@ -172,8 +176,8 @@ export class Receiver {
    * @param isSyn windows of SYN segments are not scaled
    */
   advertise(isSyn: boolean): number {
-    const occupied = this.#occupiedBytes();
-    const offered = this.tuner.offer(this.rcvWnd, occupied, this.peerMssBytes);
+    const occupied = this.buffer.readableBytes;
+    const offered = this.#offered;
     const unit = isSyn ? 1 : 1 << this.windowShift;
     let field = Math.ceil(Math.max(offered, this.rcvWnd) / unit);
     if (occupied + field * unit > this.tuner.hardLimitBytes) field = Math.floor(this.rcvWnd / unit);
@@ -189,7 +193,7 @@ export class Receiver {
     if (this.finReceived) return false;
     const current = this.rcvWnd;
     if (2 * current > this.tuner.limitBytes) return false;
-    const offered = this.tuner.offer(current, this.#occupiedBytes(), this.peerMssBytes);
+    const offered = this.#offered;
     return offered > 0 && offered >= 2 * current && offered > current;
   }
 
@@ -205,14 +209,22 @@ export class Receiver {
     this.buffer.consume(this.buffer.readableBytes);
   }
 
+  /** Memory is short: gives back what can be spared of it. */
+  prune(): void {
+    this.#stats.outOfOrderPruned += this.buffer.prune();
+  }
+
   clear(): void {
     this.buffer.clear();
     this.sink = undefined;
   }
 
-  /** Bytes held: readable, and up to the end of the last range beyond a gap. */
-  #occupiedBytes(): number {
-    return this.buffer.readableBytes;
+  /** The window to offer, bytes; little is promised where memory is scarce (Linux `__tcp_select_window`). */
+  get #offered(): number {
+    const current = this.rcvWnd;
+    const offered = this.tuner.offer(current, this.buffer.readableBytes, this.peerMssBytes);
+    if (offered <= current || !this.#memory.isUnderPressure) return offered;
+    return Math.max(current, Math.min(offered, PRESSED_SEGMENTS * this.peerMssBytes));
   }
 
   /**

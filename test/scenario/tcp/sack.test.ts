@@ -155,6 +155,44 @@ describe('SACK of what arrived', () => {
     );
   });
 
+  it('is taken back only when memory is short, the highest block first, and not said again [SACK-9]', () => {
+    forEachFamily((family) => {
+      const tcp = { memoryPressureBytes: 100_000, memoryMaxBytes: 200_000 };
+      const peer = established({ ...family, tcp });
+      const { tcp: stats } = peer.stats;
+      // 100 bytes to read, and four blocks behind gaps, up to 62,000: a ring of 64 KiB.
+      peer.send('< P. 1:101(100) ack 1');
+      for (const n of [5, 20, 40, 61]) peer.send(thousand(n));
+      const receiver = peer.endpoint.connection.receiver ?? expect.fail('a receiver');
+      const held = (): number => receiver.buffer.waiting?.count ?? 0;
+      expect(receiver.memoryBytes).to.equal(65_536);
+      // However long nothing happens, nothing is given up while there is memory.
+      peer.advanceMs(100_000).drain();
+      expect([held(), stats.outOfOrderPruned]).to.deep.equal([4, 0]);
+      // Others need it: little by little the highest blocks go, and the memory with them.
+      const hogs = [1, 2].map(() => peer.another().sendSyn().send('< . 1:1(0) ack 1').sendText(50_000));
+      expect(peer.gauges.memoryBytes).to.be.greaterThan(100_000);
+      const counts = [held()];
+      for (let second = 0; second < 300; second++) {
+        peer.advanceMs(1000);
+        if (held() !== counts[counts.length - 1]) counts.push(held());
+        if (peer.gauges.memoryBytes < 100_000) for (const hog of hogs) hog.sendText(1000);
+      }
+      expect(counts.length).to.be.greaterThan(2);
+      expect(stats.outOfOrderPruned).to.equal(4 - held());
+      expect(receiver.memoryBytes).to.be.at.most(16_384);
+      for (const hog of hogs) hog.abort();
+      // Only what is left of the lowest is reported, if anything, and all the rest can be sent again.
+      peer.drain();
+      peer.send('< . 90001:90001(0) ack 1');
+      const [ack] = peer.drain();
+      expect(blocksOf(ack)).to.deep.equal([[5001, 6001]].slice(0, held()));
+      peer.send('< . 101:1001(900) ack 1');
+      for (let n = 1; n < 62; n++) peer.send(thousand(n));
+      peer.expectRead(62_000);
+    });
+  });
+
   it('goes on being sent and heeded while the connection closes (RFC 2018 §4) [SACK-17]', () => {
     forEachFamily((family) => {
       // FIN-WAIT-1: our text and FIN are in flight, and the peer's text comes with a gap.
