@@ -36,12 +36,27 @@ export function takeText(c: TcpConnection, receiver: Receiver, segment: TcpSegme
     return;
   }
   const before = receiver.rcvNxt;
+  const isCut = seqGt(segment.end, receiver.rcvAdv);
   const outcome = receiver.text(segment);
   scheduleAck(c, segment, outcome, seqDiff(receiver.rcvNxt, before));
+  // What lay beyond the window is told at once (RFC 9293 §3.10.7.4).
+  if (isCut) c.acks.now();
   if (receiver.rcvNxt !== before) c.signal(ConnectionEvent.Readable);
   if (outcome === TextOutcome.Refused) c.drop(DropReason.TcpOutOfOrderLimit);
   else if (outcome === TextOutcome.NoMemory) c.drop(DropReason.TcpMemory);
   if (receiver.finReceived) finReceived(c);
+}
+
+/** Lets the window grow with what arrives, unless memory is scarce (Linux `tcp_rcv_space_adjust`). */
+function tuneWindow(c: TcpConnection, receiver: Receiver, segment: TcpSegment): void {
+  const { tuner } = receiver;
+  const { options, nowUs } = segment;
+  if (receiver.timestamps && options.hasTimestamps) {
+    tuner.echoed(options.tsEcr, c.writer.echoedRttUs(segment, c.timers.synSentAtUs));
+  } else {
+    tuner.timeWindow(receiver.rcvNxt, receiver.rcvWnd, nowUs);
+  }
+  if (!c.parameters.memory.isUnderPressure) tuner.arrived(segment.textBytes, nowUs);
 }
 
 /** Nobody will read this, and the peer must know (RFC 9293 §3.6.1, RFC 2525 §2.17). */
@@ -57,9 +72,7 @@ function scheduleAck(c: TcpConnection, segment: TcpSegment, outcome: TextOutcome
   receiver.noteSegmentSize(segment.segmentSize);
   acks.limitQuickAcks(receiver.rcvWnd, receiver.peerMssBytes);
   if (outcome === TextOutcome.InOrder) {
-    if (receiver.timestamps)
-      receiver.tuner.measured(Math.max(1000, c.writer.echoedRttUs(segment, c.timers.synSentAtUs)));
-    if (!c.parameters.memory.isUnderPressure) receiver.tuner.adjust(segment.nowUs);
+    tuneWindow(c, receiver, segment);
     const windowMoves = receiver.tuner.limitBytes - receiver.readableBytes >= receiver.rcvWnd;
     acks.received(takenBytes, receiver.peerMssBytes, windowMoves);
     acks.schedule(segment.nowUs, sender.recovery.rtoUs, sender.recovery.rtt.srttUs);

@@ -265,6 +265,7 @@ export class TcpConnection {
     this.receiver = new Receiver({
       irs: negotiated.irs,
       windowBytes: firstWindow(options),
+      bufferBytes: options.receiveBufferBytes,
       maxBufferBytes: options.receiveBufferMaxBytes,
       clampBytes: options.windowClampBytes,
       windowShift: negotiated.receiveWindowShift,

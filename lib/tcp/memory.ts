@@ -34,6 +34,10 @@ export class MemoryAccount {
     return this.#stats.memoryBytes >= this.#pressureBytes;
   }
 
+  get isFull(): boolean {
+    return this.#stats.memoryBytes >= this.#maxBytes;
+  }
+
   /** Whether it is worth while to try again after a refusal. */
   get hasRoomAgain(): boolean {
     return this.roomBytes >= Math.min(ROOM_AGAIN_BYTES, this.#maxBytes / 16);

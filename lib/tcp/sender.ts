@@ -182,7 +182,7 @@ export class Sender {
   }
 
   /** Admits up to `length` bytes, its memory growing by `moreBytes` at most. @returns how many fitted */
-  write(source: Uint8Array, at: number, length: number, moreBytes: number): number {
+  write(source: Uint8Array, at: number, length: number, moreBytes = Number.POSITIVE_INFINITY): number {
     const admitted = this.buffer.admissible(Math.min(length, this.freeBytes), moreBytes);
     if (admitted > 0) this.buffer.write(source, at, admitted);
     return admitted;

@@ -3,27 +3,46 @@
  * with what the application reads in a round trip (dynamic right-sizing; Fisk and Feng, 2001).
  */
 
+import { type Seq, seqAdd, seqLt } from '../base/seq.js';
+
 export interface WindowLimits {
+  /** Window to offer at first, bytes. */
   readonly windowBytes: number;
+  /** What it grows to as segments arrive, before the reader's pace is known. */
+  readonly bufferBytes: number;
   readonly maxBufferBytes: number;
   readonly clampBytes: number;
   readonly windowShift: number;
 }
 
+/** Smaller segments open no window: their like may never fill it. */
+const WORTHWHILE_BYTES = 128;
+
+/** What the buffer gets beyond twice the bytes read in a round trip. */
+const MARGIN_BYTES = 65_536;
+
 export class WindowTuner {
   /** Bytes the buffer may hold now. */
   limitBytes: number;
   readonly #maxBytes: number;
+  readonly #bufferBytes: number;
   readonly #unit: number;
   /** What the application read in the round trip under way, and in the best one before. */
   #consumedBytes = 0;
   #bestBytes: number;
   #roundStartUs = 0;
   #rttUs = 0;
+  /** The echoed timestamp last taken for a sample. */
+  #lastEcho = 0;
+  /** Where the window ended when the time it takes began to be measured, and when that was, µs; -1 not yet. */
+  #windowEnd = 0 as Seq;
+  #windowStartUs = -1;
+  #isFixed = false;
 
   constructor(limits: WindowLimits) {
     const clamp = limits.clampBytes > 0 ? limits.clampBytes : Number.POSITIVE_INFINITY;
     this.#maxBytes = Math.min(limits.maxBufferBytes, clamp, 0xffff * 2 ** limits.windowShift);
+    this.#bufferBytes = Math.min(limits.bufferBytes, this.#maxBytes);
     this.limitBytes = Math.min(limits.windowBytes, this.#maxBytes);
     this.#bestBytes = this.limitBytes / 2;
     this.#unit = 1 << limits.windowShift;
@@ -37,10 +56,10 @@ export class WindowTuner {
     return this.limitBytes + this.limitBytes / 16 + 2 * this.#unit;
   }
 
-  /** Fixes the size: the application chose it. */
+  /** Fixes the size: the application chose it. What has been offered stays offered. */
   fix(bytes: number): void {
     this.limitBytes = Math.min(bytes, this.#maxBytes);
-    this.#bestBytes = Number.POSITIVE_INFINITY;
+    this.#isFixed = true;
   }
 
   /** The application took `bytes`. */
@@ -53,14 +72,39 @@ export class WindowTuner {
     this.#rttUs = this.#rttUs === 0 ? rttUs : this.#rttUs + (rttUs - this.#rttUs) / 8;
   }
 
-  /** Called as data arrives: once in a round trip it grows the buffer where the reader keeps up. */
-  adjust(nowUs: number): void {
+  /** The round-trip time by an echoed timestamp, µs; each echo counts once, as later ones have waited. */
+  echoed(tsEcr: number, rttUs: number): void {
+    if (rttUs <= 0 || tsEcr === this.#lastEcho) return;
+    this.#lastEcho = tsEcr;
+    this.measured(rttUs);
+  }
+
+  /** Without timestamps: to fill a window takes a round trip, or longer where the peer sends less. */
+  timeWindow(rcvNxt: Seq, windowBytes: number, nowUs: number): void {
+    if (this.#windowStartUs >= 0) {
+      if (seqLt(rcvNxt, this.#windowEnd)) return;
+      const takenUs = Math.max(1, nowUs - this.#windowStartUs);
+      if (this.#rttUs === 0 || takenUs < this.#rttUs) this.#rttUs = takenUs;
+    }
+    this.#windowEnd = seqAdd(rcvNxt, windowBytes);
+    this.#windowStartUs = nowUs;
+  }
+
+  /**
+   * Called as `textBytes` arrive. At first the window opens by twice as much (Linux `tcp_grow_window`); from
+   * then on the buffer grows once in a round trip, where the reader keeps up.
+   */
+  arrived(textBytes: number, nowUs: number): void {
+    if (this.#isFixed) return;
+    if (this.limitBytes < this.#bufferBytes && textBytes >= WORTHWHILE_BYTES) {
+      this.limitBytes = Math.min(this.#bufferBytes, this.limitBytes + 2 * textBytes);
+    }
     if (this.#roundStartUs === 0) this.#roundStartUs = nowUs;
     if (this.#rttUs === 0 || nowUs - this.#roundStartUs < this.#rttUs) return;
     if (this.#consumedBytes > this.#bestBytes) {
       this.#bestBytes = this.#consumedBytes;
       // Twice what was read in a round trip lets the sender double its window in the next.
-      const wanted = Math.min(this.#maxBytes, 2 * this.#consumedBytes + 65_536);
+      const wanted = Math.min(this.#maxBytes, 2 * this.#consumedBytes + MARGIN_BYTES);
       if (wanted > this.limitBytes) this.limitBytes = wanted;
     }
     this.#consumedBytes = 0;

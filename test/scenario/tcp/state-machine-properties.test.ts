@@ -51,6 +51,7 @@ describe('the acceptability test', () => {
       const receiver = new Receiver({
         irs: seq(rcvNxt - 1),
         windowBytes: window,
+        bufferBytes: window,
         maxBufferBytes: 0x3fff_ffff,
         clampBytes: 0,
         windowShift: 14,

@@ -32,7 +32,7 @@ describe('a peer whose scaled window seems to shrink', () => {
   });
 
   it('may send up to the largest edge ever offered, whatever is offered since [WS-9]', () => {
-    const peer = Peer.established({ windowScale: 7, mss: 1000 });
+    const peer = Peer.established({ windowScale: 7, mss: 1000, options: { receiveBufferBytes: 65_535 } });
     peer.sendText(1000);
     const { line } = peer.take() ?? expect.fail('an ACK');
     const edge = 1001 + (line.window ?? 0) * UNIT;
@@ -56,7 +56,7 @@ describe('a peer whose scaled window seems to shrink', () => {
 describe('a small scaled window', () => {
   it('is told as at least one unit while it is open, and as 0 when it is closed (RFC 7323 §2.4) [WS-12]', () => {
     forEachFamily((family) => {
-      const options = { quickAck: true };
+      const options = { quickAck: true, receiveBufferBytes: 65_535 };
       const peer = Peer.established({ ...family, windowScale: 7, mss: 1000, options });
       // Segments of whole units leave nothing to be rounded: the edge stays at 1 + 65,536.
       peer
@@ -77,7 +77,7 @@ describe('a small scaled window', () => {
 
   it('is never rounded up so often that more is promised than there is room for (RFC 7323 §2.4)', () => {
     for (const receiveBufferMaxBytes of [65_535, 1 << 20, 64 << 20, 1 << 30]) {
-      const options = { receiveBufferMaxBytes, quickAck: true };
+      const options = { receiveBufferBytes: 65_535, receiveBufferMaxBytes, quickAck: true };
       const peer = Peer.established({ windowScale: 7, mss: 1000, options });
       const unit = 1 << (peer.endpoint.connection.receiver?.windowShift ?? 0);
       // Segments smaller than a unit, each acknowledged, and nobody reads.
