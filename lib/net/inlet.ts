@@ -1,6 +1,7 @@
 /** Text on its way from an endpoint to the application: into Buffers of its own, or into the application's. */
+import { copyBytes } from '../base/copy.js';
 import type { Endpoint } from './context.js';
-import { type Piece, type ReceiveSlab, SLAB_BYTES } from './receive-slab.js';
+import { type Piece, type ReceiveSlab, SLAB_BYTES, viewOf } from './receive-slab.js';
 
 /**
  * Most bytes gathered for one delivery: as many as a batch of a TUN may hold. Beyond it text waits in
@@ -14,7 +15,7 @@ export interface Inlet {
   /** Whether text was taken that the application has not been given yet. */
   readonly hasText: boolean;
   /** Takes text from the link's memory, whole or not at all. */
-  take(bytes: Uint8Array, at: number, length: number): boolean;
+  take(source: DataView, at: number, length: number): boolean;
   /**
    * Gives the application one piece: what was taken, else from the endpoint's buffer.
    * @returns false when it wants no more for now
@@ -43,10 +44,10 @@ export class SlabInlet implements Inlet {
     return this.#delivered < this.#pieces.length;
   }
 
-  take(bytes: Uint8Array, at: number, length: number): boolean {
+  take(source: DataView, at: number, length: number): boolean {
     if (this.#gatheredBytes + length > MAX_GATHERED_BYTES) return false;
     this.#gatheredBytes += length;
-    this.#slab.append(this.#pieces, bytes, at, length);
+    this.#slab.append(this.#pieces, source, at, length);
     return true;
   }
 
@@ -96,21 +97,23 @@ export class BufferInlet implements Inlet {
   readonly #callback: OnReadOptions['callback'];
   readonly #generate: (() => Uint8Array) | undefined;
   #buffer: Uint8Array;
+  #view: DataView;
   #filled = 0;
 
   constructor(options: OnReadOptions) {
     this.#callback = options.callback;
     this.#generate = typeof options.buffer === 'function' ? options.buffer : undefined;
     this.#buffer = typeof options.buffer === 'function' ? options.buffer() : options.buffer;
+    this.#view = viewOf(this.#buffer);
   }
 
   get hasText(): boolean {
     return this.#filled > 0;
   }
 
-  take(bytes: Uint8Array, at: number, length: number): boolean {
+  take(source: DataView, at: number, length: number): boolean {
     if (this.#filled + length > this.#buffer.length) return false;
-    this.#buffer.set(bytes.subarray(at, at + length), this.#filled);
+    copyBytes(source, at, this.#view, this.#filled, length);
     this.#filled += length;
     return true;
   }
@@ -125,7 +128,10 @@ export class BufferInlet implements Inlet {
     // The callback decides with `false` only, as in Node; what else it returns means nothing.
     const wantsMore = this.#callback(bytes, this.#buffer) !== false;
     const next = this.#generate?.();
-    if (next instanceof Uint8Array) this.#buffer = next;
+    if (next instanceof Uint8Array) {
+      this.#buffer = next;
+      this.#view = viewOf(next);
+    }
     return wantsMore;
   }
 

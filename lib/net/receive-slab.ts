@@ -4,22 +4,29 @@
  * out, so that an application that keeps a few bytes never keeps a whole slab alive.
  */
 
+import { copyBytes } from '../base/copy.js';
+
 /** Size of a slab, and the largest piece, bytes: a super-packet fits. */
 export const SLAB_BYTES = 65_536;
 /** Pieces shorter than this are handed out as copies: what is kept pins at most eight times its size. */
 const COPY_BELOW_BYTES = SLAB_BYTES / 8;
-/** Below this a loop is faster than making a subarray for `set`. */
-const LOOP_BYTES = 48;
 
 /** Text being gathered for one connection: `buffer` from `start` to `end`. */
 export interface Piece {
   readonly buffer: Buffer;
+  /** The same memory as `buffer`. */
+  readonly view: DataView;
   readonly start: number;
   end: number;
 }
 
+/** The memory of an array of bytes. */
+export const viewOf = ({ buffer, byteOffset, length }: Uint8Array): DataView =>
+  new DataView(buffer, byteOffset, length);
+
 export class ReceiveSlab {
   #slab = Buffer.alloc(0);
+  #view = viewOf(this.#slab);
   /** Where free memory begins in the slab. */
   #at = 0;
   /** Pieces of this slab that are still being gathered. */
@@ -28,7 +35,7 @@ export class ReceiveSlab {
   #isShared = false;
 
   /** Adds text to the last of `pieces` where that is possible, else as a new one. */
-  append(pieces: Piece[], bytes: Uint8Array, at: number, length: number): void {
+  append(pieces: Piece[], source: DataView, at: number, length: number): void {
     let piece = pieces.length > 0 ? pieces[pieces.length - 1] : undefined;
     if (piece !== undefined && this.#isTail(piece) && this.#slab.length - this.#at >= length) {
       this.#at += length;
@@ -37,18 +44,16 @@ export class ReceiveSlab {
       piece = this.reserve(length);
       pieces.push(piece);
     }
-    const { buffer } = piece;
-    const to = piece.end - length;
-    if (length > LOOP_BYTES) buffer.set(bytes.subarray(at, at + length), to);
-    else for (let i = 0; i < length; i++) buffer[to + i] = bytes[at + i];
+    copyBytes(source, at, piece.view, piece.end - length, length);
   }
 
   /** A piece with room for `length` bytes, to be filled and then given to `take` or `drop`. */
   reserve(length: number): Piece {
     if (this.#slab.length - this.#at < length) {
       // What would waste the better part of a slab gets memory of its own.
-      if (length >= SLAB_BYTES / 2) return { buffer: Buffer.allocUnsafeSlow(length), start: 0, end: length };
+      if (length >= SLAB_BYTES / 2) return pieceOfItsOwn(length);
       this.#slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
+      this.#view = viewOf(this.#slab);
       this.#at = 0;
       this.#open = 0;
       this.#isShared = false;
@@ -56,7 +61,7 @@ export class ReceiveSlab {
     const start = this.#at;
     this.#at += length;
     this.#open++;
-    return { buffer: this.#slab, start, end: this.#at };
+    return { buffer: this.#slab, view: this.#view, start, end: this.#at };
   }
 
   /** Gives back the end of a piece that was reserved too large. */
@@ -96,4 +101,9 @@ export class ReceiveSlab {
     // Nobody has any of it: the whole slab serves again.
     if (this.#open === 0 && !this.#isShared) this.#at = 0;
   }
+}
+
+function pieceOfItsOwn(length: number): Piece {
+  const buffer = Buffer.allocUnsafeSlow(length);
+  return { buffer, view: viewOf(buffer), start: 0, end: length };
 }

@@ -105,8 +105,8 @@ export class TcpHandle implements TcpEndpointHandler, TextSink {
     this.#run(TcpHandle.#endStep);
   }
 
-  take(bytes: Uint8Array, at: number, length: number): boolean {
-    return this.#isReading && this.#inlet.take(bytes, at, length);
+  take(_bytes: Uint8Array, at: number, length: number, view: DataView): boolean {
+    return this.#isReading && this.#inlet.take(view, at, length);
   }
 
   // ---- what it is --------------------------------------------------------------------------------
