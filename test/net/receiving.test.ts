@@ -269,6 +269,16 @@ describe('net: a socket and its endpoint', () => {
     expect(log).to.deep.equal(['first', 'second', 'third']);
   });
 
+  it('keeps strings that wait apart from those encoded after them', async () => {
+    const { socket, endpoint } = await connected();
+    endpoint.room = 3;
+    socket.cork();
+    for (const word of ['first ', 'second ', 'third']) socket.write(word);
+    socket.uncork();
+    endpoint.drain(1000);
+    expect(Buffer.concat(endpoint.written).toString()).to.equal('first second third');
+  });
+
   it('fails a write that waits when the connection breaks', async () => {
     const { socket, endpoint } = await connected();
     socket.on('error', () => {});
