@@ -19,3 +19,16 @@ export function isnDelayUs(options: PeerOptions, measure: (options: PeerOptions)
   measured.set(key, found);
   return ((iss - found) >>> 0) * 4;
 }
+
+/**
+ * ISNs of all scenarios that choose none, so that whole files can be run again where numbers wrap (FSM-44):
+ *
+ *     SCENARIO_ISN=4294967295 npx mocha 'test/scenario/tcp/*.test.ts'
+ *
+ * It moves the time at which they begin, too: a scenario that cannot bear that chooses its own.
+ */
+export function withIsnOfRun(options: PeerOptions): PeerOptions {
+  const isn = process.env.SCENARIO_ISN;
+  if (isn === undefined || options.iss !== undefined || options.irs !== undefined) return options;
+  return { ...options, iss: Number(isn), irs: Number(isn) };
+}

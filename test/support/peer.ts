@@ -50,7 +50,7 @@ import { seqAdd, seqDiff } from '../../lib/base/seq.js';
 import type { TcpEndpoint, TcpEndpointHandler, TcpListenerEndpoint } from '../../lib/stack/tcp-endpoint.js';
 import { stateName, TcpState } from '../../lib/tcp/state.js';
 import { IpAddress } from '../../lib/wire/ip-address.js';
-import { isnDelayUs } from './peer-isn.js';
+import { isnDelayUs, withIsnOfRun } from './peer-isn.js';
 import { DEFAULT_RTT_MS, type PeerOptions, synOptionsText } from './peer-options.js';
 import { enterState, type PeerState } from './peer-states.js';
 import { WirePeer } from './peer-wire.js';
@@ -73,7 +73,8 @@ export class Peer extends WirePeer {
 
   /** A stack on which nobody listens. */
   static closed(options: PeerOptions = {}): Peer {
-    return new Peer(options, new ScenarioHost(options, isnDelayUs(options, measureIss)));
+    const chosen = withIsnOfRun(options);
+    return new Peer(chosen, new ScenarioHost(chosen, isnDelayUs(chosen, measureIss)));
   }
 
   /** A stack that listens. */
