@@ -45,6 +45,7 @@ export { SystemRandom } from './stack/system-random.js';
 export { TcpEndpoint, type TcpEndpointHandler, TcpListenerEndpoint } from './stack/tcp-endpoint.js';
 export type { AckSample, CongestionControl } from './tcp/congestion/congestion-control.js';
 export { registerCongestionControl } from './tcp/congestion/registry.js';
+export type { ConnectionInfo } from './tcp/connection-info.js';
 export type { TcpLayerOptions, TcpOptions } from './tcp/options.js';
 export { stateName, TcpState } from './tcp/state.js';
 export { UdpEvent } from './udp/datagram.js';

@@ -2,7 +2,9 @@
  * Connections and listeners for those who do not want Node's streams: bytes in, bytes out, and calls
  * when something happens. `net/` is built on these.
  */
+import { ArgumentRangeError } from '../base/errors.js';
 import type { TcpConnection } from '../tcp/connection.js';
+import { type ConnectionInfo, connectionInfo } from '../tcp/connection-info.js';
 import { ConnectionEvent } from '../tcp/connection-parameters.js';
 import type { ConnectionEntry, ConnectionOwner } from '../tcp/entry.js';
 import type { TcpListener } from '../tcp/listener.js';
@@ -117,6 +119,11 @@ export class TcpEndpoint implements ConnectionOwner {
     return this.#connection.sender.buffer.length;
   }
 
+  /** A snapshot of what the connection knows of itself, as Linux's `TCP_INFO`. */
+  get info(): ConnectionInfo {
+    return connectionInfo(this.#connection, this.#entry.path.mtu, this.#host.nowUs());
+  }
+
   /** Moves received bytes into `target`. @returns how many; 0 when there are none */
   read(target: Uint8Array, at = 0, length = target.length - at): number {
     const connection = this.#connection;
@@ -223,6 +230,26 @@ export class TcpEndpoint implements ConnectionOwner {
     if (!on) this.#touch();
   }
 
+  /**
+   * Fixes the size of the send buffer, which otherwise grows with the congestion window, 1 .. 2^30 bytes.
+   * @throws ArgumentRangeError
+   */
+  setSendBuffer(bytes: number): void {
+    this.#connection.sender.fixedBufferBytes = checkBufferBytes(bytes);
+    this.#connection.offerRoom();
+    this.#touch();
+  }
+
+  /**
+   * Fixes the size of the receive buffer, which otherwise grows with what is read in a round trip, within
+   * `receiveBufferMaxBytes`. The window follows as far as it has not been promised. Before the handshake the
+   * options decide.
+   * @throws ArgumentRangeError
+   */
+  setReceiveBuffer(bytes: number): void {
+    this.#connection.receiver?.tuner.fix(checkBufferBytes(bytes));
+  }
+
   /** @param idleMs idle time before the first probe, the option `keepAliveIdleMs` by default */
   setKeepAlive(on: boolean, idleMs?: number): void {
     this.#connection.timers.setKeepAlive(on, this.#host.nowUs(), idleMs);
@@ -283,6 +310,13 @@ export class TcpEndpoint implements ConnectionOwner {
     this.#host.tcp.touch(this.#entry);
     this.#host.schedule();
   }
+}
+
+const MAX_BUFFER_BYTES = 2 ** 30;
+
+function checkBufferBytes(bytes: number): number {
+  if (Number.isInteger(bytes) && bytes >= 1 && bytes <= MAX_BUFFER_BYTES) return bytes;
+  throw new ArgumentRangeError(`a buffer has 1 to ${MAX_BUFFER_BYTES} bytes, not ${bytes}`);
 }
 
 /** A port that accepts connections. */

@@ -28,6 +28,7 @@ import { AckFacts } from './recovery/recovery.js';
 import type { TcpSegment } from './segment.js';
 import type { SegmentOutput } from './segment-output.js';
 import { SegmentWriter } from './segment-writer.js';
+import { SendTimes } from './send-times.js';
 import { Sender } from './sender.js';
 import { mayWrite, nextState, type TcpEvent, TcpState } from './state.js';
 import { transmit } from './transmission.js';
@@ -42,6 +43,7 @@ export class TcpConnection {
   readonly timers: ConnectionTimers;
   readonly writer: SegmentWriter;
   readonly facts = new AckFacts();
+  readonly times = new SendTimes();
   /** What our SYN offered, and in a SYN-ACK still offers. */
   synOptions: SynOptions;
   /** Made when the peer's SYN has been seen. */
@@ -66,7 +68,7 @@ export class TcpConnection {
   #state: TcpState = TcpState.CLOSED;
   #events = 0;
   /** The owner was refused room and waits for `Writable`. */
-  #writeBlocked = false;
+  isWriteBlocked = false;
   /** R1 was reached: the route should be looked at again (RFC 9293 §3.8.3). */
   #doubtsRoute = false;
   #transportBytes: number;
@@ -154,7 +156,7 @@ export class TcpConnection {
     const { sender, memory } = this;
     const wanted = Math.min(length, sender.freeBytes);
     const admitted = sender.write(source, at, length, memory.account.roomBytes);
-    if (admitted < length) this.#writeBlocked = true;
+    if (admitted < length) this.isWriteBlocked = true;
     this.isStarved = admitted < wanted;
     memory.set(this.memoryBytes);
     return admitted;
@@ -332,17 +334,21 @@ export class TcpConnection {
   /** The stack has memory again. */
   noLongerStarved(): void {
     this.isStarved = false;
-    this.#writeBlocked = false;
+    this.isWriteBlocked = false;
+    this.signal(ConnectionEvent.Writable);
+  }
+
+  /** Tells an owner that was refused room of room. */
+  offerRoom(): void {
+    if (!this.isWriteBlocked || !this.sender.isWritable) return;
+    this.isWriteBlocked = false;
     this.signal(ConnectionEvent.Writable);
   }
 
   /** After the sender took an ACK: tells the owner of room, and of the end of what it wrote. */
   writeSpaceChanged(): void {
     const { sender } = this;
-    if (this.#writeBlocked && 3 * sender.freeBytes >= sender.bufferLimit) {
-      this.#writeBlocked = false;
-      this.signal(ConnectionEvent.Writable);
-    }
+    this.offerRoom();
     if (sender.isDrained) this.signal(ConnectionEvent.Drained);
   }
 

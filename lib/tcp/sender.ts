@@ -55,6 +55,8 @@ export class Sender {
   /** Bytes of options the next segments carry beyond those that `mssBytes` allows for: SACK blocks. */
   optionBytes = 0;
   readonly buffer: SendBuffer;
+  /** Size of the buffer where the application has fixed it, bytes; else 0. */
+  fixedBufferBytes = 0;
   readonly recovery: Recovery;
   congestion: CongestionControl;
   readonly plan = new SegmentPlan();
@@ -66,8 +68,9 @@ export class Sender {
   persistDeadlineUs = NEVER;
   probes = 0;
   unansweredProbes = 0;
-  /** Bytes acknowledged in the life of the connection (RFC 5961 §5.2 as Linux narrows it). */
+  /** Bytes acknowledged in the life of the connection (RFC 5961 §5.2 as Linux narrows it), and in any way. */
   bytesAcked = 0;
+  deliveredBytes = 0;
   /** Bytes and segments retransmitted. */
   retransmittedBytes = 0;
   retransmissions = 0;
@@ -101,14 +104,27 @@ export class Sender {
     return this.finSent ? 0 : seqDiff(this.buffer.end, this.sndNxt);
   }
 
-  /** How many bytes the buffer may hold now: twice the congestion window, within the option. */
+  /** How many bytes the buffer may hold now: twice the congestion window, within the option, or as fixed. */
   get bufferLimit(): number {
+    if (this.fixedBufferBytes > 0) return this.fixedBufferBytes;
     const wanted = Math.max(65_536, 2 * this.congestion.cwndBytes);
     return Math.min(wanted, this.#options.sendBufferBytes);
   }
 
   get freeBytes(): number {
     return Math.max(0, this.bufferLimit - this.buffer.length);
+  }
+
+  /** Whether one who was refused room should write again (Linux `sk_stream_is_writeable`, `TCP_NOTSENT_LOWAT`). */
+  get isWritable(): boolean {
+    const { notSentLowWaterBytes } = this.#options;
+    if (notSentLowWaterBytes < 0) return 3 * this.freeBytes >= this.bufferLimit;
+    return this.freeBytes > 0 && this.unsentBytes <= notSentLowWaterBytes;
+  }
+
+  /** Whether the peer's window keeps back what could be sent. */
+  get isWindowLimited(): boolean {
+    return this.unsentBytes > 0 && this.#windowRoom() < Math.min(this.unsentBytes, this.segmentBytes);
   }
 
   get finAcknowledged(): boolean {
@@ -144,6 +160,7 @@ export class Sender {
     const { recovery, congestion } = this;
     const sample = recovery.acknowledge(facts, this.sndUna);
     sample.cwndLimited = this.#cwndLimited;
+    this.deliveredBytes += sample.deliveredBytes;
     if (sample.ackedBytes > 0) this.#release(facts.ack, sample.ackedBytes);
     if (recovery.mustEnter) {
       congestion.onCongestion('loss', Math.min(recovery.outstandingBytes, congestion.cwndBytes), facts.nowUs);
@@ -319,13 +336,14 @@ export class Sender {
     if (windowRoom <= 0) return false;
     const inFlight = this.recovery.inFlightBytes;
     const cwndRoom = this.congestion.cwndBytes - inFlight;
-    const segmentBytes = this.segmentBytes;
+    // A link may carry even less than the smallest segment size that is believed.
+    const segmentBytes = Math.max(1, Math.min(this.segmentBytes, maxTextBytes));
     if (cwndRoom < Math.min(unsent, segmentBytes) || cwndRoom <= 0) {
       this.#cwndLimited = true;
       return false;
     }
     if (unsent > cwndRoom) this.#cwndLimited = true;
-    const limit = Math.min(unsent, windowRoom, cwndRoom, maxTextBytes);
+    const limit = Math.max(0, Math.min(unsent, windowRoom, cwndRoom, maxTextBytes));
     const whole = limit - (limit % segmentBytes);
     const tail = limit - whole;
     const mayBePartial = tail > 0 && this.#mayLeavePartial(limit < unsent ? tail : 0, limit, nowUs);
@@ -365,7 +383,8 @@ export class Sender {
     if (textBytes > 0 && seqGe(end, this.buffer.end)) plan.flags |= TcpFlag.PSH;
     plan.urgentPointer = 0;
     const urgent = seqDiff(this.sndUp, sequence);
-    if (urgent > 0) {
+    // A mark too far to be told is told of only where it lies beyond everything sent (Linux).
+    if (urgent > 0 && (urgent <= 0xffff || seqGt(seqAdd(sequence, 0xffff), this.sndNxt))) {
       plan.flags |= TcpFlag.URG;
       plan.urgentPointer = Math.min(urgent, 0xffff);
     }

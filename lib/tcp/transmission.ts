@@ -2,6 +2,7 @@
 import { seqAdd, seqGt } from '../base/seq.js';
 import type { TcpConnection } from './connection.js';
 import type { SegmentOutput } from './segment-output.js';
+import { SendState } from './send-times.js';
 import { TcpState } from './state.js';
 
 /** Sends everything due, in that order. False when the link is full and it must be called again. */
@@ -50,7 +51,19 @@ function transmitText(c: TcpConnection, output: SegmentOutput, nowUs: number): b
     if (!transmitPlanned(c, output, nowUs)) return false;
   }
   sender.armPersist(nowUs);
+  noteState(c, nowUs);
+  if (c.isWriteBlocked) c.offerRoom();
   return true;
+}
+
+/** Notes what sending waits for now that it has paused. */
+function noteState(c: TcpConnection, nowUs: number): void {
+  const { sender } = c;
+  let state: SendState = SendState.Busy;
+  if (sender.isDrained) state = SendState.Idle;
+  else if (sender.isWindowLimited) state = SendState.WindowLimited;
+  else if (c.isWriteBlocked && sender.unsentBytes === 0) state = SendState.BufferLimited;
+  c.times.enter(state, nowUs);
 }
 
 function transmitPlanned(c: TcpConnection, output: SegmentOutput, nowUs: number): boolean {

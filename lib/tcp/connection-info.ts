@@ -1,0 +1,130 @@
+/** What a connection knows of itself, for tools: the counterpart of Linux's `TCP_INFO` (RFC 4898). */
+import type { TcpConnection } from './connection.js';
+import { Phase } from './recovery/recovery.js';
+import { SendState } from './send-times.js';
+import { stateName } from './state.js';
+
+/** Bytes, microseconds and counts; a snapshot that changes no more. */
+export interface ConnectionInfo {
+  /** As RFC 9293 writes it. */
+  readonly state: string;
+  /** What the sender does about losses. */
+  readonly phase: 'open' | 'recovery' | 'loss';
+  readonly congestionControl: string;
+  readonly timestamps: boolean;
+  readonly sack: boolean;
+  /** Shifts of the windows received and sent. */
+  readonly sendWindowShift: number;
+  readonly receiveWindowShift: number;
+  /** Retransmission time-out now, its doublings, and time-outs since data was last acknowledged. */
+  readonly rtoUs: number;
+  readonly backoff: number;
+  readonly retries: number;
+  /** Unanswered window probes and keep-alive probes. */
+  readonly probes: number;
+  /** Delay of ACKs now. */
+  readonly atoUs: number;
+  /** Text of a full segment sent, and of the largest seen to arrive. */
+  readonly mssBytes: number;
+  readonly receiveMssBytes: number;
+  readonly pathMtuBytes: number;
+  /** Sent and not acknowledged; of that, selectively acknowledged, believed lost, sent again and in flight. */
+  readonly unackedBytes: number;
+  readonly sackedBytes: number;
+  readonly lostBytes: number;
+  readonly inFlightBytes: number;
+  /** Written and not yet sent. */
+  readonly unsentBytes: number;
+  /** Segments sent again, and their text, in the life of the connection. */
+  readonly retransmissions: number;
+  readonly retransmittedBytes: number;
+  /** Smoothed round-trip time, its variation, and the smallest; 0 before the first sample. */
+  readonly rttUs: number;
+  readonly rttVarUs: number;
+  readonly minRttUs: number;
+  readonly cwndBytes: number;
+  readonly ssthreshBytes: number;
+  /** Windows: the peer's, and ours. */
+  readonly sendWindowBytes: number;
+  readonly receiveWindowBytes: number;
+  /** Limits of the buffers now. */
+  readonly sendBufferBytes: number;
+  readonly receiveBufferBytes: number;
+  /** Acknowledged in any way; acknowledged cumulatively; received in order. */
+  readonly deliveredBytes: number;
+  readonly ackedBytes: number;
+  readonly receivedBytes: number;
+  /** Time with anything to send or in flight; of that, held up by the peer's window, and by a full buffer. */
+  readonly busyUs: number;
+  readonly windowLimitedUs: number;
+  readonly bufferLimitedUs: number;
+  /** Since the peer was last heard, and since anything was last sent. */
+  readonly sinceHeardUs: number;
+  readonly sinceSentUs: number;
+}
+
+const PHASES = { [Phase.Open]: 'open', [Phase.Recovery]: 'recovery', [Phase.Loss]: 'loss' } as const;
+
+/** @param pathMtuBytes largest IP packet the path takes now */
+export function connectionInfo(c: TcpConnection, pathMtuBytes: number, nowUs: number): ConnectionInfo {
+  return {
+    state: stateName(c.state),
+    timestamps: c.negotiated?.timestamps === true,
+    sendWindowShift: c.negotiated?.sendWindowShift ?? 0,
+    receiveWindowShift: c.negotiated?.receiveWindowShift ?? 0,
+    atoUs: c.acks.ackTimeoutUs,
+    pathMtuBytes,
+    sinceHeardUs: nowUs - c.timers.heardAtUs,
+    sinceSentUs: nowUs - c.sender.lastSentUs,
+    ...senderInfo(c),
+    ...receiverInfo(c),
+    ...timesInfo(c, nowUs),
+  };
+}
+
+function senderInfo({ sender, timers }: TcpConnection) {
+  const { recovery, congestion } = sender;
+  const { rtt } = recovery;
+  return {
+    phase: PHASES[recovery.phase],
+    congestionControl: congestion.name,
+    sack: recovery.sack,
+    rtoUs: recovery.rtoUs,
+    backoff: recovery.backoff,
+    retries: recovery.retries,
+    probes: sender.unansweredProbes + timers.keepAliveProbes,
+    mssBytes: sender.mssBytes,
+    unackedBytes: recovery.outstandingBytes,
+    sackedBytes: recovery.sackedBytes,
+    lostBytes: recovery.lostBytes,
+    inFlightBytes: recovery.inFlightBytes,
+    unsentBytes: sender.unsentBytes,
+    retransmissions: sender.retransmissions,
+    retransmittedBytes: sender.retransmittedBytes,
+    rttUs: rtt.srttUs,
+    rttVarUs: rtt.rttVarUs,
+    minRttUs: rtt.hasSample ? rtt.minRttUs : 0,
+    cwndBytes: congestion.cwndBytes,
+    ssthreshBytes: congestion.ssthreshBytes,
+    sendWindowBytes: sender.sndWnd,
+    sendBufferBytes: sender.bufferLimit,
+    deliveredBytes: sender.deliveredBytes,
+    ackedBytes: sender.bytesAcked,
+  };
+}
+
+function receiverInfo({ receiver }: TcpConnection) {
+  return {
+    receiveMssBytes: receiver?.peerMssBytes ?? 0,
+    receiveWindowBytes: receiver?.rcvWnd ?? 0,
+    receiveBufferBytes: receiver?.tuner.limitBytes ?? 0,
+    receivedBytes: receiver?.bytesReceived ?? 0,
+  };
+}
+
+function timesInfo({ times }: TcpConnection, nowUs: number) {
+  const windowLimitedUs = times.totalUs(SendState.WindowLimited, nowUs);
+  const bufferLimitedUs = times.totalUs(SendState.BufferLimited, nowUs);
+  const busyUs = times.totalUs(SendState.Busy, nowUs) + windowLimitedUs + bufferLimitedUs;
+  return { busyUs, windowLimitedUs, bufferLimitedUs };
+}
