@@ -8,7 +8,7 @@ import {
   writeTcpNumbers,
   writeTcpPorts,
 } from '../wire/tcp.js';
-import { type SynOptions, writeSynOptions } from '../wire/tcp-options.js';
+import { type SynOptions, synOptionsBytes, writeSynOptions } from '../wire/tcp-options.js';
 import type { SegmentPath } from './carrier.js';
 import { firstWindow, type Negotiated } from './handshake.js';
 import type { TcpListener } from './listener.js';
@@ -77,9 +77,9 @@ export interface SynAck {
 
 /** Writes a SYN-ACK; its window is never scaled (RFC 7323 §2.2). False while the link is full. */
 export function writeSynAck(output: SegmentOutput, synAck: SynAck): boolean {
-  if (!output.begin(TcpHeader.MAX_BYTES)) return false;
-  const { view, at } = output;
   const { tuple, offered } = synAck;
+  if (!output.begin(TcpHeader.MIN_BYTES + synOptionsBytes(offered))) return false;
+  const { view, at } = output;
   const headerBytes = TcpHeader.MIN_BYTES + writeSynOptions(view, at + TcpHeader.MIN_BYTES, offered);
   writeTcpPorts(view, at, tuple.localPort, tuple.remotePort);
   writeTcpNumbers(view, at, synAck.iss, synAck.rcvNxt);

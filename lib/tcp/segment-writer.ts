@@ -12,6 +12,7 @@ import {
 import {
   type SynOptions,
   sackBlocksThatFit,
+  synOptionsBytes,
   TIMESTAMPS_BYTES,
   writeSack,
   writeSynOptions,
@@ -81,7 +82,7 @@ export class SegmentWriter {
 
   /** Writes the SYN (`ack` undefined) or SYN-ACK. False while the link is full. */
   syn(output: SegmentOutput, options: SynOptions, nowUs: number): boolean {
-    if (!output.begin(TcpHeader.MAX_BYTES)) return false;
+    if (!output.begin(TcpHeader.MIN_BYTES + synOptionsBytes(options))) return false;
     const { view, at } = output;
     const receiver = this.receiver;
     options.tsVal = this.timestamp(nowUs);

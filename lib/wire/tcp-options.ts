@@ -156,6 +156,12 @@ export interface SynOptions {
   tsEcr: number;
 }
 
+/** How many bytes `writeSynOptions` writes. */
+export const synOptionsBytes = (options: SynOptions): number =>
+  4 +
+  (options.timestamps ? TIMESTAMPS_BYTES : options.sackPermitted ? 4 : 0) +
+  (options.windowScale >= 0 ? 4 : 0);
+
 /** Writes the options of a SYN in Linux's order: MSS, SACK-permitted, timestamps, NOP, window scale. */
 export function writeSynOptions(view: DataView, at: number, options: SynOptions): number {
   let next = at;
@@ -169,11 +175,17 @@ export function writeSynOptions(view: DataView, at: number, options: SynOptions)
     view.setInt32(next + 8, options.tsEcr);
     next += TIMESTAMPS_BYTES;
   } else if (options.sackPermitted) {
-    view.setInt32(next, (TcpOptionKind.NOP << 24) | (TcpOptionKind.NOP << 16) | (TcpOptionKind.SACK_PERMITTED << 8) | 2);
+    view.setInt32(
+      next,
+      (TcpOptionKind.NOP << 24) | (TcpOptionKind.NOP << 16) | (TcpOptionKind.SACK_PERMITTED << 8) | 2,
+    );
     next += 4;
   }
   if (options.windowScale >= 0) {
-    view.setInt32(next, (TcpOptionKind.NOP << 24) | (TcpOptionKind.WINDOW_SCALE << 16) | (3 << 8) | options.windowScale);
+    view.setInt32(
+      next,
+      (TcpOptionKind.NOP << 24) | (TcpOptionKind.WINDOW_SCALE << 16) | (3 << 8) | options.windowScale,
+    );
     next += 4;
   }
   return next - at;
