@@ -66,11 +66,16 @@ export class AckPolicy {
     this.isDue = true;
   }
 
-  /** The next segments are acknowledged at once: as many as fill half of the window, 16 at most. */
+  /** The next segments are acknowledged at once, whatever the application does (Linux `tcp_enter_quickack_mode`). */
   beQuick(): void {
     this.#interactive = false;
-    this.#quickAcks = Math.max(this.#quickAcks, this.#quickLimit);
+    this.#grantQuickAcks();
     this.#ackTimeoutUs = Math.max(this.#ackTimeoutUs, this.#minDelayUs);
+  }
+
+  /** As many as fill half of the window, 16 at most; not while the application answers what it receives. */
+  #grantQuickAcks(): void {
+    this.#quickAcks = Math.max(this.#quickAcks, this.#quickLimit);
   }
 
   /** The window is such, and the peer's segments are so large: that bounds quick ACKs. */
@@ -112,13 +117,14 @@ export class AckPolicy {
   /** Notes the pace of arrivals and starts the delay when no ACK is due. After `received`. */
   schedule(nowUs: number, rtoUs: number, srttUs: number): void {
     this.#notePace(nowUs, rtoUs);
-    if (this.isDue || this.deadlineUs !== NEVER) return;
+    if (this.isDue) return;
     // A round trip is long enough to wait (Linux `tcp_send_delayed_ack`).
     const cap = Math.min(
       this.#maxDelayUs,
       Math.max(srttUs > 0 ? srttUs : this.#maxDelayUs, this.#minDelayUs),
     );
-    this.deadlineUs = nowUs + Math.min(this.#ackTimeoutUs, cap);
+    // Segments that come faster than was thought bring it forward.
+    this.deadlineUs = Math.min(this.deadlineUs, nowUs + Math.min(this.#ackTimeoutUs, cap));
   }
 
   /** A segment of ours carried the ACK. */
@@ -154,7 +160,7 @@ export class AckPolicy {
     const gapUs = nowUs - this.#lastReceivedUs;
     this.#lastReceivedUs = nowUs;
     if (this.#ackTimeoutUs === 0) {
-      this.beQuick();
+      this.#grantQuickAcks();
       this.#ackTimeoutUs = this.#minDelayUs;
       this.isDue = true;
     } else if (gapUs <= this.#minDelayUs / 2) {
@@ -162,8 +168,8 @@ export class AckPolicy {
     } else if (gapUs < this.#ackTimeoutUs) {
       this.#ackTimeoutUs = Math.min(this.#ackTimeoutUs / 2 + gapUs, rtoUs);
     } else if (gapUs > rtoUs) {
-      this.beQuick();
-      this.isDue = true;
+      this.#grantQuickAcks();
+      if (!this.#interactive) this.isDue = true;
     }
   }
 }
