@@ -24,6 +24,21 @@ export interface Piece {
 export const viewOf = ({ buffer, byteOffset, length }: Uint8Array): DataView =>
   new DataView(buffer, byteOffset, length);
 
+/**
+ * glibc gives freed memory back to the kernel above a threshold, and learns that threshold from the
+ * largest block it has freed. Slabs are freed by the hundred: with what it believes at first each would
+ * be faulted in again page by page, at several times the price of the copy. One block of this size, never
+ * touched and forgotten at once, teaches it better; other allocators do not mind.
+ */
+const LESSON_BYTES = 4 << 20;
+let isTaught = false;
+
+function newSlab(): Buffer {
+  if (!isTaught) Buffer.allocUnsafeSlow(LESSON_BYTES);
+  isTaught = true;
+  return Buffer.allocUnsafeSlow(SLAB_BYTES);
+}
+
 export class ReceiveSlab {
   #slab = Buffer.alloc(0);
   #view = viewOf(this.#slab);
@@ -52,7 +67,7 @@ export class ReceiveSlab {
     if (this.#slab.length - this.#at < length) {
       // What would waste the better part of a slab gets memory of its own.
       if (length >= SLAB_BYTES / 2) return pieceOfItsOwn(length);
-      this.#slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
+      this.#slab = newSlab();
       this.#view = viewOf(this.#slab);
       this.#at = 0;
       this.#open = 0;
