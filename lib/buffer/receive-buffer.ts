@@ -13,9 +13,6 @@ import { RangeSet } from './range-set.js';
 /** An empty buffer keeps at most this much memory for the next arrival, until it is trimmed. */
 const KEEP_BYTES = 1 << 20;
 
-/** Most gaps a connection may have; beyond it out-of-order data is refused (CVE-2018-5390). */
-const MAX_RANGES = 1024;
-
 export class ReceiveBuffer {
   readonly #ring = new ByteRing();
   /** Sequence number of the next byte to be read. */
@@ -25,9 +22,15 @@ export class ReceiveBuffer {
   /** What waits out of order; made when first needed. */
   #waiting: RangeSet | undefined;
 
-  /** @param start sequence number of the first byte expected */
-  constructor(start: Seq) {
+  readonly #maxGaps: number;
+
+  /**
+   * @param start sequence number of the first byte expected
+   * @param maxGaps most ranges that may wait; beyond it text out of order is refused (CVE-2018-5390)
+   */
+  constructor(start: Seq, maxGaps = 1024) {
     this.#start = start;
+    this.#maxGaps = maxGaps;
   }
 
   /** Bytes the application may read. */
@@ -97,7 +100,7 @@ export class ReceiveBuffer {
    * @returns the index in `waiting` of the range that holds them, or -1 when there are too many gaps
    */
   insert(sequence: Seq, source: DataView, at: number, length: number): number {
-    this.#waiting ??= new RangeSet(MAX_RANGES);
+    this.#waiting ??= new RangeSet(this.#maxGaps);
     const index = this.#waiting.add(sequence, seqAdd(sequence, length));
     if (index < 0) return -1;
     const used = Math.max(this.#readable, this.#extent());

@@ -3,7 +3,7 @@
  * every layer do its work, and flushes once what became due.
  */
 import { type Alarm, type Clock, NEVER } from '../base/clock.js';
-import { ArgumentTypeError, StackError } from '../base/errors.js';
+import { ArgumentRangeError, ArgumentTypeError, StackError } from '../base/errors.js';
 import type { Random } from '../base/random.js';
 import { StackStats } from '../base/stats.js';
 import { IpLayer } from '../ip/ip-layer.js';
@@ -59,6 +59,8 @@ export interface ListenOptions {
   readonly ipv6Only?: boolean;
   /** Share the port with other listeners that ask for it too; false by default. */
   readonly reusePort?: boolean;
+  /** Index of the link (`addLink`) to accept from, and to answer by; all by default. */
+  readonly link?: number;
   readonly options?: Partial<TcpOptions>;
 }
 
@@ -164,17 +166,21 @@ export class Stack implements EndpointHost {
 
   // ---- endpoints --------------------------------------------------------------------------------
 
-  /** @throws StackError EADDRINUSE, EADDRNOTAVAIL; ArgumentRangeError for a port out of range */
+  /** @throws StackError EADDRINUSE, EADDRNOTAVAIL; ArgumentRangeError for a port out of range or no link */
   listenTcp(options: ListenOptions): TcpListenerEndpoint {
     this.#checkOpen('listen');
     const address = toAddress(options.address ?? ANY_V6, 'address');
     const port = checkPort(options.port, 'port');
+    const link = options.link ?? -1;
+    if (link !== -1 && this.#ports[link] === undefined)
+      throw new ArgumentRangeError(`there is no link ${link}`);
     return new TcpListenerEndpoint(this, (onConnection) =>
       this.tcp.listen({
         address,
         port,
         dualStack: address.equals(ANY_V6) && options.ipv6Only !== true,
         reusePort: options.reusePort === true,
+        link,
         backlog: options.backlog ?? 511,
         options: options.options ?? {},
         onConnection,

@@ -50,11 +50,13 @@ export const interfaceTransportBytes = (path: SegmentPath): number =>
   Math.min(path.port.mtu - path.headerBytes, 0xffff);
 
 /** A path for one flow alone, whose options may change it; `reply`, the way of an answer, may be shared. */
-export const ownPath = (carrier: SegmentCarrier, tuple: Tuple, reply: SegmentPath): SegmentPath =>
-  carrier.resolve({
+export function ownPath(carrier: SegmentCarrier, tuple: Tuple, reply: SegmentPath, link = 0): SegmentPath {
+  const oif = link > 0 ? link : tuple.remote.isLinkLocal ? reply.port.index : 0;
+  return carrier.resolve({
     destination: tuple.remote,
     source: tuple.local,
     sourcePort: tuple.localPort,
     destinationPort: tuple.remotePort,
-    ...(tuple.remote.isLinkLocal ? { oif: reply.port.index } : {}),
+    ...(oif > 0 ? { oif } : {}),
   });
+}

@@ -24,7 +24,7 @@ import { announcedMss, effectiveMss, firstWindow, type Negotiated, offer } from 
 import { MemoryShare } from './memory.js';
 import type { TcpOptions } from './options.js';
 import { Receiver, type TextSink } from './receiver.js';
-import { AckFacts } from './recovery/recovery.js';
+import { AckFacts } from './recovery/ack-facts.js';
 import type { TcpSegment } from './segment.js';
 import type { SegmentOutput } from './segment-output.js';
 import { SegmentWriter } from './segment-writer.js';
@@ -268,6 +268,7 @@ export class TcpConnection {
       irs: negotiated.irs,
       windowBytes: firstWindow(options),
       bufferBytes: options.receiveBufferBytes,
+      maxGaps: options.maxGaps,
       maxBufferBytes: options.receiveBufferMaxBytes,
       clampBytes: options.windowClampBytes,
       windowShift: negotiated.receiveWindowShift,

@@ -1,5 +1,5 @@
 /** A connection between the SYN and the last ACK of its handshake: a small record, not a connection. */
-import { type Seq, seqAdd } from '../base/seq.js';
+import { type Seq, seqAdd, seqInWindow } from '../base/seq.js';
 import {
   flagsAndWindow,
   TcpFlag,
@@ -12,6 +12,7 @@ import { type SynOptions, synOptionsBytes, writeSynOptions } from '../wire/tcp-o
 import type { SegmentPath } from './carrier.js';
 import { firstWindow, type Negotiated } from './handshake.js';
 import type { TcpListener } from './listener.js';
+import type { TcpSegment } from './segment.js';
 import type { SegmentOutput } from './segment-output.js';
 import type { Tuple } from './tuple.js';
 
@@ -52,6 +53,18 @@ export class HalfOpen {
   /** Window offered in the SYN-ACK, bytes. */
   get windowBytes(): number {
     return firstWindow(this.listener.options);
+  }
+
+  /** Whether a segment is its SYN once more (RFC 1122 §4.2.2.10). */
+  isRepeatedSyn(segment: TcpSegment): boolean {
+    const control = segment.flags & (TcpFlag.SYN | TcpFlag.RST | TcpFlag.ACK);
+    return control === TcpFlag.SYN && segment.sequence === this.irs;
+  }
+
+  isInWindow(segment: TcpSegment): boolean {
+    const window = this.windowBytes;
+    if (seqInWindow(segment.sequence, this.rcvNxt, window)) return true;
+    return segment.length > 0 && seqInWindow(seqAdd(segment.end, -1), this.rcvNxt, window);
   }
 }
 

@@ -75,14 +75,17 @@ export class TcpListener {
     return retries;
   }
 
-  /** How well it matches a destination: 0 not at all, more for an exact address than for any. */
-  score(address: IpAddress, family: IpFamily): number {
-    const own = this.claim.address;
-    if (own.isUnspecified) {
-      if (own.family === family) return 2;
-      return this.claim.dualStack ? 1 : 0;
-    }
-    return own.equals(address) ? 3 : 0;
+  /**
+   * How well it matches a destination and the link of arrival: 0 not at all; an exact address counts more
+   * than a link of its own, and that more than the family.
+   */
+  score(address: IpAddress, family: IpFamily, link: number): number {
+    const { address: own, link: ownLink, dualStack } = this.claim;
+    if (ownLink >= 0 && ownLink !== link) return 0;
+    const bound = ownLink >= 0 ? 4 : 0;
+    if (!own.isUnspecified) return own.equals(address) ? 8 + bound : 0;
+    if (own.family === family) return 2 + bound;
+    return dualStack ? 1 + bound : 0;
   }
 
   push(entry: ConnectionEntry): void {

@@ -14,6 +14,8 @@ export interface ListenRequest {
   /** With ::, also take IPv4. */
   readonly dualStack: boolean;
   readonly reusePort: boolean;
+  /** Index of the only link to accept from; -1 for all. */
+  readonly link: number;
   readonly backlog: number;
   readonly options: Partial<TcpOptions>;
   readonly onConnection: () => void;
@@ -40,7 +42,8 @@ export class Listeners {
     }
     const port = request.port === 0 ? this.#ports.ephemeral(() => true) : request.port;
     if (port === 0) throw new StackError('EADDRINUSE', 'listen', String(address));
-    const claim: PortClaim = { port, address, dualStack: request.dualStack, reusePort: request.reusePort };
+    const { dualStack, reusePort, link } = request;
+    const claim: PortClaim = { port, address, dualStack, reusePort, link };
     const options = resolveTcpOptions(request.options, this.#context.options.connection);
     this.#ports.claim(claim, 'listen');
     const listener = new TcpListener({
@@ -64,8 +67,8 @@ export class Listeners {
   }
 
   /**
-   * The listener a packet is for: exact address before any address (RFC 9293 §3.9.1.1). A group that
-   * shares a port shares by flow, so that one flow always finds the same member.
+   * The listener a packet is for: exact address before any address (RFC 9293 §3.9.1.1), the link it came by
+   * before any link. A group that shares a port shares by flow, so that one flow always finds the same member.
    */
   find(packet: IpPacket, localPort: number, remotePort: number): TcpListener | undefined {
     const listeners = this.#byPort.get(localPort);
@@ -74,7 +77,7 @@ export class Listeners {
     let best = 0;
     let equals = 0;
     for (const listener of listeners) {
-      const score = listener.score(destination, packet.version);
+      const score = listener.score(destination, packet.version, packet.link);
       if (score > best) equals = 0;
       if (score >= best && score > 0) equals++;
       best = Math.max(best, score);
@@ -82,7 +85,7 @@ export class Listeners {
     if (equals === 0) return undefined;
     let turn = equals === 1 ? 0 : flowHash(packet, remotePort) % equals;
     for (const listener of listeners) {
-      if (listener.score(destination, packet.version) === best && turn-- === 0) return listener;
+      if (listener.score(destination, packet.version, packet.link) === best && turn-- === 0) return listener;
     }
     return undefined;
   }

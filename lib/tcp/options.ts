@@ -40,6 +40,10 @@ export interface TcpOptions {
   readonly receiveBufferBytes: number;
   /** Most bytes received and not yet read. The window scale offered follows from it. */
   readonly receiveBufferMaxBytes: number;
+  /** Most gaps in what is received; text behind one more is dropped (CVE-2018-5390). */
+  readonly maxGaps: number;
+  /** Most records of what is in flight; with as many nothing new is sent, and none is split (CVE-2019-11478). */
+  readonly maxSentRecords: number;
   /** Writable is told again once this many bytes or fewer wait to be sent; -1: a third of the buffer is free. */
   readonly notSentLowWaterBytes: number;
   /** Upper bound on the window offered, bytes; 0 for none. */
@@ -94,6 +98,8 @@ export const DEFAULT_TCP_OPTIONS: TcpOptions = Object.freeze({
   sendBufferBytes: 4 << 20,
   receiveBufferBytes: 131_072,
   receiveBufferMaxBytes: 6 << 20,
+  maxGaps: 1024,
+  maxSentRecords: 16_384,
   notSentLowWaterBytes: -1,
   windowClampBytes: 0,
   windowScaling: true,

@@ -2,7 +2,7 @@
  * The listening side of the handshake (RFC 9293 §3.10.7.2): SYNs become half-open records, or cookies
  * when there are too many, and the last ACK makes either a connection.
  */
-import { type Seq, seqAdd, seqInWindow } from '../base/seq.js';
+import { type Seq, seqAdd } from '../base/seq.js';
 import { DropReason } from '../base/stats.js';
 import type { IpPacket } from '../wire/ip-packet.js';
 import { TcpFlag } from '../wire/tcp.js';
@@ -146,6 +146,12 @@ export class PassiveOpen {
     this.#sendSynAck(record, nowUs);
   }
 
+  /** The listener is gone: the peer hears of it (RFC 9293 §3.10.4). */
+  reset(record: HalfOpen): void {
+    this.#replies.resetHalfOpen(record);
+    this.remove(record);
+  }
+
   remove(record: HalfOpen): void {
     this.#leave(record);
     this.#host.removeHalfOpen(record);
@@ -167,11 +173,11 @@ export class PassiveOpen {
       this.#replyLimited(record, segment);
       return;
     }
-    if (isRepeatedSyn(record, segment)) {
+    if (record.isRepeatedSyn(segment)) {
       this.#replyLimited(record, segment);
       return;
     }
-    if (!isInWindow(record, segment)) {
+    if (!record.isInWindow(segment)) {
       stats.drop(DropReason.TcpOutOfWindow);
       if (!segment.has(TcpFlag.RST)) this.#replyLimited(record, segment);
       return;
@@ -248,7 +254,7 @@ export class PassiveOpen {
     const { stats, options } = this.#context;
     const { listener, tuple } = place;
     stats.tcp.passiveOpens++;
-    const path = ownPath(this.#context.carrier, tuple, place.path);
+    const path = ownPath(this.#context.carrier, tuple, place.path, listener.claim.link);
     const resolved = routeOptions(listener.options, path);
     applyIpOptions(resolved, path);
     const connection = TcpConnection.accepted(
@@ -281,8 +287,10 @@ export class PassiveOpen {
   #synAckPath(listener: TcpListener, packet: IpPacket, segment: TcpSegment): SegmentPath {
     const { options } = listener;
     const reply = this.#context.carrier.resolveReply(packet);
-    if (reply.unusable !== '' || (options.hopLimit === 0 && options.trafficClass === 0)) return reply;
-    const path = ownPath(this.#context.carrier, tupleOf(reply, segment), reply);
+    const { link } = listener.claim;
+    const isPlain = options.hopLimit === 0 && options.trafficClass === 0 && link <= 0;
+    if (reply.unusable !== '' || isPlain) return reply;
+    const path = ownPath(this.#context.carrier, tupleOf(reply, segment), reply, link);
     applyIpOptions(options, path);
     return path;
   }
@@ -379,15 +387,3 @@ const tupleOf = (path: SegmentPath, segment: TcpSegment): Tuple => ({
   localPort: segment.destinationPort,
   remotePort: segment.sourcePort,
 });
-
-/** The same SYN once more (RFC 1122 §4.2.2.10). */
-function isRepeatedSyn(record: HalfOpen, segment: TcpSegment): boolean {
-  const control = segment.flags & (TcpFlag.SYN | TcpFlag.RST | TcpFlag.ACK);
-  return control === TcpFlag.SYN && segment.sequence === record.irs;
-}
-
-function isInWindow(record: HalfOpen, segment: TcpSegment): boolean {
-  const window = record.windowBytes;
-  if (seqInWindow(segment.sequence, record.rcvNxt, window)) return true;
-  return segment.length > 0 && seqInWindow(seqAdd(segment.end, -1), record.rcvNxt, window);
-}

@@ -11,6 +11,8 @@ export interface PortClaim {
   readonly dualStack: boolean;
   /** Members of a group share a port; connections are spread over them by hash. */
   readonly reusePort: boolean;
+  /** Index of the only link it is for; -1 for all. */
+  readonly link: number;
 }
 
 export class TcpPorts {
@@ -69,5 +71,7 @@ export class TcpPorts {
 function overlap(a: PortClaim, b: PortClaim): boolean {
   const familiesMeet = a.address.family === b.address.family || a.dualStack || b.dualStack;
   if (!familiesMeet) return false;
+  // As on Linux, claims for different links live side by side, and one for a link not with one for all.
+  if (a.link >= 0 && b.link >= 0 && a.link !== b.link) return false;
   return a.address.isUnspecified || b.address.isUnspecified || a.address.equals(b.address);
 }

@@ -39,6 +39,7 @@ export interface ReceiverParameters {
   readonly windowShift: number;
   readonly sack: boolean;
   readonly timestamps: boolean;
+  readonly maxGaps?: number;
   readonly stats: TcpStats;
   readonly memory: MemoryAccount;
 }
@@ -99,7 +100,7 @@ export class Receiver {
     this.urgent = new UrgentMark(this.rcvNxt);
     this.windowShift = parameters.windowShift;
     this.timestamps = parameters.timestamps;
-    this.buffer = new ReceiveBuffer(this.rcvNxt);
+    this.buffer = new ReceiveBuffer(this.rcvNxt, parameters.maxGaps);
     this.tuner = new WindowTuner(parameters);
     this.rcvAdv = seqAdd(this.rcvNxt, parameters.windowBytes);
     this.sack = parameters.sack ? new SackReport() : undefined;

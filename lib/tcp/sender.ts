@@ -9,7 +9,8 @@ import { SendBuffer } from '../buffer/send-buffer.js';
 import { TcpFlag } from '../wire/tcp.js';
 import type { CongestionControl } from './congestion/congestion-control.js';
 import type { TcpOptions } from './options.js';
-import { type AckFacts, Recovery } from './recovery/recovery.js';
+import type { AckFacts } from './recovery/ack-facts.js';
+import { Recovery } from './recovery/recovery.js';
 import { RowFlag } from './recovery/sent-log.js';
 import { SmallSegments } from './small-segments.js';
 
@@ -90,6 +91,7 @@ export class Sender {
     this.congestion = parameters.congestion;
     this.buffer = new SendBuffer(seqAdd(iss, 1));
     this.recovery = new Recovery(iss, {
+      maxRows: options.maxSentRecords,
       sack: parameters.sack,
       rtoMinUs: options.rtoMinMs * 1000,
       rtoMaxUs: options.rtoMaxMs * 1000,

@@ -11,6 +11,7 @@ import {
   writeTcpPorts,
 } from '../wire/tcp.js';
 import { TIMESTAMPS_BYTES, writeTimestamps } from '../wire/tcp-options.js';
+import type { HalfOpen } from './half-open.js';
 import type { TcpContext } from './layer-context.js';
 import type { TcpSegment } from './segment.js';
 import type { TimeWait } from './time-wait.js';
@@ -42,6 +43,21 @@ export class StatelessReplies {
     const flags = hasAck ? TcpFlag.RST : TcpFlag.RST | TcpFlag.ACK;
     writeTcpPorts(output.view, output.at, segment.destinationPort, segment.sourcePort);
     writeTcpNumbers(output.view, output.at, sequence, acknowledgment);
+    writeTcpControl(output.view, output.at, TcpHeader.MIN_BYTES, flagsAndWindow(flags, 0));
+    output.setEcn(0);
+    output.commit(TcpHeader.MIN_BYTES, 0);
+    this.#context.stats.tcp.outRsts++;
+    this.#context.stats.tcp.outSegs++;
+  }
+
+  /** Tells a peer whose handshake was under way that it will not be completed. */
+  resetHalfOpen(record: HalfOpen): void {
+    const output = this.#context.carrier.aim(record.path);
+    if (!output.begin(TcpHeader.MIN_BYTES)) return;
+    const { tuple, iss, rcvNxt } = record;
+    writeTcpPorts(output.view, output.at, tuple.localPort, tuple.remotePort);
+    writeTcpNumbers(output.view, output.at, seqAdd(iss, 1), rcvNxt);
+    const flags = TcpFlag.RST | TcpFlag.ACK;
     writeTcpControl(output.view, output.at, TcpHeader.MIN_BYTES, flagsAndWindow(flags, 0));
     output.setEcn(0);
     output.commit(TcpHeader.MIN_BYTES, 0);

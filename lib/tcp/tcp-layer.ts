@@ -71,7 +71,7 @@ export class TcpLayer {
     listener.isClosed = true;
     this.#listeners.remove(listener);
     for (const occupant of this.#books.table) {
-      if (isHalfOpen(occupant) && occupant.listener === listener) this.#passive.remove(occupant);
+      if (isHalfOpen(occupant) && occupant.listener === listener) this.#passive.reset(occupant);
     }
     for (let entry = listener.shift(); entry !== undefined; entry = listener.shift()) this.abort(entry);
   }

@@ -8,6 +8,7 @@
  */
 import { NEVER } from '../../base/clock.js';
 import { type Seq, seqAdd, seqDiff, seqGe, seqGt, seqLe, seqLt, seqMin } from '../../base/seq.js';
+import { type AckFacts, AckResult } from './ack-facts.js';
 import { RttEstimator, type RttLimits } from './rtt-estimator.js';
 import { RowFlag, SentLog } from './sent-log.js';
 
@@ -28,40 +29,14 @@ export const Phase = {
 } as const;
 export type Phase = (typeof Phase)[keyof typeof Phase];
 
-/** What an ACK brings, apart from its window. One object, filled anew for each. */
-export class AckFacts {
-  ack = 0 as Seq;
-  nowUs = 0;
-  /** SND.NXT, and the size of a full segment. */
-  sndNxt = 0 as Seq;
-  mssBytes = 0;
-  /** A duplicate ACK by RFC 5681 §2; only asked where SACK is not in use. */
-  isDuplicate = false;
-  /** Blocks of the SACK option, already known to be within what was sent. */
-  sackCount = 0;
-  sackEdges = new Int32Array(8);
-  /** Round-trip time by the echoed timestamp, µs; -1 without one. Coarse, and safe after retransmission. */
-  timestampRttUs = -1;
-}
-
-/** Answers to an ACK; the shape of an `AckSample`. One object, filled anew for each. */
-export class AckResult {
-  nowUs = 0;
-  ackedBytes = 0;
-  deliveredBytes = 0;
-  lostBytes = 0;
-  priorInFlightBytes = 0;
-  inFlightBytes = 0;
-  rttUs = -1;
-  cwndLimited = false;
-}
-
 export interface RecoveryOptions extends RttLimits {
+  /** Most records of what is in flight. */
+  readonly maxRows?: number;
   readonly sack: boolean;
 }
 
 export class Recovery {
-  readonly log = new SentLog();
+  readonly log: SentLog;
   readonly rtt: RttEstimator;
   readonly result = new AckResult();
   phase: Phase = Phase.Open;
@@ -91,6 +66,7 @@ export class Recovery {
   #passedAny = 0;
 
   constructor(iss: Seq, options: RecoveryOptions) {
+    this.log = new SentLog(options.maxRows);
     this.recoveryPoint = iss;
     this.rtt = new RttEstimator(options);
     this.sack = options.sack;

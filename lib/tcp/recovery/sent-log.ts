@@ -17,8 +17,6 @@ export const RowFlag = {
   FIN: 16,
 } as const;
 
-/** Most rows; beyond it nothing new is sent until some are acknowledged. */
-const MAX_ROWS = 16_384;
 const FIRST_ROWS = 8;
 
 export class SentLog {
@@ -26,16 +24,22 @@ export class SentLog {
   end = new Int32Array(0);
   sentAtUs = new Float64Array(0);
   flags = new Uint8Array(0);
+  readonly #limit: number;
   #head = 0;
   #count = 0;
   #mask = -1;
+
+  /** @param limit most rows; with as many nothing new is sent until some are acknowledged */
+  constructor(limit = 16_384) {
+    this.#limit = limit;
+  }
 
   get count(): number {
     return this.#count;
   }
 
   get isFull(): boolean {
-    return this.#count === MAX_ROWS;
+    return this.#count === this.#limit;
   }
 
   /** The place of the `i`-th oldest row in the arrays. */
@@ -97,7 +101,7 @@ export class SentLog {
   straddles(i: number, point: Seq): boolean {
     const row = this.row(i);
     return (
-      this.#count < MAX_ROWS && seqLt(this.start[row] as Seq, point) && seqLt(point, this.end[row] as Seq)
+      this.#count < this.#limit && seqLt(this.start[row] as Seq, point) && seqLt(point, this.end[row] as Seq)
     );
   }
 

@@ -2,7 +2,8 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { seq, seqAdd } from '../../../lib/base/seq.js';
-import { AckFacts, Recovery } from '../../../lib/tcp/recovery/recovery.js';
+import { AckFacts } from '../../../lib/tcp/recovery/ack-facts.js';
+import { Recovery } from '../../../lib/tcp/recovery/recovery.js';
 import { SentLog } from '../../../lib/tcp/recovery/sent-log.js';
 import { forEachFamily, Peer, type PeerOptions, type SentSegment } from '../../support/peer.js';
 
