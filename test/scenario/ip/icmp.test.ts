@@ -706,6 +706,9 @@ describe('ICMP: errors that come in', () => {
     }
     peer.receive(error6(2, 0, sentUdp6, 1300));
     expect(peer.udp.errors.pop()).to.include({ kind: IcmpErrorKind.PacketTooBig, mtu: 1300 });
+    // Here the whole word is the MTU, and no part of it a length (RFC 4884 §4).
+    peer.receive(error6(2, 0, sentUdp6, 0x0100_0500));
+    expect(peer.udp.errors.pop()?.mtu).to.equal(0x0100_0500);
   });
 });
 
