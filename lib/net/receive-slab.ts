@@ -33,7 +33,7 @@ export const viewOf = ({ buffer, byteOffset, length }: Uint8Array): DataView =>
 const LESSON_BYTES = 4 << 20;
 let isTaught = false;
 
-function newSlab(): Buffer {
+function newSlab(): Buffer<ArrayBuffer> {
   if (!isTaught) Buffer.allocUnsafeSlow(LESSON_BYTES);
   isTaught = true;
   return Buffer.allocUnsafeSlow(SLAB_BYTES);

@@ -387,9 +387,7 @@ describe('net: a socket and its endpoint', () => {
 describe('net: types', () => {
   it('take the place of those of node:net', () => {
     const stack = newStack();
-    type NodeNet = typeof nodeNet;
-    const net: Pick<NodeNet, 'Server' | 'Socket' | 'connect' | 'createConnection' | 'createServer'> =
-      stack.net;
+    const net: typeof nodeNet = stack.net;
     const socket: nodeNet.Socket = new net.Socket();
     const server: nodeNet.Server = net.createServer();
     expect([socket.constructor, server instanceof net.Server]).to.deep.equal([net.Socket, true]);
