@@ -15,7 +15,10 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const cmakeJs = join(dirname(createRequire(import.meta.url).resolve('cmake-js/package.json')), 'bin/cmake-js');
+const cmakeJs = join(
+  dirname(createRequire(import.meta.url).resolve('cmake-js/package.json')),
+  'bin/cmake-js',
+);
 const headers = join(dirname(dirname(process.execPath)), 'include/node');
 
 /** Targets by Node's name for the processor: the prefix of the compiler and tools. */

@@ -110,7 +110,12 @@ export function writeTcpNumbers(view: DataView, at: number, sequence: Seq, ackno
 }
 
 /** Writes data offset, flags, window; the checksum and the urgent pointer become zero. */
-export function writeTcpControl(view: DataView, at: number, headerBytes: number, flagsAndWindow: number): void {
+export function writeTcpControl(
+  view: DataView,
+  at: number,
+  headerBytes: number,
+  flagsAndWindow: number,
+): void {
   view.setUint16(at + 12, ((headerBytes >> 2) << 12) | (flagsAndWindow >>> 16));
   view.setUint16(at + 14, flagsAndWindow & 0xffff);
   view.setInt32(at + 16, 0);
