@@ -59,6 +59,16 @@ describe('an urgent pointer', () => {
     peer.expectState('ESTABLISHED');
   });
 
+  it('of zero, or to what is already there, marks nothing [E13]', () => {
+    const peer = Peer.established(INLINE);
+    peer.send('< PU. 11:21(10) ack 1 urg 0').drain();
+    expect(peer.endpoint.urgentBytes).to.equal(0);
+    peer.send('< P. 1:11(10) ack 1').send('< PU. 5:31(26) ack 1 urg 3').drain();
+    expect(peer.endpoint.urgentBytes).to.equal(0);
+    expect(peer.takeEvents()).not.to.include('urgent');
+    readAll(peer, 30);
+  });
+
   it('that wraps the sequence space, or stands beyond the window, is no smaller or larger for it [E13]', () => {
     forEachIsn((isn) => {
       const peer = Peer.established({ ...isn, ...INLINE });

@@ -56,8 +56,13 @@ describe('a window that shrinks under what is on its way', () => {
         const text = window === 0 ? 1000 : Math.min(1000, window);
         peer.expectAfterMs(220, `> . 1:${1 + text}(${text}) ack 1`, { toleranceMs: 5 }).expectNothing();
         // All arrived after all: the window is behind what was sent, which is no negative room.
-        peer.send(`< . 1:1(0) ack 3001 win ${window}`).drain();
-        for (const { line } of peer.drain()) expect(line.start + line.textBytes).to.be.at.most(5001);
+        peer.send(`< . 1:1(0) ack 3001 win ${window}`);
+        for (const { line } of peer.drain()) {
+          expect(
+            line.start === 3001 || line.start + line.textBytes <= 3001 + window,
+            `at ${line.start}`,
+          ).to.equal(true);
+        }
         peer.send('< . 1:1(0) ack 5001 win 5000').drain();
         let acked = peer.rcvNxt;
         expect(acked).to.be.above(5001);
