@@ -24,6 +24,9 @@ export interface TextSink {
 /** PAWS forgets a timestamp after this without news of the peer, µs: 24 days (RFC 7323 §5.5). */
 const TS_RECENT_VALID_US = 24 * 86_400 * 1e6;
 
+/** Smaller segments than this say nothing of how large a full one is. */
+const SMALLEST_FULL_BYTES = 536;
+
 /** Full segments for which a window is opened under memory pressure. */
 const PRESSED_SEGMENTS = 4;
 
@@ -87,7 +90,8 @@ export class Receiver {
   /** The application will read no more: text is acknowledged and thrown away. */
   discards = false;
   /** Largest segment seen, which tells how the peer counts (`rcv_mss` of Linux). */
-  peerMssBytes = 536;
+  peerMssBytes = SMALLEST_FULL_BYTES;
+  #lastSegmentBytes = 0;
   readonly #stats: TcpStats;
   readonly #memory: MemoryAccount;
   /** Where an out-of-order FIN lies. */
@@ -150,9 +154,13 @@ export class Receiver {
     return hadGaps && segment.textBytes > 0 ? TextOutcome.FilledGap : TextOutcome.InOrder;
   }
 
-  /** Learns how large the peer's segments are, from those that are not small. */
+  /** Learns how large the peer's segments are; a smaller size only when two in a row have it (Linux `tcp_measure_rcv_mss`). */
   noteSegmentSize(textBytes: number): void {
-    if (textBytes > this.peerMssBytes || textBytes >= 536) this.peerMssBytes = Math.min(textBytes, 65_535);
+    const previous = this.#lastSegmentBytes;
+    this.#lastSegmentBytes = textBytes >= SMALLEST_FULL_BYTES ? textBytes : 0;
+    if (textBytes >= this.peerMssBytes || (textBytes >= SMALLEST_FULL_BYTES && textBytes === previous)) {
+      this.peerMssBytes = Math.min(textBytes, 65_535);
+    }
   }
 
   /** Moves up to `length` bytes to the application. */
