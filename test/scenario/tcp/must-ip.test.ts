@@ -39,6 +39,13 @@ describe('the DS field', () => {
       }
     });
 
+    it(`leaves the two bits of ECN to the stack, over ${name} (RFC 9293 §3.9.1.9) [SHLD-22]`, () => {
+      const peer = Peer.listening({ ...family, options: { trafficClass: 0xff } }).sendSyn();
+      peer.send('< . 1:1(0) ack 1').write(10);
+      expect(peer.drain().map(({ trafficClass }) => trafficClass)).to.deep.equal([0xfc, 0xfc]);
+      peer.ackAll();
+    });
+
     it(`is never changed by the stack itself, over ${name} (RFC 9293 §3.9.2) [SHLD-23]`, () => {
       const peer = Peer.established({
         ...family,

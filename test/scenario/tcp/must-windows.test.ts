@@ -249,6 +249,22 @@ describe('offering windows', () => {
     peer.drain();
   });
 
+  it('tells the same right edge while it could move by less, also where some window is open (RFC 9293 §3.8.6.2.2) [MUST-39]', () => {
+    const peer = full(1000);
+    peer.read(2000);
+    expect(peer.take()?.line.window).to.equal(2000);
+    for (let i = 0; i < 9; i++) {
+      peer.read(100);
+      peer.advanceMs(1000).send(`< . ${peer.sndNxt - 1}:${peer.sndNxt - 1}(0) ack 1`);
+      expect(peer.take()?.line.window).to.equal(2000);
+    }
+    peer.read(100);
+    peer.advanceMs(1000).send(`< . ${peer.sndNxt - 1}:${peer.sndNxt - 1}(0) ack 1`);
+    expect(peer.take()?.line.window).to.equal(3000);
+    peer.read(4000);
+    peer.drain();
+  });
+
   it('never moves the right edge left, whatever arrives and whoever reads (RFC 9293 §3.8.6) [SHLD-14]', () => {
     const step = fc.record({
       gap: fc.constantFrom(0, 0, 0, 500, 3000),

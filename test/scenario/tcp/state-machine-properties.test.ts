@@ -271,7 +271,11 @@ function oneAck(peer: Peer, ack: number): void {
   const reach = Math.min(sender.maxSndWnd, before - 1);
   const counts = ack <= next && ack >= before - reach;
   const { readableBytes } = peer.endpoint;
-  peer.send(`< . ${peer.sndNxt}:${peer.sndNxt + 10}(10) ack ${ack} win 8000`);
+  const { sndWnd } = sender;
+  // Each segment says another window, of which an old ACK's does not count.
+  const window = 8000 + (peer.sndNxt % 1000);
+  peer.send(`< . ${peer.sndNxt}:${peer.sndNxt + 10}(10) ack ${ack} win ${window}`);
+  expect(sender.sndWnd, 'SND.WND').to.equal(counts && ack >= before ? window : sndWnd);
   const una = (sender.sndUna - sender.iss) >>> 0;
   expect(una, `SND.UNA after ack ${ack} of ${before}..${next}`).to.equal(
     counts ? Math.max(before, ack) : before,
