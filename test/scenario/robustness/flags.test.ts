@@ -9,7 +9,7 @@ interface Rule {
   readonly hasNot?: string;
   /** The one segment sent in answer; none by default. `END` stands for what the segment would have acknowledged. */
   readonly reply?: string;
-  readonly then: PeerState;
+  readonly to: PeerState;
   /** What the application hears of an end; nothing by default. */
   readonly closes?: string;
 }
@@ -33,9 +33,9 @@ const CLOSED: Case = {
   sequence: 7,
   ack: 77,
   rules: [
-    { has: 'R', then: 'CLOSED' },
-    { has: '.', reply: 'R 77:77(0) win 0', then: 'CLOSED' },
-    { has: ANY, reply: 'R. 0:0(0) ack END win 0', then: 'CLOSED' },
+    { has: 'R', to: 'CLOSED' },
+    { has: '.', reply: 'R 77:77(0) win 0', to: 'CLOSED' },
+    { has: ANY, reply: 'R. 0:0(0) ack END win 0', to: 'CLOSED' },
   ],
 };
 
@@ -45,11 +45,11 @@ const LISTEN: Case = {
   sequence: 0,
   ack: 77,
   rules: [
-    { has: 'R', then: 'LISTEN' },
-    { has: '.', reply: 'R 77:77(0) win 0', then: 'LISTEN' },
-    { has: 'SF', then: 'LISTEN' },
-    { has: 'S', reply: 'S. 0:0(0) ack 1', then: 'SYN-RECEIVED' },
-    { has: ANY, then: 'LISTEN' },
+    { has: 'R', to: 'LISTEN' },
+    { has: '.', reply: 'R 77:77(0) win 0', to: 'LISTEN' },
+    { has: 'SF', to: 'LISTEN' },
+    { has: 'S', reply: 'S. 0:0(0) ack 1', to: 'SYN-RECEIVED' },
+    { has: ANY, to: 'LISTEN' },
   ],
 };
 
@@ -60,12 +60,12 @@ const SYN_SENT: readonly Case[] = [
     sequence: 0,
     ack: 1,
     rules: [
-      { has: 'R.', then: 'CLOSED', closes: 'close ECONNREFUSED' },
-      { has: 'R', then: 'SYN-SENT' },
-      { has: 'S.F', reply: '. 1:1(0) ack 2', then: 'CLOSE-WAIT' },
-      { has: 'S.', reply: '. 1:1(0) ack 1', then: 'ESTABLISHED' },
-      { has: 'S', reply: 'S. 0:0(0) ack 1', then: 'SYN-RECEIVED' },
-      { has: ANY, then: 'SYN-SENT' },
+      { has: 'R.', to: 'CLOSED', closes: 'close ECONNREFUSED' },
+      { has: 'R', to: 'SYN-SENT' },
+      { has: 'S.F', reply: '. 1:1(0) ack 2', to: 'CLOSE-WAIT' },
+      { has: 'S.', reply: '. 1:1(0) ack 1', to: 'ESTABLISHED' },
+      { has: 'S', reply: 'S. 0:0(0) ack 1', to: 'SYN-RECEIVED' },
+      { has: ANY, to: 'SYN-SENT' },
     ],
   },
   {
@@ -75,10 +75,10 @@ const SYN_SENT: readonly Case[] = [
     sequence: 0,
     ack: 5000,
     rules: [
-      { has: 'R', then: 'SYN-SENT' },
-      { has: '.', reply: 'R 5000:5000(0) win 0', then: 'SYN-SENT' },
-      { has: 'S', reply: 'S. 0:0(0) ack 1', then: 'SYN-RECEIVED' },
-      { has: ANY, then: 'SYN-SENT' },
+      { has: 'R', to: 'SYN-SENT' },
+      { has: '.', reply: 'R 5000:5000(0) win 0', to: 'SYN-SENT' },
+      { has: 'S', reply: 'S. 0:0(0) ack 1', to: 'SYN-RECEIVED' },
+      { has: ANY, to: 'SYN-SENT' },
     ],
   },
 ];
@@ -90,12 +90,12 @@ const SYN_RECEIVED: readonly Case[] = [
     sequence: 1,
     ack: 1,
     rules: [
-      { has: 'R', then: 'LISTEN' },
-      { has: 'S.', reply: 'R 1:1(0) win 0', then: 'LISTEN' },
-      { has: 'S', reply: 'R. * ack END win 0', then: 'LISTEN' },
-      { has: ANY, hasNot: '.', then: 'SYN-RECEIVED' },
-      { has: 'F', reply: '. 1:1(0) ack 2', then: 'CLOSE-WAIT' },
-      { has: ANY, then: 'ESTABLISHED' },
+      { has: 'R', to: 'LISTEN' },
+      { has: 'S.', reply: 'R 1:1(0) win 0', to: 'LISTEN' },
+      { has: 'S', reply: 'R. * ack END win 0', to: 'LISTEN' },
+      { has: ANY, hasNot: '.', to: 'SYN-RECEIVED' },
+      { has: 'F', reply: '. 1:1(0) ack 2', to: 'CLOSE-WAIT' },
+      { has: ANY, to: 'ESTABLISHED' },
     ],
   },
   {
@@ -105,8 +105,8 @@ const SYN_RECEIVED: readonly Case[] = [
     sequence: 200_000,
     ack: 1,
     rules: [
-      { has: 'R', then: 'SYN-RECEIVED' },
-      { has: ANY, reply: 'S. 0:0(0) ack 1', then: 'SYN-RECEIVED' },
+      { has: 'R', to: 'SYN-RECEIVED' },
+      { has: ANY, reply: 'S. 0:0(0) ack 1', to: 'SYN-RECEIVED' },
     ],
   },
   {
@@ -116,11 +116,11 @@ const SYN_RECEIVED: readonly Case[] = [
     sequence: 1,
     ack: 5000,
     rules: [
-      { has: 'R', then: 'LISTEN' },
-      { has: 'S.', reply: 'R 5000:5000(0) win 0', then: 'LISTEN' },
-      { has: 'S', reply: 'R. * ack END win 0', then: 'LISTEN' },
-      { has: ANY, hasNot: '.', then: 'SYN-RECEIVED' },
-      { has: ANY, reply: 'R 5000:5000(0) win 0', then: 'SYN-RECEIVED' },
+      { has: 'R', to: 'LISTEN' },
+      { has: 'S.', reply: 'R 5000:5000(0) win 0', to: 'LISTEN' },
+      { has: 'S', reply: 'R. * ack END win 0', to: 'LISTEN' },
+      { has: ANY, hasNot: '.', to: 'SYN-RECEIVED' },
+      { has: ANY, reply: 'R 5000:5000(0) win 0', to: 'SYN-RECEIVED' },
     ],
   },
 ];
@@ -141,57 +141,57 @@ const SYNCHRONIZED: readonly Synchronized[] = [
     rcvNxt: 1,
     sndNxt: 1,
     reset: 'close ECONNRESET',
-    acked: { then: 'ESTABLISHED' },
-    finished: { reply: '. 1:1(0) ack 2', then: 'CLOSE-WAIT' },
+    acked: { to: 'ESTABLISHED' },
+    finished: { reply: '. 1:1(0) ack 2', to: 'CLOSE-WAIT' },
   },
   {
     state: 'FIN-WAIT-1',
     rcvNxt: 1,
     sndNxt: 2,
     reset: 'close ECONNRESET',
-    acked: { then: 'FIN-WAIT-2' },
-    finished: { reply: '. 2:2(0) ack 2', then: 'TIME-WAIT', closes: 'close' },
+    acked: { to: 'FIN-WAIT-2' },
+    finished: { reply: '. 2:2(0) ack 2', to: 'TIME-WAIT', closes: 'close' },
   },
   {
     state: 'FIN-WAIT-2',
     rcvNxt: 1,
     sndNxt: 2,
     reset: 'close ECONNRESET',
-    acked: { then: 'FIN-WAIT-2' },
-    finished: { reply: '. 2:2(0) ack 2', then: 'TIME-WAIT', closes: 'close' },
+    acked: { to: 'FIN-WAIT-2' },
+    finished: { reply: '. 2:2(0) ack 2', to: 'TIME-WAIT', closes: 'close' },
   },
   {
     state: 'CLOSE-WAIT',
     rcvNxt: 2,
     sndNxt: 1,
     reset: 'close EPIPE',
-    acked: { then: 'CLOSE-WAIT' },
-    finished: { reply: '. 1:1(0) ack 2', then: 'CLOSE-WAIT' },
+    acked: { to: 'CLOSE-WAIT' },
+    finished: { reply: '. 1:1(0) ack 2', to: 'CLOSE-WAIT' },
   },
   {
     state: 'CLOSING',
     rcvNxt: 2,
     sndNxt: 2,
     reset: 'close',
-    acked: { then: 'TIME-WAIT', closes: 'close' },
-    finished: { reply: '. 2:2(0) ack 2', then: 'TIME-WAIT', closes: 'close' },
+    acked: { to: 'TIME-WAIT', closes: 'close' },
+    finished: { reply: '. 2:2(0) ack 2', to: 'TIME-WAIT', closes: 'close' },
   },
   {
     state: 'LAST-ACK',
     rcvNxt: 2,
     sndNxt: 2,
     reset: 'close',
-    acked: { then: 'CLOSED', closes: 'close' },
-    finished: { then: 'CLOSED', closes: 'close' },
+    acked: { to: 'CLOSED', closes: 'close' },
+    finished: { to: 'CLOSED', closes: 'close' },
   },
 ];
 
 function casesOf({ state, rcvNxt, sndNxt, reset, acked, finished }: Synchronized): readonly Case[] {
-  const challenge = { reply: `. ${sndNxt}:${sndNxt}(0) ack ${rcvNxt}`, then: state };
+  const challenge = { reply: `. ${sndNxt}:${sndNxt}(0) ack ${rcvNxt}`, to: state };
   const front: readonly Rule[] = [
-    { has: 'R', then: 'CLOSED', closes: reset },
+    { has: 'R', to: 'CLOSED', closes: reset },
     { has: 'S', ...challenge },
-    { has: ANY, hasNot: '.', then: state },
+    { has: ANY, hasNot: '.', to: state },
   ];
   return [
     {
@@ -208,7 +208,7 @@ function casesOf({ state, rcvNxt, sndNxt, reset, acked, finished }: Synchronized
       sequence: rcvNxt + 200_000,
       ack: sndNxt,
       rules: [
-        { has: 'R', then: state },
+        { has: 'R', to: state },
         { has: ANY, ...challenge },
       ],
     },
@@ -221,7 +221,7 @@ function casesOf({ state, rcvNxt, sndNxt, reset, acked, finished }: Synchronized
       rules: [
         { has: 'R', ...challenge },
         { has: 'S', ...challenge },
-        { has: ANY, hasNot: '.', then: state },
+        { has: ANY, hasNot: '.', to: state },
         // A FIN out of order is told where the stream stands, and so is one behind the end.
         { has: 'F', ...outOfOrderFin(acked, challenge) },
         { has: ANY, ...acked },
@@ -240,7 +240,7 @@ function casesOf({ state, rcvNxt, sndNxt, reset, acked, finished }: Synchronized
 
 /** The ACK counts, the FIN waits for what is missing; who is closed by the ACK says nothing. */
 const outOfOrderFin = (acked: Omit<Rule, 'has'>, challenge: Omit<Rule, 'has'>): Omit<Rule, 'has'> =>
-  acked.then === 'CLOSED' ? acked : { ...challenge, ...acked };
+  acked.to === 'CLOSED' ? acked : { ...challenge, ...acked };
 
 const TIME_WAIT: readonly Case[] = [
   {
@@ -249,11 +249,11 @@ const TIME_WAIT: readonly Case[] = [
     sequence: 2,
     ack: 2,
     rules: [
-      { has: 'RS', then: 'TIME-WAIT' },
-      { has: 'R', then: 'CLOSED' },
-      { has: 'S', reply: '. 2:2(0) ack 2', then: 'TIME-WAIT' },
-      { has: 'F', reply: '. 2:2(0) ack 2', then: 'TIME-WAIT' },
-      { has: ANY, then: 'TIME-WAIT' },
+      { has: 'RS', to: 'TIME-WAIT' },
+      { has: 'R', to: 'CLOSED' },
+      { has: 'S', reply: '. 2:2(0) ack 2', to: 'TIME-WAIT' },
+      { has: 'F', reply: '. 2:2(0) ack 2', to: 'TIME-WAIT' },
+      { has: ANY, to: 'TIME-WAIT' },
     ],
   },
   {
@@ -263,9 +263,9 @@ const TIME_WAIT: readonly Case[] = [
     sequence: 200_002,
     ack: 2,
     rules: [
-      { has: 'R', then: 'TIME-WAIT' },
-      { has: 'S', hasNot: '.F', reply: 'S. 65539:65539(0) ack 200003', then: 'SYN-RECEIVED' },
-      { has: ANY, reply: '. 2:2(0) ack 2', then: 'TIME-WAIT' },
+      { has: 'R', to: 'TIME-WAIT' },
+      { has: 'S', hasNot: '.F', reply: 'S. 65539:65539(0) ack 200003', to: 'SYN-RECEIVED' },
+      { has: ANY, reply: '. 2:2(0) ack 2', to: 'TIME-WAIT' },
     ],
   },
 ];
@@ -302,8 +302,8 @@ function tryFlags(one: Case, letters: readonly string[]): void {
   const flags = letters.join('') || '-';
   const rule = one.rules.find(
     ({ has, hasNot = '' }) =>
-      [...has].every((letter) => letters.includes(letter)) &&
-      ![...hasNot].some((letter) => letters.includes(letter)),
+      has.split('').every((letter) => letters.includes(letter)) &&
+      !hasNot.split('').some((letter) => letters.includes(letter)),
   );
   if (rule === undefined) throw new Error(`no rule for ${flags} in ${one.state}`);
   const peer = Peer.in(one.state, { role: one.state === 'SYN-SENT' ? 'client' : 'server' });
@@ -319,7 +319,7 @@ function tryFlags(one: Case, letters: readonly string[]): void {
     peer.expect(`> ${rule.reply.replace('END', String(end)).replace('*', `${zero}:${zero}(0)`)}`);
   }
   peer.expectNothing();
-  expect(stateOf(peer, rule.then), where).to.equal(rule.then);
+  expect(stateOf(peer, rule.to), where).to.equal(rule.to);
   const ends = peer.takeEvents().filter((event) => event.startsWith('close'));
   expect(ends, where).to.deep.equal(rule.closes === undefined ? [] : [rule.closes]);
 }

@@ -124,7 +124,11 @@ describe('noise in the header of a segment', () => {
         const role = state === 'SYN-SENT' ? 'client' : 'server';
         const peer = Peer.in(state, { ipv6, timestamps, role });
         for (const one of segments) {
-          const letters = [...'FSRP.U'].filter((_, i) => one.flags & (1 << i)).join('') || '-';
+          const letters =
+            'FSRP.U'
+              .split('')
+              .filter((_, i) => one.flags & (1 << i))
+              .join('') || '-';
           const ack = letters.includes('.') ? ` ack ${one.ack}` : '';
           const urgent = letters.includes('U') ? ` urg ${one.urgent}` : '';
           const options = one.options.length === 0 ? '' : ` ${raw(...one.options)}`;

@@ -191,7 +191,7 @@ describe('SACK near the wrap of sequence numbers', () => {
         line: { start },
       } of peer.drain())
         resent.add(start);
-      expect([...resent].sort()).to.deep.equal([2001, 4001]);
+      expect([...resent].sort((a, b) => a - b)).to.deep.equal([2001, 4001]);
       peer.send('< . 1:1(0) ack 10001').expectNothing(3000);
     });
   });

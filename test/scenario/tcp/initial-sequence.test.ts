@@ -50,14 +50,14 @@ describe('an initial sequence number', () => {
           if (role === 'server') peer.send('< S 0:0(0) <mss 1000>');
           return peer.drain()[0].line.start;
         };
-        const give_up = (): void => {
+        const giveUp = (): void => {
           if (role === 'server') peer.send('< R 1:1(0)');
           else peer.send(`< R. 0:0(0) ack ${peer.rcvNxt}`);
         };
         let last = next();
         expect(last).to.equal(0);
         for (const ms of [0.004, 1, 250, 1000, 3_600_000, 17_179_869.184 / 2 - 1]) {
-          give_up();
+          giveUp();
           peer.expectState(role === 'client' ? 'CLOSED' : 'LISTEN');
           peer.advanceMs(ms);
           if (role === 'client') peer.connect();

@@ -175,7 +175,7 @@ describe('an ephemeral port', () => {
   it('can be used up by listeners as well (Linux) [PORT-4]', () => {
     const peer = Peer.closed({ role: 'client', tcp: { ephemeralPorts: [33_000, 33_003] } });
     const listeners = times(4, () => peer.host.listen(0, () => {}, {}));
-    expect(listeners.map(({ localPort }) => localPort).sort()).to.deep.equal([
+    expect(listeners.map(({ localPort }) => localPort).sort((a, b) => a - b)).to.deep.equal([
       33_000, 33_001, 33_002, 33_003,
     ]);
     expect(codeOf(() => peer.host.listen(0, () => {}, {}))).to.equal('EADDRINUSE');

@@ -189,10 +189,7 @@ describe('connect over a tuple in TIME-WAIT', () => {
 
   it('is allowed on the loopback by default, under the same conditions (Linux tcp_tw_reuse = 2) [TW-5]', () => {
     const attempt = (timestamps: boolean, afterMs: number, timeWaitReuse?: 'never'): string => {
-      const host = new LoopbackHost(
-        { ...(timeWaitReuse === undefined ? {} : { timeWaitReuse }) },
-        timestamps,
-      );
+      const host = new LoopbackHost(timeWaitReuse === undefined ? {} : { timeWaitReuse }, timestamps);
       host.connectAndClose(50_000);
       expect(host.stack.stats.tcp.twCount).to.equal(1);
       host.clock.advanceBy(afterMs * 1000);
