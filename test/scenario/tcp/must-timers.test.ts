@@ -105,9 +105,10 @@ describe('congestion control', () => {
     expect(peer.drain().map(({ line }) => line.start)).to.include(first.line.start);
     peer.advanceMs(20).ackAll();
     const rounds = [0, 1, 2, 3, 4, 5, 6].map(() => round(peer));
-    expect(rounds[1], `${rounds}`).to.be.within(10, 13);
-    for (let i = 2; i < rounds.length; i++) expect(rounds[i] - rounds[i - 1], `${rounds}`).to.be.within(0, 2);
-    expect(rounds[6] - rounds[1], `${rounds}`).to.be.within(4, 6);
+    expect(rounds[1], rounds.join()).to.be.within(10, 13);
+    for (let i = 2; i < rounds.length; i++)
+      expect(rounds[i] - rounds[i - 1], rounds.join()).to.be.within(0, 2);
+    expect(rounds[6] - rounds[1], rounds.join()).to.be.within(4, 6);
     peer.abort();
   });
 
