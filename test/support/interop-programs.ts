@@ -93,7 +93,7 @@ export interface NginxOptions {
   readonly server?: string;
 }
 
-/** Writes a configuration for an nginx that stays in the foreground and keeps everything in one directory. */
+/** Writes a configuration for an nginx that is one process, ours, and keeps everything in one directory. */
 export function nginxArguments(path: string, { root, listen, server = '' }: NginxOptions): string[] {
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
     .map((name) => `${name}_temp_path ${path}/${name};`)
@@ -101,8 +101,7 @@ export function nginxArguments(path: string, { root, listen, server = '' }: Ngin
   const file = join(path, 'nginx.conf');
   writeFileSync(
     file,
-    `daemon off; worker_processes 1; pid ${path}/nginx.pid; error_log stderr warn;
-    ${process.getuid?.() === 0 ? 'user root;' : ''}
+    `daemon off; master_process off; pid ${path}/nginx.pid; error_log stderr warn;
     events { worker_connections 2048; }
     http {
       access_log off; sendfile on; ${temporary}
