@@ -268,6 +268,7 @@ export class TcpConnection {
       irs: negotiated.irs,
       windowBytes: firstWindow(options),
       bufferBytes: options.receiveBufferBytes,
+      mssBytes: this.synOptions.mss,
       maxGaps: options.maxGaps,
       maxBufferBytes: options.receiveBufferMaxBytes,
       clampBytes: options.windowClampBytes,
@@ -341,7 +342,7 @@ export class TcpConnection {
 
   /** Tells an owner that was refused room of room. */
   offerRoom(): void {
-    if (!this.isWriteBlocked || !this.sender.isWritable) return;
+    if (!this.isWriteBlocked || this.isStarved || !this.sender.isWritable) return;
     this.isWriteBlocked = false;
     this.signal(ConnectionEvent.Writable);
   }

@@ -31,6 +31,8 @@ const SMALLEST_FULL_BYTES = 536;
 const PRESSED_SEGMENTS = 4;
 
 export interface ReceiverParameters {
+  /** The MSS we announced, bytes. */
+  readonly mssBytes?: number;
   readonly irs: Seq;
   /** Window to offer at first, what it grows to as segments arrive, and most bytes ever held, bytes. */
   readonly windowBytes: number;

@@ -6,6 +6,8 @@
 import { type Seq, seqAdd, seqLt } from '../base/seq.js';
 
 export interface WindowLimits {
+  /** The MSS we announced, bytes. */
+  readonly mssBytes?: number;
   /** Window to offer at first, bytes. */
   readonly windowBytes: number;
   /** What it grows to as segments arrive, before the reader's pace is known. */
@@ -14,6 +16,9 @@ export interface WindowLimits {
   readonly clampBytes: number;
   readonly windowShift: number;
 }
+
+/** An initial window (RFC 6928 §2). */
+const INITIAL_SEGMENTS = 10;
 
 /** Smaller segments open no window: their like may never fill it. */
 const WORTHWHILE_BYTES = 128;
@@ -43,7 +48,9 @@ export class WindowTuner {
     const clamp = limits.clampBytes > 0 ? limits.clampBytes : Number.POSITIVE_INFINITY;
     this.#maxBytes = Math.min(limits.maxBufferBytes, clamp, 0xffff * 2 ** limits.windowShift);
     this.#bufferBytes = Math.min(limits.bufferBytes, this.#maxBytes);
-    this.limitBytes = Math.min(limits.windowBytes, this.#maxBytes);
+    // Jumbo segments too get room for an initial window of ten, though a SYN cannot say so.
+    const initial = Math.min(this.#bufferBytes, INITIAL_SEGMENTS * (limits.mssBytes ?? 0));
+    this.limitBytes = Math.min(Math.max(limits.windowBytes, initial), this.#maxBytes);
     this.#bestBytes = this.limitBytes / 2;
     this.#unit = 1 << limits.windowShift;
   }

@@ -199,6 +199,14 @@ export class Peer extends WirePeer {
     return this;
   }
 
+  /** The application writes up to so many bytes. @returns how many were admitted */
+  offer(bytes: number): number {
+    const admitted = this.endpoint.write(this.incoming.bytes(this.writtenBytes, bytes));
+    this.host.note(`* write ${admitted} of ${bytes}`);
+    this.host.settle();
+    return admitted;
+  }
+
   /** The application has written so many bytes, and what left of them at once is taken. */
   wrote(what: number | Uint8Array): this {
     this.write(what).drain();
