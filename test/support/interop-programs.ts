@@ -101,7 +101,7 @@ export function nginxArguments(path: string, { root, listen, server = '' }: Ngin
   const file = join(path, 'nginx.conf');
   writeFileSync(
     file,
-    `daemon off; master_process off; pid ${path}/nginx.pid; error_log stderr warn;
+    `daemon off; master_process off; user root; pid ${path}/nginx.pid; error_log stderr warn;
     events { worker_connections 2048; }
     http {
       access_log off; sendfile on; ${temporary}
