@@ -92,6 +92,7 @@ export class Stack implements EndpointHost {
   #deferred = false;
   /** Sockets and servers that keep the host process alive. */
   #holders = 0;
+  #holdsForOrphans = false;
 
   constructor(options: StackOptions) {
     const { clock, random } = options;
@@ -239,6 +240,15 @@ export class Stack implements EndpointHost {
     for (const port of this.#ports) port.device.unref?.();
   }
 
+  /** What was written before a socket was given up is still delivered: the process must live that long. */
+  #holdForOrphans(): void {
+    const holds = !this.#isClosed && this.tcp.unfinished > 0;
+    if (holds === this.#holdsForOrphans) return;
+    this.#holdsForOrphans = holds;
+    if (holds) this.hold();
+    else this.release();
+  }
+
   /** Ends everything: connections are reset, links closed. May be called twice. */
   close(): void {
     if (this.#isClosed) return;
@@ -288,6 +298,7 @@ export class Stack implements EndpointHost {
 
   /** Something waits to be sent or told: at the end of this turn, or as soon as the caller is done. */
   schedule(): void {
+    this.#holdForOrphans();
     if (this.#inTurn || this.#isClosed) return;
     this.#setAlarm(this.nowUs());
   }
@@ -317,6 +328,7 @@ export class Stack implements EndpointHost {
     this.tcp.flush(nowUs);
     if (this.udp.hasTouched) this.#tellUdp(nowUs);
     for (const port of this.#ports) port.flush();
+    this.#holdForOrphans();
     const due =
       this.tcp.hasWork || this.udp.hasTouched
         ? nowUs

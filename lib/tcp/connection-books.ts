@@ -22,6 +22,8 @@ export class ConnectionBooks implements PassiveOpenHost {
   readonly deadlines = new DeadlineHeap();
   /** Connections, TIME-WAIT not counted. */
   connections = 0;
+  /** Connections without an owner that still have something to deliver. */
+  unfinished = 0;
   readonly #context: TcpContext;
   /** Entries to be visited by the next flush, and the list that is empty meanwhile. */
   #touched = new WorkList<ConnectionEntry>();
@@ -114,6 +116,16 @@ export class ConnectionBooks implements PassiveOpenHost {
     if (!connection.transmit(output, nowUs)) this.#blocked.push(entry);
   }
 
+  /** Counts connections that nobody owns any more and that have promises to keep. */
+  countUnfinished(entry: ConnectionEntry): void {
+    const { isOrphan, state, sender, pendingReset } = entry.connection;
+    const delivers = isOrphan && state !== TcpState.CLOSED && !sender.isDrained;
+    const isUnfinished = delivers || pendingReset !== undefined;
+    if (isUnfinished === entry.isUnfinished) return;
+    entry.isUnfinished = isUnfinished;
+    this.unfinished += isUnfinished ? 1 : -1;
+  }
+
   /** Puts the books in order after a visit: deadline, gauges, and who has left. */
   #settle(entry: ConnectionEntry, nowUs: number): void {
     const { connection } = entry;
@@ -123,6 +135,7 @@ export class ConnectionBooks implements PassiveOpenHost {
       entry.isCounted = counts;
       tcp.currEstab += counts ? 1 : -1;
     }
+    this.countUnfinished(entry);
     const { memoryBytes } = connection;
     connection.memory.set(memoryBytes);
     if (memoryBytes > 0) connection.timers.watchMemory(nowUs);
@@ -167,6 +180,10 @@ export class ConnectionBooks implements PassiveOpenHost {
     this.#starved.delete(entry);
     this.connections--;
     if (entry.connection.isOrphan) tcp.orphans--;
+    if (entry.isUnfinished) {
+      entry.isUnfinished = false;
+      this.unfinished--;
+    }
     if (entry.isCounted) {
       entry.isCounted = false;
       tcp.currEstab--;

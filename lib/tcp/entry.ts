@@ -26,6 +26,8 @@ export class ConnectionEntry {
   isRemoved = false;
   /** Whether it counts in tcpCurrEstab. */
   isCounted = false;
+  /** Nobody owns it, and what was written has not all been acknowledged. */
+  isUnfinished = false;
   /** MTU of the path when the connection last heard of it. */
   knownMtu: number;
 

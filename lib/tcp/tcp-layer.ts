@@ -55,6 +55,11 @@ export class TcpLayer {
     return this.#books.connections;
   }
 
+  /** Connections that nobody owns any more and that still have something to deliver. */
+  get unfinished(): number {
+    return this.#books.unfinished;
+  }
+
   /** Passive OPEN. See `Listeners.add`. */
   listen(request: ListenRequest): TcpListener {
     return this.#listeners.add(request);
@@ -100,12 +105,14 @@ export class TcpLayer {
       stats.tcp.orphans++;
       entry.connection.close(nowUs);
     }
+    this.#books.countUnfinished(entry);
     this.touch(entry);
   }
 
   abort(entry: ConnectionEntry): void {
     if (entry.isRemoved) return;
     entry.connection.abort();
+    this.#books.countUnfinished(entry);
     this.touch(entry);
   }
 
