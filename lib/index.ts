@@ -46,6 +46,7 @@ export { TcpEndpoint, type TcpEndpointHandler, TcpListenerEndpoint } from './sta
 export type { AckSample, CongestionControl } from './tcp/congestion/congestion-control.js';
 export { registerCongestionControl } from './tcp/congestion/registry.js';
 export type { ConnectionInfo } from './tcp/connection-info.js';
+export type { KeepAliveTiming } from './tcp/connection-timers.js';
 export type { TcpLayerOptions, TcpOptions } from './tcp/options.js';
 export { stateName, TcpState } from './tcp/state.js';
 export { UdpEvent } from './udp/datagram.js';

@@ -6,6 +6,7 @@ import { ArgumentRangeError } from '../base/errors.js';
 import type { TcpConnection } from '../tcp/connection.js';
 import { type ConnectionInfo, connectionInfo } from '../tcp/connection-info.js';
 import { ConnectionEvent } from '../tcp/connection-parameters.js';
+import type { KeepAliveTiming } from '../tcp/connection-timers.js';
 import type { ConnectionEntry, ConnectionOwner } from '../tcp/entry.js';
 import type { TcpListener } from '../tcp/listener.js';
 import type { TextSink } from '../tcp/receiver.js';
@@ -250,9 +251,13 @@ export class TcpEndpoint implements ConnectionOwner {
     this.#connection.receiver?.tuner.fix(checkBufferBytes(bytes));
   }
 
-  /** @param idleMs idle time before the first probe, the option `keepAliveIdleMs` by default */
-  setKeepAlive(on: boolean, idleMs?: number): void {
-    this.#connection.timers.setKeepAlive(on, this.#host.nowUs(), idleMs);
+  /**
+   * Probes an idle peer, or no longer (RFC 9293 §3.8.4).
+   * @param timing what is to differ from the options, from now on; a number is `idleMs`
+   */
+  setKeepAlive(on: boolean, timing: number | Partial<KeepAliveTiming> = {}): void {
+    const given = typeof timing === 'number' ? { idleMs: timing } : timing;
+    this.#connection.timers.setKeepAlive(on, this.#host.nowUs(), given);
     this.#touch();
   }
 

@@ -16,6 +16,14 @@ const TIMEOUT_BASE_US = 200_000;
 /** Retransmissions for a connection without an owner when memory is short. */
 const HURRIED_RETRIES = 2;
 
+export interface KeepAliveTiming {
+  /** Idle time before the first probe, and time between probes, ms. */
+  idleMs: number;
+  intervalMs: number;
+  /** Unanswered probes after which the connection is given up. */
+  probes: number;
+}
+
 export class ConnectionTimers {
   readonly #connection: TcpConnection;
   /** When the SYN or SYN-ACK is repeated, µs, how often it was sent, and when first. */
@@ -26,8 +34,9 @@ export class ConnectionTimers {
   heardAtUs = 0;
   keepAliveDeadlineUs = NEVER;
   keepAliveProbes = 0;
-  #keepAliveIdleUs: number;
   #keepsAlive: boolean;
+  /** Idle time before the first probe, time between probes, and how many. */
+  readonly #keepAlive: KeepAliveTiming;
   /** User timeout of RFC 5482, µs; 0 for none. */
   userTimeoutUs: number;
   /** When the buffers are looked at, whether their memory can be given back, µs. */
@@ -40,7 +49,8 @@ export class ConnectionTimers {
     this.#connection = connection;
     this.userTimeoutUs = connection.options.userTimeoutMs * 1000;
     this.#keepsAlive = connection.options.keepAlive;
-    this.#keepAliveIdleUs = connection.options.keepAliveIdleMs * 1000;
+    const { keepAliveIdleMs, keepAliveIntervalMs, keepAliveProbes } = connection.options;
+    this.#keepAlive = { idleMs: keepAliveIdleMs, intervalMs: keepAliveIntervalMs, probes: keepAliveProbes };
   }
 
   get nextDeadlineUs(): number {
@@ -73,7 +83,7 @@ export class ConnectionTimers {
 
   handshakeDone(): void {
     this.handshakeDeadlineUs = NEVER;
-    this.setKeepAlive(this.#keepsAlive, this.heardAtUs, this.#keepAliveIdleUs / 1000);
+    this.setKeepAlive(this.#keepsAlive, this.heardAtUs);
   }
 
   /** Something acceptable came from the peer: it lives. */
@@ -84,11 +94,11 @@ export class ConnectionTimers {
   }
 
   /** Turns keep-alive on or off (RFC 9293 §3.8.4); before the handshake is done, for when it will be. */
-  setKeepAlive(enabled: boolean, nowUs: number, idleMs = this.#connection.options.keepAliveIdleMs): void {
+  setKeepAlive(enabled: boolean, nowUs: number, timing: Partial<KeepAliveTiming> = {}): void {
     this.#keepsAlive = enabled;
-    this.#keepAliveIdleUs = idleMs * 1000;
+    Object.assign(this.#keepAlive, timing);
     this.keepAliveDeadlineUs =
-      enabled && isSynchronized(this.#connection.state) ? nowUs + idleMs * 1000 : NEVER;
+      enabled && isSynchronized(this.#connection.state) ? nowUs + this.#keepAlive.idleMs * 1000 : NEVER;
     this.keepAliveProbes = 0;
   }
 
@@ -247,16 +257,17 @@ export class ConnectionTimers {
 
   #keepAliveExpired(output: SegmentOutput, nowUs: number): void {
     const connection = this.#connection;
-    const { sender, options, stats } = connection;
-    const idleEnd = this.heardAtUs + this.#keepAliveIdleUs;
+    const { sender, stats } = connection;
+    const { idleMs, intervalMs, probes } = this.#keepAlive;
+    const idleEnd = this.heardAtUs + idleMs * 1000;
     const busy = sender.recovery.log.count > 0 || sender.isStalled;
     if (busy || (this.keepAliveProbes === 0 && idleEnd > nowUs)) {
-      this.keepAliveDeadlineUs = busy ? nowUs + this.#keepAliveIdleUs : idleEnd;
+      this.keepAliveDeadlineUs = busy ? nowUs + idleMs * 1000 : idleEnd;
       return;
     }
     const userLimit = this.userTimeoutUs;
     const silentTooLong = userLimit > 0 && this.keepAliveProbes > 0 && nowUs - this.heardAtUs >= userLimit;
-    if (silentTooLong || (userLimit === 0 && this.keepAliveProbes >= options.keepAliveProbes)) {
+    if (silentTooLong || (userLimit === 0 && this.keepAliveProbes >= probes)) {
       stats.tcp.keepAliveTimeouts++;
       connection.reset(sender.sndNxt, true);
       connection.end(connection.softError === '' ? 'ETIMEDOUT' : connection.softError);
@@ -265,7 +276,7 @@ export class ConnectionTimers {
     this.keepAliveProbes++;
     stats.tcp.keepAliveProbes++;
     transmitProbe(connection, output, nowUs);
-    this.keepAliveDeadlineUs = nowUs + options.keepAliveIntervalMs * 1000;
+    this.keepAliveDeadlineUs = nowUs + intervalMs * 1000;
   }
 }
 
