@@ -338,7 +338,7 @@ describe('the retransmission timer', () => {
       });
     }
     const patience = (tcp: PeerOptions['tcp']): number => {
-      const peer = established({ ...(tcp === undefined ? {} : { tcp }) })
+      const peer = established(tcp === undefined ? {} : { tcp })
         .wrote(3000)
         .close();
       // Another connection holds what memory there is.

@@ -289,7 +289,7 @@ describe('SACK of what was sent', () => {
       const peer = established(family).wrote(5000).advanceMs(20);
       peer.send('< . 1:1(0) ack 1 <nop,nop,sack 2001:3001>').expectNothing();
       peer.expectAfterMs(200, '> . 1:1001(1000) ack 1').expectNothing(100);
-      peer.send('< . 1:1(0) ack 1001 <nop,nop,sack 2001:3001>').expect('> . 1001:2001(1000) ack 1');
+      peer.send('< . 1:1(0) ack 1001').expect('> . 1001:2001(1000) ack 1');
       peer.expect('> . 3001:4001(1000) ack 1').expectNothing(20);
       peer.send('< . 1:1(0) ack 3001').expect('> P. 4001:5001(1000) ack 1').expectNothing(20).ackAll();
     });

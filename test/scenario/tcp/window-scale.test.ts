@@ -31,6 +31,15 @@ describe('a peer whose scaled window seems to shrink', () => {
     peer.send('< . 1:1(0) ack 2001 win 55').expect('> P. 8001:9001(1000) ack 1');
   });
 
+  it('gets only the first segment again of what lies beyond its edge, however much was lost [WS-9]', () => {
+    const peer = Peer.established({ mss: 1000, windowScale: 7, window: 64 }).wrote(8000).advanceMs(20);
+    peer.send('< . 1:1(0) ack 1001 win 0 <nop,nop,sack 4001:8001>').expect('> . 1001:2001(1000) ack 1');
+    peer.expectNothing(150);
+    // What its edge covers is sent at once, up to it: 2001 + 7·128.
+    peer.send('< . 1:1(0) ack 2001 win 7 <nop,nop,sack 4001:8001>').expect('> . 2001:2897(896) ack 1');
+    peer.expectNothing();
+  });
+
   it('may send up to the largest edge ever offered, whatever is offered since [WS-9]', () => {
     const peer = Peer.established({ windowScale: 7, mss: 1000, options: { receiveBufferBytes: 65_535 } });
     peer.sendText(1000);
