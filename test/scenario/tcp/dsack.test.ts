@@ -145,10 +145,37 @@ describe('a D-SACK that arrives', () => {
     expect(peer.stats.tcp).to.include({ dsackRecv: 5, retransSegs: 0 });
   });
 
-  it('of what was never sent is invalid, and only counted', () => {
-    const peer = established().wrote(3000).advanceMs(20);
-    peer.send('< . 1:1(0) ack 1001 <nop,nop,sack -999:1>');
-    peer.send('< . 1:1(0) ack 1001 <nop,nop,sack -70000:-69000>');
-    expect(peer.stats.tcp).to.include({ dsackRecv: 0, sackInvalid: 2 });
+  it('is believed only of what was sent, and not longer than a window ago; others change nothing [DSACK-6]', () => {
+    forEachFamily((family) => {
+      // The peer's window was never larger than 4000 bytes.
+      const peer = established({ ...family, window: 4000 }).write(3000);
+      for (let i = 0; i < 4; i++) peer.advanceMs(20).ackAll().write(3000);
+      peer.advanceMs(20).drain();
+      const { tcp } = peer.stats;
+      const { sender } = peer.endpoint.connection;
+      const una = peer.rcvNxt - 3000;
+      const { cwndBytes } = sender.congestion;
+      const report = (start: number, end: number): readonly number[] => {
+        peer.send(`< . 1:1(0) ack ${una} <nop,nop,sack ${start}:${end}>`);
+        return [tcp.dsackRecv, tcp.sackInvalid];
+      };
+      // All of the last window, and the edges of it.
+      expect(report(una - 4000, una)).to.deep.equal([1, 0]);
+      expect(report(una - 1, una)).to.deep.equal([2, 0]);
+      // Older, before the beginning, across the ACK number, the wrong way round, of the far future.
+      expect(report(una - 4001, una - 3001)).to.deep.equal([2, 1]);
+      expect(report(-999, 1)).to.deep.equal([2, 2]);
+      expect(report(una - 500, una + 500)).to.deep.equal([2, 3]);
+      expect(report(una, una - 500)).to.deep.equal([2, 4]);
+      expect(report(una - 500, una + 500_000)).to.deep.equal([2, 5]);
+      expect(sender.congestion.cwndBytes).to.equal(cwndBytes);
+      expect(sender.recovery.sackedBytes + sender.recovery.lostBytes).to.equal(0);
+      peer.expectNothing();
+      // At the beginning of a connection not even a window has been sent.
+      const young = established(family).wrote(3000).advanceMs(20);
+      young.send('< . 1:1(0) ack 1001 <nop,nop,sack 0:1001>');
+      young.send('< . 1:1(0) ack 1001 <nop,nop,sack 1:1001>');
+      expect(young.stats.tcp).to.include({ dsackRecv: 1, sackInvalid: 1 });
+    });
   });
 });
