@@ -22,7 +22,6 @@ export const DropReason = {
   IpUnknownProtocol: 12,
   IpExtensionHeader: 13,
   IpNoNextHeader: 14,
-  IpNoRoute: 15,
   IpTooBig: 16,
   IpDisabled: 17,
   IpNested: 18,
@@ -60,7 +59,6 @@ export const DropReason = {
   TcpCookieFailed: 56,
   TcpSynFlags: 57,
   TcpConnectionLimit: 58,
-  TcpOptions: 59,
   // TCP, on a connection
   TcpOutOfWindow: 60,
   TcpPaws: 61,
@@ -73,12 +71,10 @@ export const DropReason = {
   TcpMemory: 68,
   TcpTimestampMissing: 69,
   TcpZeroWindow: 70,
-  TcpDuplicate: 71,
   // links
   LinkQueueFull: 80,
   LinkError: 81,
   LinkTooBig: 82,
-  LinkEmulatedLoss: 83,
   LinkMetadata: 84,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];

@@ -44,6 +44,7 @@ export function takeText(c: TcpConnection, receiver: Receiver, segment: TcpSegme
   if (receiver.rcvNxt !== before) c.signal(ConnectionEvent.Readable);
   if (outcome === TextOutcome.Refused) c.drop(DropReason.TcpOutOfOrderLimit);
   else if (outcome === TextOutcome.NoMemory) c.drop(DropReason.TcpMemory);
+  else if (outcome === TextOutcome.Nothing) c.drop(DropReason.TcpZeroWindow);
   if (receiver.finReceived) finReceived(c);
 }
 
