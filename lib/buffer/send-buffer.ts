@@ -63,6 +63,13 @@ export class SendBuffer {
     if (released <= 0) return;
     this.#start = upTo;
     this.#length = Math.max(0, this.#length - released);
+  }
+
+  /**
+   * Gives back large memory of an empty buffer. Not done at the last ACK itself: a bulk sender writes again
+   * in the same turn, and making megabytes anew each time would be what it mostly does.
+   */
+  trimLarge(): void {
     if (this.#length === 0 && this.#ring.capacity > KEEP_BYTES) this.#ring.free();
   }
 

@@ -136,6 +136,7 @@ export class ConnectionBooks implements PassiveOpenHost {
       tcp.currEstab += counts ? 1 : -1;
     }
     this.countUnfinished(entry);
+    connection.sender.buffer.trimLarge();
     const { memoryBytes } = connection;
     connection.memory.set(memoryBytes);
     if (memoryBytes > 0) connection.timers.watchMemory(nowUs);

@@ -18,6 +18,8 @@ export const RowFlag = {
 } as const;
 
 const FIRST_ROWS = 8;
+/** An empty log keeps at most this many rows for what is sent next. */
+const KEEP_ROWS = 1024;
 
 export class SentLog {
   start = new Int32Array(0);
@@ -114,7 +116,7 @@ export class SentLog {
   clear(): void {
     this.#head = 0;
     this.#count = 0;
-    if (this.#mask >= 64) {
+    if (this.#mask >= KEEP_ROWS) {
       this.start = new Int32Array(0);
       this.end = new Int32Array(0);
       this.sentAtUs = new Float64Array(0);

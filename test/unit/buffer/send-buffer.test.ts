@@ -60,13 +60,17 @@ describe('the send buffer', () => {
     expect(out).to.deep.equal(written);
   });
 
-  it('gives large memory back once everything is released, and the rest when trimmed', () => {
+  it('gives large memory back when asked to after everything is released, and the rest when trimmed', () => {
     const buffer = new SendBuffer(9 as Seq);
     buffer.write(new Uint8Array(1_500_000), 0, 1_500_000);
     expect(buffer.memoryBytes).to.equal(2 << 20);
+    buffer.trimLarge();
+    expect(buffer.memoryBytes, 'bytes are held').to.equal(2 << 20);
     buffer.release(buffer.end);
+    buffer.trimLarge();
     expect(buffer.memoryBytes).to.equal(0);
     buffer.write(new Uint8Array(100), 0, 100);
+    buffer.trimLarge();
     buffer.trim();
     expect(buffer.memoryBytes, 'bytes are held').to.equal(4096);
     buffer.release(buffer.end);
