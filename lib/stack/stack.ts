@@ -190,7 +190,8 @@ export class Stack implements EndpointHost {
   }
 
   /**
-   * Begins a connection; the endpoint's handler hears how it goes.
+   * Begins a connection; the endpoint's handler hears how it goes. One to its own address and port connects
+   * to itself, by a simultaneous open, as on Linux.
    * @throws StackError EADDRNOTAVAIL, EADDRINUSE, ENETUNREACH, EHOSTUNREACH; ArgumentRangeError
    */
   connectTcp(options: ConnectOptions): TcpEndpoint {
