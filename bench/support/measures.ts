@@ -1,7 +1,7 @@
 /** What is measured, and how a figure is got from what the load generator prints. */
 import { run } from '../../test/support/child.js';
 import { compiled } from './compile.js';
-import type { RunningTarget } from './target.js';
+import type { MemoryReport, RunningTarget } from './target.js';
 
 /** What `bench/reference/load.c` prints. */
 interface LoadReport {
@@ -40,26 +40,31 @@ async function load(target: RunningTarget, seconds: number, job: LoadJob): Promi
 const perSecond = (report: LoadReport): number => (report.count ?? 0) / report.seconds / 1e3;
 const gigabits = (report: LoadReport): number => ((report.bytes ?? 0) * 8) / report.seconds / 1e9;
 
+/** Asks until the server counts as many connections as wanted. @throws Error when it never does */
+async function memoryWith(
+  memory: () => Promise<MemoryReport>,
+  isWanted: (connections: number) => boolean,
+): Promise<MemoryReport> {
+  for (let tries = 0; ; tries++) {
+    const report = await memory();
+    if (isWanted(report.connections)) return report;
+    if (tries === 100) throw new Error(`the server is left with ${report.connections} connections`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
 /** Opens many connections and looks at the memory of the server before and after. */
 async function memoryPerConnection(target: RunningTarget): Promise<number> {
-  if (target.memory === undefined) return Number.NaN;
-  const before = await target.memory();
-  const client = target.startClient(await compiled('load'), [
-    'idle',
-    target.address,
-    '0',
-    String(IDLE_CONNECTIONS),
-  ]);
+  const { memory } = target;
+  if (memory === undefined) return Number.NaN;
+  // Connections of the measurement before may still be closing.
+  const before = await memoryWith(memory, (connections) => connections === 0);
+  const args = ['idle', target.address, '0', String(IDLE_CONNECTIONS)];
+  const client = target.startClient(await compiled('load'), args);
   try {
     await client.output(/count/);
-    for (let tries = 0; ; tries++) {
-      const after = await target.memory();
-      if (after.connections - before.connections >= IDLE_CONNECTIONS) {
-        return (after.bytes - before.bytes) / IDLE_CONNECTIONS / 1024;
-      }
-      if (tries === 100) throw new Error(`only ${after.connections} connections arrived`);
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+    const after = await memoryWith(memory, (connections) => connections >= IDLE_CONNECTIONS);
+    return (after.bytes - before.bytes) / IDLE_CONNECTIONS / 1024;
   } finally {
     client.stdin.end();
     await client.ended;
