@@ -55,12 +55,11 @@ for (const offload of [true, false]) {
         const http = createServer((request, response) => {
           answer(request, response).catch((error: Error) => response.destroy(error));
         });
-        const server = bed.net.createServer((socket) => http.emit('connection', socket));
-        server.listen(80, STACK[family]);
-        await once(server, 'listening');
+        bed.stack.serve(http, 80, STACK[family]);
+        await once(http, 'listening');
         bed.onClose(() => {
           http.closeAllConnections();
-          server.close();
+          http.close();
         });
         url = `http://${inUrl(STACK[family])}/`;
       });

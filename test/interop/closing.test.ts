@@ -192,6 +192,20 @@ describe('closing and opening at the same time, on a link with delay', function 
       expect(bed.stack.stats.tcp.tw - tw).to.equal(1);
     });
 
+    it(`RSTs that cross end it for both, and none answers the other, IPv${family}`, async () => {
+      const { ours, theirs, port } = await OPENERS['the stack'](bed, family);
+      const { outRsts } = bed.stack.stats.tcp;
+      const resets = await bed.counter('TcpOutRsts');
+      await theirs.reset();
+      expect(ours.closeCode).to.equal(undefined);
+      ours.endpoint.abort();
+      expect(await ours.closed()).to.equal('');
+      await bed.kernelReaches(port);
+      await bed.isIdle();
+      expect(bed.stack.stats.tcp.outRsts - outRsts).to.equal(1);
+      expect((await bed.counter('TcpOutRsts')) - resets).to.equal(1);
+    });
+
     it(`SYNs that cross make one connection, IPv${family}`, async () => {
       const kernel = await bed.kernel();
       const ports = { kernel: 7100 + family, stack: 7200 + family };

@@ -2,7 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { Agent, get } from 'node:http';
+import { get } from 'node:http';
 import { createSecureServer } from 'node:http2';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -158,8 +158,7 @@ for (const family of FAMILIES) {
       it('serves the stack’s own HTTP client', async () => {
         const listen = [`${inUrl(KERNEL[family])}:8080`];
         const server = bed.namespace.spawn('nginx', nginxArguments(path, { root: path, listen }));
-        const agent = new Agent({ keepAlive: true, maxSockets: 2 });
-        Object.assign(agent, { createConnection: bed.net.connect });
+        const agent = bed.stack.agent({ keepAlive: true, maxSockets: 2 });
         const fetched = (): Promise<string> =>
           new Promise((resolve, reject) => {
             const request = get({ agent, host: KERNEL[family], port: 8080, path: '/file' }, (response) => {
@@ -250,9 +249,8 @@ for (const family of FAMILIES) {
             response.end(request.httpVersion === '2.0' ? content : 'not HTTP/2');
           },
         );
-        const server = bed.net.createServer((socket) => http2.emit('connection', socket));
-        server.listen(443, STACK[family]);
-        await once(server, 'listening');
+        bed.stack.serve(http2, 443, STACK[family]);
+        await once(http2, 'listening');
         try {
           const url = `https://${inUrl(STACK[family])}/`;
           const sum = await bed.shell(
@@ -265,7 +263,6 @@ for (const family of FAMILIES) {
           );
           expect(said).to.match(/^HTTP\/1.1 200 OK\r\n[^]*\r\n\r\nnot HTTP\/2$/);
         } finally {
-          server.close();
           http2.close();
         }
       });

@@ -1,5 +1,6 @@
 /** UDP between the stack and the kernel, by the datagram and by the super-packet. */
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { expect } from 'chai';
 import { FAMILIES, InteropBed, KERNEL, STACK } from '../support/interop.js';
 import { AwaitedUdp } from '../support/interop-udp.js';
@@ -61,6 +62,25 @@ for (const offload of [true, false]) {
           expect(back.from).to.deep.equal(theirs.local);
         }
         await theirs.close();
+      });
+
+      it('echoes through a socket of stack.dgram', async () => {
+        const socket = bed.stack.dgram.createSocket(family === 4 ? 'udp4' : 'udp6');
+        try {
+          socket.on('message', (message, from) => socket.send(message, from.port, from.address));
+          socket.bind(0, STACK[family]);
+          await once(socket, 'listening');
+          const kernel = await bed.kernel();
+          const theirs = await kernel.connectUdp({ address: STACK[family], port: socket.address().port });
+          for (const size of sizes) {
+            const data = randomBytes(size);
+            await theirs.send(data);
+            expect((await theirs.receive()).data.equals(data), `${size} bytes`).to.equal(true);
+          }
+          await theirs.close();
+        } finally {
+          socket.close();
+        }
       });
 
       it('refuses the kernel a port where nobody listens', async () => {

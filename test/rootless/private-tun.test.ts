@@ -5,11 +5,7 @@ import { once } from 'node:events';
 import { existsSync, readdirSync, readlinkSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { expect } from 'chai';
-import { openPrivateTun, type PrivateTun } from '../../lib/link/tun-private.js';
-import { createNet } from '../../lib/net/net.js';
-import { Stack } from '../../lib/stack/stack.js';
-import { SystemClock } from '../../lib/stack/system-clock.js';
-import { SystemRandom } from '../../lib/stack/system-random.js';
+import { openPrivateTun, type PrivateTun, Stack, SystemClock, SystemRandom } from '../../lib/index.js';
 import { skip } from '../support/skip.js';
 
 const HOST = ['10.9.0.1/24', 'fd09::1/64'];
@@ -77,9 +73,8 @@ describe('a stack of an ordinary user', function () {
 
     it(`serves curl, IPv${family}`, async () => {
       const http = createServer((_request, response) => response.end(content));
-      const server = createNet(stack).createServer((socket) => http.emit('connection', socket));
-      server.listen(80, OURS[family]);
-      await once(server, 'listening');
+      stack.serve(http, 80, OURS[family]);
+      await once(http, 'listening');
       try {
         const host = family === 4 ? OURS[4] : `[${OURS[6]}]`;
         const [status, body] = await inside(tun, 'curl', '-sS', '--max-time', '10', `http://${host}/`);
@@ -87,7 +82,7 @@ describe('a stack of an ordinary user', function () {
         expect(body.equals(content)).to.equal(true);
       } finally {
         http.closeAllConnections();
-        server.close();
+        http.close();
       }
     });
   }

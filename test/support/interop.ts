@@ -9,9 +9,11 @@ import type { DirectionOptions } from '../../lib/link/emulation-options.js';
 import type { LinkDevice } from '../../lib/link/link-device.js';
 import { TunDevice } from '../../lib/link/tun-device.js';
 import { openPrivateTun } from '../../lib/link/tun-private.js';
-import { createNet, type NetModule } from '../../lib/net/net.js';
+import type { NetModule } from '../../lib/net/net.js';
 import { SeededRandom } from '../../lib/sim/seeded-random.js';
 import { Stack, type StackOptions } from '../../lib/stack/stack.js';
+import '../../lib/dgram/stack-dgram.js';
+import '../../lib/net/stack-net.js';
 import { SystemClock } from '../../lib/stack/system-clock.js';
 import { SystemRandom } from '../../lib/stack/system-random.js';
 import type { IpFamily } from '../../lib/wire/ip-address.js';
@@ -48,8 +50,6 @@ export class InteropBed {
   readonly tun: TunDevice;
   readonly stack: Stack;
   readonly clock: SystemClock;
-  /** `node:net` of the stack. */
-  readonly net: NetModule;
   #kernel: Promise<KernelPeer> | undefined;
   /** Undone in reverse order by `close`. */
   readonly #closers: (() => unknown)[] = [];
@@ -64,7 +64,6 @@ export class InteropBed {
       ...(options.tcp === undefined ? {} : { tcp: options.tcp }),
       ...(options.ip === undefined ? {} : { ip: options.ip }),
     });
-    this.net = createNet(this.stack);
     this.stack.addLink(this.#worsened(options), {
       addresses: [`${STACK[4]}/24`, `${STACK[6]}/64`],
       defaultRoute: true,
@@ -93,6 +92,11 @@ export class InteropBed {
       ...(outgoing === undefined ? {} : { outgoing }),
       ...(incoming === undefined ? {} : { incoming }),
     });
+  }
+
+  /** `node:net` of the stack. */
+  get net(): NetModule {
+    return this.stack.net;
   }
 
   /** Sockets of the kernel; started when first asked for. */
