@@ -80,7 +80,8 @@ async function runGroup(group: Group, choice: Choice): Promise<TestResult[]> {
   // A directory the user of a rootless group can write to.
   const out = mkdtempSync(join(tmpdir(), 'tunstack-results-'));
   if (group.rootless && process.getuid?.() === 0) chownSync(out, UNPRIVILEGED_UID, UNPRIVILEGED_UID);
-  const args = [...(group.nodeFlags ?? []), MOCHA, ...choice.mochaArgs, ...choice.files];
+  // Mocha starts a Node of its own, and hands it these.
+  const args = [MOCHA, ...(group.nodeFlags ?? []), ...choice.mochaArgs, ...choice.files];
   const command = group.rootless
     ? unprivileged({ command: process.execPath, args, shared: out })
     : { command: process.execPath, args, env: {}, shared: out, close: () => {} };
