@@ -17,13 +17,13 @@ interface Flow {
 }
 
 /** An endless transfer over 1 Gbit/s and a round trip of 100 ms; the reader takes all at once. */
-function longFatFlow(seconds: number, options: Partial<TcpOptions>): Flow {
+function longFatFlow(seconds: number, options: Partial<TcpOptions>, lost: readonly number[] = []): Flow {
   const tcp = { connection: options };
   const direction = { rateBps: 1e9, delayMs: 50, queuePackets: 100_000 };
   const net = new Simulation({
     mtu: 9000,
     upstream: direction,
-    downstream: direction,
+    downstream: { ...direction, drop: lost },
     client: { tcp },
     server: { tcp },
   });
@@ -76,9 +76,12 @@ describe('a long fat path', () => {
     const clock = timestamps ? 'timestamps' : 'the time a window takes';
     it(`is filled: the window grows with what is read, by ${clock} (Fisk and Feng) [DRS-1]`, function () {
       this.timeout(30_000);
-      const flow = longFatFlow(3, { ...LARGE, timestamps });
+      // A SYN-ACK that must be repeated measures nothing: the receiver has to find out by itself.
+      const flow = timestamps
+        ? longFatFlow(3, { ...LARGE, timestamps })
+        : longFatFlow(5, { ...LARGE, timestamps }, [1]);
       // 9000 bytes of IP carry 8948 or 8960 of text.
-      expect(flow.bytesPerSecond[2]).to.be.above(0.97 * LINE_RATE);
+      expect(flow.bytesPerSecond[flow.bytesPerSecond.length - 1]).to.be.above(0.97 * LINE_RATE);
       const { limitBytes } = flow.receiver.connection.receiver?.tuner ?? expect.fail('a receiver');
       expect(limitBytes).to.be.within(12.5e6, 48 * MIB);
     });
