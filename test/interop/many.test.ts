@@ -120,7 +120,14 @@ for (const family of FAMILIES) {
           const ours = await accepting;
           expect(bed.stack.stats.tcp.synCookiesRecv - before).to.equal(round);
           const agreed = { timestamps, sack: timestamps, windowScaling: timestamps };
-          expect(await theirs.info()).to.include(agreed);
+          const info = await theirs.info();
+          expect(info).to.include(agreed);
+          const { receiver, sender } = ours.endpoint.connection;
+          expect(info.sendScale > 0 && info.receiveScale > 0).to.equal(timestamps);
+          expect([receiver?.windowShift, sender.windowShift]).to.deep.equal([
+            info.sendScale,
+            info.receiveScale,
+          ]);
           const received = [theirs.receiveToEnd(), ours.receiveToEnd()];
           const [ourHash, theirHash] = await Promise.all([ours.sendBulk(500_000), theirs.sendBulk(500_000)]);
           ours.endpoint.shutdown();
