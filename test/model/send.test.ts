@@ -55,7 +55,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('narrow'), mtu: fc.constantFrom(1400, 1000, 576) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('noDelay'), on: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('finish') }) },
-) as fc.Arbitrary<Step>;
+);
 
 /** What a sender must do, kept as plainly as can be: numbers count from 1 and do not wrap. */
 class Twin {

@@ -53,20 +53,27 @@ describe('the memory of all connections', () => {
   });
 
   it('is never more than its second limit: what is written beyond it is refused until there is room [I1]', () => {
-    const LIMIT = 10;
-    const peers = peersOf(LIMIT + 1, { tcp: { memoryMaxBytes: LIMIT * RING } });
-    peers.forEach((peer, i) => {
-      expect(peer.offer(1), `connection ${i + 1} of ${LIMIT}`).to.equal(i < LIMIT ? 1 : 0);
-      expect(memoryOf(peer)).to.equal(Math.min(i + 1, LIMIT) * RING);
-    });
-    // One gives up: the one that was refused is told, and succeeds.
-    const last = peers[LIMIT];
-    last.takeEvents();
-    peers[0].abort().drain();
-    expect(last.takeEvents()).to.deep.equal(['writable']);
-    expect(last.offer(1)).to.equal(1);
-    for (const peer of peers) peer.abort().drain();
-    expect(memoryOf(last)).to.equal(0);
+    const COUNT = 10;
+    for (const [limit, fit] of [
+      [COUNT * RING - 1, COUNT - 1],
+      [COUNT * RING, COUNT],
+      [COUNT * RING + 1, COUNT],
+    ]) {
+      const peers = peersOf(COUNT + 1, { tcp: { memoryMaxBytes: limit } });
+      peers.forEach((peer, i) => {
+        expect(peer.offer(1), `connection ${i + 1} within ${limit} bytes`).to.equal(i < fit ? 1 : 0);
+        expect(memoryOf(peer)).to.equal(Math.min(i + 1, fit) * RING);
+      });
+      // One gives up: one that was refused is told, and succeeds.
+      const last = peers[fit];
+      last.takeEvents();
+      peers[0].abort().drain();
+      expect(last.takeEvents()).to.deep.equal(['writable']);
+      expect(last.offer(1)).to.equal(1);
+      for (const peer of peers) peer.abort().drain();
+      expect(memoryOf(last)).to.equal(0);
+      finishAll();
+    }
   });
 
   it('is never more than its second limit: what arrives beyond it is dropped, and comes again [I1]', () => {
