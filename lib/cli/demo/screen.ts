@@ -38,7 +38,8 @@ export class Screen {
 
   /** `text` in a colour or weight, where there are colours. */
   paint(style: Style, text: string): string {
-    return this.#hasColours && text.trim() !== '' ? styleText(style, text) : text;
+    // We have looked at the stream and the environment ourselves; Node would also ask what CI it runs in.
+    return this.#hasColours && text.trim() !== '' ? styleText(style, text, { validateStream: false }) : text;
   }
 
   title(text: string, rest: string): void {
