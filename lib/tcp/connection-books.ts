@@ -90,14 +90,14 @@ export class ConnectionBooks implements PassiveOpenHost {
   }
 
   #await(entry: ConnectionEntry): void {
+    if (this.#starved.has(entry)) return;
     this.#starved.add(entry);
-    this.#context.memory.isAwaited = true;
+    this.#context.memory.awaitRoom();
   }
 
   /** Where memory is free again, those who wait for it may write. */
   #feed(): void {
-    if (!this.#context.memory.hasRoomAgain) return;
-    this.#context.memory.isAwaited = false;
+    if (!this.#context.memory.takeRoomAgain()) return;
     for (const entry of this.#starved) {
       entry.connection.noLongerStarved();
       this.touch(entry);

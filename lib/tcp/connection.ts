@@ -54,7 +54,7 @@ export class TcpConnection {
   /** How `close` behaves: 0 with an RST. */
   lingerMs: number;
   readonly memory: MemoryShare;
-  /** A write was refused for want of memory in the stack, not of room in the buffer. */
+  /** A write was refused for want of memory in the stack, and nothing that is in flight will bring any. */
   isStarved = false;
   /** The owner is gone: what still arrives has no reader. */
   isOrphan = false;
@@ -157,7 +157,8 @@ export class TcpConnection {
     const wanted = Math.min(length, sender.freeBytes);
     const admitted = sender.write(source, at, length, memory.account.roomBytes);
     if (admitted < length) this.isWriteBlocked = true;
-    this.isStarved = admitted < wanted;
+    // With anything in the buffer, its acknowledgment makes room, and calls.
+    this.isStarved = admitted === 0 && wanted > 0 && sender.buffer.length === 0;
     memory.set(this.memoryBytes);
     return admitted;
   }

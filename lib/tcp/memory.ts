@@ -4,7 +4,7 @@
  */
 import type { TcpStats } from '../base/stats.js';
 
-/** So much must be free again before those who were refused are asked to try once more, bytes, or a 16th of all. */
+/** So much must be given back before those who were refused are asked to try once more, bytes; or a 16th of all. */
 const ROOM_AGAIN_BYTES = 262_144;
 
 export class MemoryAccount {
@@ -12,8 +12,8 @@ export class MemoryAccount {
   readonly #pressureBytes: number;
   readonly #maxBytes: number;
   #wasUnderPressure = false;
-  /** Somebody was refused room and waits for it. */
-  isAwaited = false;
+  /** Bytes in use when room was last refused to somebody who waits for it; -1 when nobody does. */
+  #awaitedAt = -1;
 
   constructor(stats: TcpStats, pressureBytes: number, maxBytes: number) {
     this.#stats = stats;
@@ -38,9 +38,30 @@ export class MemoryAccount {
     return this.#stats.memoryBytes >= this.#maxBytes;
   }
 
-  /** Whether it is worth while to try again after a refusal. */
+  /** Whether there is room worth having. */
   get hasRoomAgain(): boolean {
-    return this.roomBytes >= Math.min(ROOM_AGAIN_BYTES, this.#maxBytes / 16);
+    return this.roomBytes >= this.#worthwhileBytes;
+  }
+
+  get #worthwhileBytes(): number {
+    return Math.min(ROOM_AGAIN_BYTES, this.#maxBytes / 16);
+  }
+
+  /** Somebody was refused room, and waits for it. */
+  awaitRoom(): void {
+    this.#awaitedAt = Math.max(this.#awaitedAt, this.#stats.memoryBytes);
+  }
+
+  get isAwaited(): boolean {
+    return this.#awaitedAt >= 0;
+  }
+
+  /** Whether so much was given back since the last refusal that it is worth while to try again. @returns once */
+  takeRoomAgain(): boolean {
+    const given = this.#awaitedAt - this.#stats.memoryBytes;
+    if (given < this.#worthwhileBytes) return false;
+    this.#awaitedAt = -1;
+    return true;
   }
 
   /** Somebody's buffers grew or shrank by `bytes`. */

@@ -40,6 +40,7 @@ function transmitSyn(c: TcpConnection, output: SegmentOutput, nowUs: number): bo
 /** What was lost, then what is new, as far as both windows go. */
 function transmitText(c: TcpConnection, output: SegmentOutput, nowUs: number): boolean {
   const { sender, writer } = c;
+  const before = sender.unsentBytes;
   sender.restartAfterIdle(nowUs);
   for (;;) {
     sender.optionBytes = writer.sackBytes;
@@ -52,7 +53,8 @@ function transmitText(c: TcpConnection, output: SegmentOutput, nowUs: number): b
   }
   sender.armPersist(nowUs);
   noteState(c, nowUs);
-  if (c.isWriteBlocked) c.offerRoom();
+  // Who waits for what is unsent to become less waits for this.
+  if (c.isWriteBlocked && c.options.notSentLowWaterBytes >= 0 && sender.unsentBytes < before) c.offerRoom();
   return true;
 }
 

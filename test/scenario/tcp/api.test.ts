@@ -1,7 +1,5 @@
 /** What owners of connections and listeners may rely on: tcp.md section 18, API-*. */
-import { once } from 'node:events';
 import { expect } from 'chai';
-import { createNet } from '../../../lib/net/stack-net.js';
 import type { TcpEndpoint, TcpListenerEndpoint } from '../../../lib/stack/tcp-endpoint.js';
 import { stateName } from '../../../lib/tcp/state.js';
 import { forEachFamily, Peer } from '../../support/peer.js';
@@ -435,26 +433,5 @@ describe('errors', () => {
     expect(codeOf(() => lonely.stack.connectTcp({ address: 'fd09::1', port: 80 }))).to.equal('ENETUNREACH');
     expect(codeOf(() => stack.connectTcp({ address: '239.1.1.1', port: 80 }))).to.equal('ENETUNREACH');
     listener.close();
-  });
-
-  it('of sockets that are connected already, or not connected (POSIX) [API-9]', async () => {
-    const peer = Peer.closed();
-    const net = createNet(peer.stack);
-    const flow = peer.another({ role: 'client', port: 80 });
-    const socket = net.connect(80, '10.0.0.2');
-    const connected = once(socket, 'connect');
-    await new Promise(setImmediate);
-    const [entry] = peer.stack.tcp.entries();
-    (flow.direction as { destinationPort: number }).destinationPort = entry.tuple.localPort;
-    flow.advanceMs(1).expect('> S 0:0(0)').send('< S. 0:0(0) ack 1 win 65535 <mss 1460>');
-    await connected;
-    const failed = once(socket, 'error');
-    socket.connect(81, '10.0.0.2');
-    const [error] = (await failed) as [{ code: string }];
-    expect(error.code).to.equal('EISCONN');
-    const datagrams = peer.stack.openUdp(4);
-    expect(codeOf(() => datagrams.disconnect())).to.equal('ENOTCONN');
-    datagrams.close();
-    flow.advanceMs(0).drain();
   });
 });
