@@ -9,6 +9,8 @@ import { errorOf, eventually } from '../support/interop-wait.js';
 import type { TestNamespace } from '../support/netns.js';
 
 const BYTES = 2_000_000;
+/** So slow to time out that it shows whether a connection waited for that. */
+const SLOW = { rtoMinMs: 5000 };
 /** The host behind the kernel. */
 const FAR = { 4: '10.8.0.2', 6: 'fd08::2' } as const;
 /** Another address of it, since a path once learnt stays known. */
@@ -64,7 +66,7 @@ for (const offload of [true, false]) {
       it(`is measured when the stack sends, and not by losing time, IPv${family}`, async () => {
         await widen(1300);
         const listener = await peer.listen({ address: FAR[family] });
-        const ours = dial(bed.stack, { address: FAR[family], port: listener.local.port });
+        const ours = dial(bed.stack, { address: FAR[family], port: listener.local.port, options: SLOW });
         await ours.connected();
         const theirs = await listener.accept();
         const { timeouts } = bed.stack.stats.tcp;
@@ -80,7 +82,7 @@ for (const offload of [true, false]) {
       });
 
       it(`may become narrower while a connection lives, IPv${family}`, async () => {
-        const listener = listen(bed.stack, { port: 0 });
+        const listener = listen(bed.stack, { port: 0, options: SLOW });
         const accepting = listener.accept();
         const from = { localAddress: FAR[family], localPort: 0 };
         const theirs = await peer.connect({ address: STACK[family], port: listener.port, ...from });

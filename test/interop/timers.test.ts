@@ -50,7 +50,7 @@ for (const family of FAMILIES) {
     it('probes the kernel, and lives as long as it answers', async () => {
       // The kernel answers no more than one in 500 ms unless it is told to.
       await bed.exec('sysctl', '-qw', 'net.ipv4.tcp_invalid_ratelimit=0');
-      const tcp = { keepAlive: true, keepAliveIdleMs: 50, keepAliveIntervalMs: 50, keepAliveProbes: 1 };
+      const tcp = { keepAlive: true, keepAliveIdleMs: 50, keepAliveIntervalMs: 250, keepAliveProbes: 1 };
       pair = await OPENERS['the stack'](bed, family, { tcp });
       const { keepAliveProbes } = bed.stack.stats.tcp;
       const sent = (): number => bed.stack.stats.tcp.keepAliveProbes - keepAliveProbes;

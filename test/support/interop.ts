@@ -51,6 +51,7 @@ export class InteropBed {
   readonly stack: Stack;
   readonly clock: SystemClock;
   #kernel: Promise<KernelPeer> | undefined;
+  #emulated: EmulatedLink | undefined;
   /** Undone in reverse order by `close`. */
   readonly #closers: (() => unknown)[] = [];
 
@@ -86,12 +87,20 @@ export class InteropBed {
 
   #worsened({ outgoing, incoming }: BedOptions): LinkDevice {
     if (outgoing === undefined && incoming === undefined) return this.tun;
-    return new EmulatedLink(this.tun, {
+    this.#emulated = new EmulatedLink(this.tun, {
       clock: this.clock,
       random: new SeededRandom(1),
       ...(outgoing === undefined ? {} : { outgoing }),
       ...(incoming === undefined ? {} : { incoming }),
     });
+    return this.#emulated;
+  }
+
+  /** Packets take this long each way from now on, on a link that was made worse to begin with. */
+  delay(delayMs: number): void {
+    if (this.#emulated === undefined) throw new Error('this bed has a plain TUN');
+    this.#emulated.outgoing.update({ delayMs });
+    this.#emulated.incoming.update({ delayMs });
   }
 
   /** `node:net` of the stack. */
