@@ -94,10 +94,9 @@ function isZeroWindowAck(receiver: Receiver, segment: TcpSegment): boolean {
 
 function noteDuplicateText(c: TcpConnection, receiver: Receiver, segment: TcpSegment): void {
   if (segment.textBytes === 0 || !seqLt(segment.sequence, receiver.rcvNxt)) return;
-  c.stats.tcp.duplicates++;
   const end = seqAdd(segment.sequence, segment.textBytes);
   const duplicateEnd = seqLt(end, receiver.rcvNxt) ? end : receiver.rcvNxt;
-  receiver.sack?.noteDuplicate(segment.sequence, duplicateEnd);
+  receiver.noteDuplicate(segment.sequence, duplicateEnd);
   c.acks.beQuick();
 }
 
@@ -227,10 +226,19 @@ function processAck(c: TcpConnection, segment: TcpSegment, withWindow: boolean):
   const advances = segment.ack !== sender.sndUna;
   // What was wrong with the path is over once it carries something again (Linux `tcp_ack`).
   if (advances) c.softError = '';
-  if (advances || sender.recovery.outstandingBytes > 0) sender.acknowledged(facts);
+  if (advances || sender.recovery.outstandingBytes > 0) hearAck(c);
   if (withWindow) sender.updateWindow(segment.sequence, segment.ack, windowBytes);
   if (advances) c.writeSpaceChanged();
   if (sender.finAcknowledged) finAcknowledged(c, segment.nowUs);
+}
+
+function hearAck(c: TcpConnection): void {
+  const { recovery } = c.sender;
+  const wasRecovering = recovery.isRecovering;
+  c.sender.acknowledged(c.facts);
+  if (wasRecovering || !recovery.isRecovering) return;
+  if (recovery.sack) c.stats.tcp.sackRecovery++;
+  else c.stats.tcp.renoRecovery++;
 }
 
 /** The five conditions of RFC 5681 §2. */

@@ -94,6 +94,8 @@ export class Receiver {
   /** Largest segment seen, which tells how the peer counts (`rcv_mss` of Linux). */
   peerMssBytes = SMALLEST_FULL_BYTES;
   #lastSegmentBytes = 0;
+  /** The window field last sent; -1 before the first. */
+  #windowField = -1;
   readonly #stats: TcpStats;
   readonly #memory: MemoryAccount;
   /** Where an out-of-order FIN lies. */
@@ -193,7 +195,9 @@ export class Receiver {
     let field = Math.ceil(Math.max(offered, this.rcvWnd) / unit);
     if (occupied + field * unit > this.tuner.hardLimitBytes) field = Math.floor(this.rcvWnd / unit);
     field = Math.min(0xffff, field);
-    if (field === 0 && this.rcvWnd === 0) this.#stats.toZeroWindowAdv++;
+    if (field === 0 && this.#windowField !== 0) this.#stats.toZeroWindowAdv++;
+    if (field > 0 && this.#windowField === 0) this.#stats.fromZeroWindowAdv++;
+    this.#windowField = field;
     this.rcvAdv = seqMax(this.rcvAdv, seqAdd(this.rcvNxt, field * unit));
     this.lastAckSent = this.rcvNxt;
     return field;
@@ -246,7 +250,7 @@ export class Receiver {
     const old = seqDiff(this.rcvNxt, segment.sequence);
     if (old > 0) {
       const duplicate = Math.min(old, segment.textBytes);
-      if (duplicate > 0) this.#noteDuplicate(segment.sequence, seqAdd(segment.sequence, duplicate));
+      if (duplicate > 0) this.noteDuplicate(segment.sequence, seqAdd(segment.sequence, duplicate));
       const finIsOld = old > segment.textBytes;
       if (finIsOld) return false;
       segment.trimFront(old);
@@ -266,9 +270,10 @@ export class Receiver {
     return true;
   }
 
-  #noteDuplicate(start: Seq, end: Seq): void {
+  /** `[start, end)` was received before. */
+  noteDuplicate(start: Seq, end: Seq): void {
     this.#stats.duplicates++;
-    this.sack?.noteDuplicate(start, end);
+    if (this.sack?.noteDuplicate(start, end)) this.#stats.dsackSent++;
   }
 
   #takeInOrder(segment: TcpSegment): boolean {
@@ -339,7 +344,7 @@ export class Receiver {
     if (waiting === undefined) return;
     const first = waiting.search(start);
     if (first >= waiting.count || seqGe(waiting.start(first), end)) return;
-    this.#noteDuplicate(seqMax(start, waiting.start(first)), seqMin(end, waiting.end(first)));
+    this.noteDuplicate(seqMax(start, waiting.start(first)), seqMin(end, waiting.end(first)));
   }
 
   #lacksMemory(segment: TcpSegment): boolean {

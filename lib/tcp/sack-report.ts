@@ -38,11 +38,12 @@ export class SackReport {
   }
 
   /** `[start, end)` was received before; the next ACK says so, once. */
-  noteDuplicate(start: Seq, end: Seq): void {
-    if (this.#hasDuplicate) return;
+  noteDuplicate(start: Seq, end: Seq): boolean {
+    if (this.#hasDuplicate) return false;
     this.#hasDuplicate = true;
     this.#duplicateStart = start;
     this.#duplicateEnd = end;
+    return true;
   }
 
   /** Everything before `rcvNxt` is acknowledged cumulatively now. */

@@ -1,6 +1,7 @@
 /** Sending what a connection has due: an RST, its SYN, text, an ACK, or a probe. */
 import { seqAdd, seqGt } from '../base/seq.js';
 import type { TcpConnection } from './connection.js';
+import { Phase } from './recovery/recovery.js';
 import type { SegmentOutput } from './segment-output.js';
 import { SendState } from './send-times.js';
 import { TcpState } from './state.js';
@@ -75,11 +76,19 @@ function transmitPlanned(c: TcpConnection, output: SegmentOutput, nowUs: number)
   const isRetransmission = plan.row >= 0;
   const segments = plan.segmentSize > 0 ? Math.ceil(plan.textBytes / plan.segmentSize) : 1;
   c.stats.tcp.outSegs += segments;
-  if (isRetransmission) c.stats.tcp.retransSegs += segments;
+  if (isRetransmission) countRetransmission(c, segments);
+  else c.acks.answered(nowUs);
   c.sender.sent(nowUs);
-  if (!isRetransmission) c.acks.answered(nowUs);
   c.acks.sent();
   return true;
+}
+
+function countRetransmission(c: TcpConnection, segments: number): void {
+  const { tcp } = c.stats;
+  const { phase } = c.sender.recovery;
+  tcp.retransSegs += segments;
+  if (phase === Phase.Recovery) tcp.fastRetrans += segments;
+  else if (phase === Phase.Loss) tcp.slowStartRetrans += segments;
 }
 
 function transmitAck(c: TcpConnection, output: SegmentOutput, nowUs: number): boolean {
