@@ -106,7 +106,9 @@ describe('a window probe', () => {
 
   it('finds open a window whose update was lost (RFC 9293 §3.8.6.1) [PERS-3]', () => {
     forEachFamily((family) => {
-      const peer = Peer.established({ ...family, mss: 1000, window: 2000 }).wrote(2000).write(1500);
+      const peer = Peer.established({ ...family, mss: 1000, window: 2000 })
+        .wrote(2000)
+        .write(1500);
       peer.advanceMs(20).send('< . 1:1(0) ack 2001 win 0').expectNothing();
       // The peer's "ack 2001 win 4000" is lost here. Only the answer to the probe tells.
       peer.expectAfterMs(220, '> . 2000:2000(0) ack 1').send('< . 1:1(0) ack 2001 win 4000');
@@ -193,7 +195,11 @@ describe('probes', () => {
       const at = 1 + 500 * round;
       for (let i = 0; i < 4; i++) peer.expectAfterMs(220 * 2 ** i, `> . ${at - 1}:${at - 1}(0) ack 1`);
       peer.send(`< . 1:1(0) ack ${at} win 500`).expect(`> P. ${at}:${at + 500}(500) ack 1`);
-      peer.advanceMs(20).send(`< . 1:1(0) ack ${at + 500} win 0`).write(500).expectNothing();
+      peer
+        .advanceMs(20)
+        .send(`< . 1:1(0) ack ${at + 500} win 0`)
+        .write(500)
+        .expectNothing();
     }
     peer.expectState('ESTABLISHED').abort().drain();
   });
@@ -205,7 +211,10 @@ describe('probes', () => {
       // Blind guesses: an ACK of what was never sent, and text far beyond the window.
       peer.send('< . 1:1(0) ack 900000 win 0').send('< . 900000:900010(10) ack 1 win 0').drain();
     }
-    peer.advanceMs(220 * 2 ** 4 + 2).expectState('CLOSED').drain();
+    peer
+      .advanceMs(220 * 2 ** 4 + 2)
+      .expectState('CLOSED')
+      .drain();
   });
 });
 
