@@ -1,5 +1,6 @@
 /** What owners of connections and listeners may rely on: tcp.md section 18, API-*. */
 import { expect } from 'chai';
+import { seq } from '../../../lib/base/seq.js';
 import type { TcpEndpoint, TcpListenerEndpoint } from '../../../lib/stack/tcp-endpoint.js';
 import { stateName } from '../../../lib/tcp/state.js';
 import { forEachFamily, Peer } from '../../support/peer.js';
@@ -374,6 +375,30 @@ describe('a segment', () => {
     bound.close();
     peer.advanceMs(0).expect('> R. 1:1(0) ack 1');
     expect(sent.length).to.equal(2);
+    const all = stack.listenTcp({ port: 90, reusePort: true });
+    const own = stack.listenTcp({ port: 90, reusePort: true, link });
+    for (let port = 20_000; port < 20_010; port++) {
+      const flow = peer.another({ port, stackPort: 90 });
+      second.inject([flow.packet('< S 0:0(0) win 65535 <mss 1460>')]);
+      second.inject([flow.packet('< R 1:1(0) win 0')]);
+    }
+    // All ten had half-open records with the listener of the link.
+    expect(stack.stats.tcp.embryonicRsts).to.equal(10);
+    const ports = [20_010, 20_011, 20_012];
+    for (const port of ports) {
+      const flow = peer.another({ port, stackPort: 90 });
+      sent.length = 0;
+      second.inject([flow.packet('< S 0:0(0) win 65535 <mss 1460>')]);
+      const iss = new DataView(sent[0].buffer, sent[0].byteOffset).getUint32(24);
+      flow.origin.localSequence = seq(iss);
+      second.inject([flow.packet('< . 1:1(0) ack 1')]);
+    }
+    expect([all.ready, own.ready]).to.deep.equal([0, ports.length]);
+    peer.another({ port: 30_000, stackPort: 90 }).handshake().drain();
+    expect([all.ready, own.ready]).to.deep.equal([1, ports.length]);
+    all.close();
+    own.close();
+    peer.advanceMs(0);
   });
 });
 
