@@ -17,10 +17,10 @@ for (const family of FAMILIES) {
 
       /** Every request must be answered, with the data that were in it: ping compares them. */
       const ping = async (...args: string[]): Promise<void> => {
-        const text = await bed.exec('ping', `-${family}`, '-n', '-W', '2', ...args, STACK[family]);
+        const text = await bed.exec('ping', `-${family}`, '-n', '-W', '10', ...args, STACK[family]);
         const [, sent, received] = /(\d+) packets transmitted, (\d+) received/.exec(text) ?? [];
         expect(text).to.not.match(/wrong data|DUP|truncated|corrupt/i);
-        expect(received, text).to.equal(sent);
+        expect(received, `${text}\n${JSON.stringify(bed.stack.stats)}`).to.equal(sent);
       };
 
       if (offload) it('answers ping at its pace', () => ping('-c', '5', '-i', '0.2'));
