@@ -1,235 +1,46 @@
 /**
- * Bytes allocated per packet between link and socket: none. The test drives one stack through a link that
- * costs nothing itself, with turns of few and of many packets: what a packet costs is the difference. A turn
- * costs a few boxed numbers, whatever it carries, and each `write` a view of the caller's memory.
+ * Bytes allocated per packet between link and socket: none. What a packet costs is the difference between
+ * turns of few and of many packets; a turn costs a few boxed numbers, whatever it carries.
+ *
+ * Which calls V8 inlines varies from process to process, and a time passed to a function that it did not
+ * inline is boxed. So the best of a few processes counts: what allocates by itself does so in all of them.
  */
-import { getHeapStatistics } from 'node:v8';
 import { expect } from 'chai';
-import { seq } from '../lib/base/seq.js';
-import { SendBuffer } from '../lib/buffer/send-buffer.js';
-import type { LinkDevice } from '../lib/link/link-device.js';
-import { PacketBatch } from '../lib/link/packet-batch.js';
-import { SeededRandom } from '../lib/sim/seeded-random.js';
-import { VirtualClock } from '../lib/sim/virtual-clock.js';
-import { Stack } from '../lib/stack/stack.js';
-import type { TcpEndpoint, TcpEndpointHandler } from '../lib/stack/tcp-endpoint.js';
-import { ChecksumState } from '../lib/wire/ip-packet.js';
-import { writeSynOptions, writeTimestamps } from '../lib/wire/tcp-options.js';
-import { skip } from './support/skip.js';
+import { run } from './support/child.js';
 
-const STACK = 0x0a00_0002;
-const PEER = 0x0a00_0001;
-const MSS = 1448;
-const HEADERS = 20 + 32;
-const FEW = 8;
-const MANY = 40;
 /** Bytes that a turn may cost, however few packets it carries. */
 const TURN_BYTES = 512;
-const IRS = 1000;
+const PROCESSES = 5;
 
-/** A link whose packets are made and taken by the test. */
-class BareLink implements LinkDevice {
-  readonly name = 'bare';
-  readonly mtu = 1500;
-  readonly maxPacketBytes = 1500;
-  readonly checksumOffload = true;
-  onWritable: () => void = () => {};
-  onDown: (error: Error) => void = () => {};
-  readonly incoming = new PacketBatch();
-  readonly outgoing = new PacketBatch();
-  /** Of the last segment the stack sent. */
-  lastEnd = 0;
-  sentPackets = 0;
-  #onBatch: (batch: PacketBatch) => void = () => {};
-
-  open(onBatch: (batch: PacketBatch) => void): void {
-    this.#onBatch = onBatch;
-  }
-
-  borrow(): PacketBatch {
-    return this.outgoing;
-  }
-
-  send(batch: PacketBatch): void {
-    const i = batch.count - 1;
-    const tcp = batch.offset(i) + 20;
-    const headerBytes = 20 + (batch.view.getUint8(tcp + 12) >> 4) * 4;
-    const isSyn = (batch.view.getUint8(tcp + 13) & 2) !== 0;
-    this.lastEnd = (batch.view.getInt32(tcp + 4) + batch.length(i) - headerBytes + (isSyn ? 1 : 0)) | 0;
-    this.sentPackets += batch.count;
-    batch.clear();
-  }
-
-  close(): void {}
-
-  deliver(): void {
-    this.#onBatch(this.incoming);
-    this.incoming.clear();
-  }
+interface Cost {
+  readonly perPacket: number;
+  readonly perTurn: number;
 }
 
-class Peer {
-  readonly link = new BareLink();
-  readonly clock = new VirtualClock(1e9);
-  readonly stack = new Stack({ clock: this.clock, random: new SeededRandom(1) });
-  readonly endpoint: TcpEndpoint;
-  #sequence = IRS + 1;
-  #ack = 0;
-
-  constructor(handler: TcpEndpointHandler) {
-    this.stack.addLink(this.link, { addresses: ['10.0.0.2/24'] });
-    const listener = this.stack.listenTcp({ port: 80 });
-    this.#packet(2, 0);
-    this.link.deliver();
-    this.#ack = this.link.lastEnd;
-    this.#packet(16, 0);
-    this.link.deliver();
-    const endpoint = listener.accept();
-    if (endpoint === undefined) throw new Error('no connection');
-    endpoint.handler = handler;
-    this.endpoint = endpoint;
-    this.clock.advanceBy(1000);
+async function least(what: 'receiving' | 'sending'): Promise<Cost> {
+  let best: Cost = { perPacket: Number.POSITIVE_INFINITY, perTurn: Number.POSITIVE_INFINITY };
+  for (let i = 0; i < PROCESSES && best.perPacket >= 1; i++) {
+    const flags = ['--expose-gc', '--min-semi-space-size=128', '--max-semi-space-size=128', '--import=tsx'];
+    const args = [...flags, 'test/support/allocation-probe.ts', what];
+    const { stdout } = await run(process.execPath, args, { limitMs: 60_000 });
+    const cost = JSON.parse(stdout) as Cost;
+    if (cost.perPacket < best.perPacket) best = cost;
   }
-
-  /** One batch of full segments in order. */
-  sendData(packets: number): void {
-    for (let i = 0; i < packets; i++) this.#packet(16, MSS);
-    this.link.deliver();
-    this.clock.advanceBy(100);
-  }
-
-  /** Acknowledges everything the stack has sent. */
-  sendAck(): void {
-    this.#ack = this.link.lastEnd;
-    this.#packet(16, 0);
-    this.link.deliver();
-    this.clock.advanceBy(100);
-  }
-
-  #packet(flags: number, textBytes: number): void {
-    const batch = this.link.incoming;
-    const { view, tail } = batch;
-    const isSyn = (flags & 2) !== 0;
-    const tcp = tail + 20;
-    view.setUint16(tail, 0x4500);
-    view.setUint16(tail + 2, HEADERS + textBytes);
-    view.setInt32(tail + 4, 0x4000);
-    view.setInt32(tail + 8, 0x4006_0000);
-    view.setInt32(tail + 12, PEER);
-    view.setInt32(tail + 16, STACK);
-    let sum = 0;
-    for (let at = 0; at < 20; at += 2) sum += view.getUint16(tail + at);
-    sum = (sum & 0xffff) + (sum >>> 16);
-    view.setUint16(tail + 10, ~(sum + (sum >>> 16)) & 0xffff);
-    view.setUint16(tcp, 4000);
-    view.setUint16(tcp + 2, 80);
-    view.setInt32(tcp + 4, isSyn ? IRS : this.#sequence);
-    view.setInt32(tcp + 8, this.#ack);
-    view.setInt32(tcp + 16, 0);
-    const stamp = Math.floor(this.clock.nowUs() / 1000) | 0;
-    let headerBytes = HEADERS;
-    if (isSyn) {
-      const options = {
-        mss: 1460,
-        windowScale: 7,
-        sackPermitted: true,
-        timestamps: true,
-        tsVal: stamp,
-        tsEcr: 0,
-      };
-      headerBytes = 40 + writeSynOptions(view, tcp + 20, options);
-      view.setUint16(tail + 2, headerBytes);
-      view.setUint16(tail + 10, 0);
-      let again = 0;
-      for (let at = 0; at < 20; at += 2) again += view.getUint16(tail + at);
-      again = (again & 0xffff) + (again >>> 16);
-      view.setUint16(tail + 10, ~(again + (again >>> 16)) & 0xffff);
-    } else {
-      writeTimestamps(view, tcp + 20, stamp, 0);
-    }
-    view.setUint16(tcp + 12, (((headerBytes - 20) >> 2) << 12) | flags);
-    view.setUint16(tcp + 14, 0xffff);
-    batch.append(headerBytes + textBytes, ChecksumState.Valid, 0, 0);
-    if (!isSyn) this.#sequence = (this.#sequence + textBytes) | 0;
-  }
+  return best;
 }
 
-const collect = (globalThis as { gc?: () => void }).gc;
+describe('bytes allocated per packet', function () {
+  this.timeout(120_000);
 
-/** Bytes allocated by one call of `round`; nothing may be collected meanwhile. */
-function allocatedPerRound(rounds: number, round: () => void): number {
-  let least = Number.POSITIVE_INFINITY;
-  for (let attempt = 0; attempt < 8; attempt++) {
-    collect?.();
-    const before = getHeapStatistics().used_heap_size;
-    for (let i = 0; i < rounds; i++) round();
-    const allocated = getHeapStatistics().used_heap_size - before;
-    // Less than nothing: something was collected after all, and the attempt says nothing.
-    if (allocated >= 0) least = Math.min(least, allocated / rounds);
-  }
-  return least;
-}
-
-/** What `write` itself costs: views of the caller's memory, two where the ring wraps. */
-function viewsOf(bytes: number): number {
-  const buffer = new SendBuffer(seq(0));
-  const piece = new Uint8Array(bytes);
-  const write = (): void => {
-    buffer.write(piece, 0, bytes);
-    buffer.release(buffer.end);
-  };
-  for (let i = 0; i < 20_000; i++) write();
-  return allocatedPerRound(2000, write);
-}
-
-const quiet: TcpEndpointHandler = {
-  onConnect() {},
-  onReadable() {},
-  onWritable() {},
-  onEnd() {},
-  onClose() {},
-};
-
-describe('bytes allocated per packet', () => {
-  before(function () {
-    if (collect === undefined) skip(this, 'needs --expose-gc');
+  it('are none between link and socket when text arrives in order', async () => {
+    const { perPacket, perTurn } = await least('receiving');
+    expect(perPacket, 'per packet').to.be.lessThan(1);
+    expect(perTurn, 'per turn').to.be.lessThan(TURN_BYTES);
   });
 
-  it('are none between link and socket when text arrives in order', () => {
-    const peer = new Peer(quiet);
-    let received = 0;
-    peer.endpoint.setSink({
-      take(_bytes, _at, length) {
-        received += length;
-        return true;
-      },
-    });
-    for (let i = 0; i < 20_000; i++) peer.sendData(MANY);
-    const few = allocatedPerRound(2000, () => peer.sendData(FEW));
-    const many = allocatedPerRound(2000, () => peer.sendData(MANY));
-    expect(received).to.be.greaterThan(20_000 * MANY * MSS);
-    expect(peer.stack.stats.drops.toJSON()).to.deep.equal({});
-    expect((many - few) / (MANY - FEW), 'per packet').to.be.lessThan(1);
-    expect(few, 'per turn').to.be.lessThan(TURN_BYTES);
-  });
-
-  it('are none between socket and link when text is sent', () => {
-    const piece = new Uint8Array(MANY * MSS);
-    const peer = new Peer(quiet);
-    const before = peer.link.sentPackets;
-    let wanted = 0;
-    const send = (packets: number): void => {
-      wanted += packets;
-      peer.endpoint.write(piece, 0, packets * MSS);
-      peer.clock.advanceBy(0);
-      peer.sendAck();
-    };
-    for (let i = 0; i < 20_000; i++) send(MANY);
-    const few = allocatedPerRound(2000, () => send(FEW)) - viewsOf(FEW * MSS);
-    const many = allocatedPerRound(2000, () => send(MANY)) - viewsOf(MANY * MSS);
-    // Slow start kept back a few at the beginning, and joined them to later ones.
-    expect(peer.link.sentPackets - before).to.be.greaterThan(wanted - MANY);
-    expect((many - few) / (MANY - FEW), 'per packet').to.be.lessThan(1);
-    expect(few, 'per turn').to.be.lessThan(TURN_BYTES);
+  it('are none between socket and link when text is sent', async () => {
+    const { perPacket, perTurn } = await least('sending');
+    expect(perPacket, 'per packet').to.be.lessThan(1);
+    expect(perTurn, 'per turn').to.be.lessThan(TURN_BYTES);
   });
 });
