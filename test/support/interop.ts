@@ -173,12 +173,25 @@ export class InteropBed {
     this.#closers.push(closer);
   }
 
+  /** Ends everything, whatever fails on the way. @throws Error the first failure, once all is done */
   async close(): Promise<void> {
-    for (const closer of this.#closers.reverse()) await closer();
-    this.stack.release();
-    this.stack.close();
-    if (this.#kernel !== undefined) await (await this.#kernel.catch(() => undefined))?.close();
-    await this.namespace.close();
+    const last = [
+      () => {
+        this.stack.release();
+        this.stack.close();
+      },
+      async () => (await this.#kernel?.catch(() => undefined))?.close(),
+      () => this.namespace.close(),
+    ];
+    const failures: unknown[] = [];
+    for (const closer of [...this.#closers.reverse(), ...last]) {
+      try {
+        await closer();
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw failures[0];
   }
 }
 
