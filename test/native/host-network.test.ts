@@ -3,9 +3,12 @@ import { HostNetwork } from '../../lib/link/host-network.js';
 import type { HostRoute } from '../../lib/link/host-route.js';
 import type { HostRule } from '../../lib/link/host-rule.js';
 import { TunDevice } from '../../lib/link/tun-device.js';
+import { needsTun } from '../support/needs-tun.js';
 import { TestNamespace } from '../support/netns.js';
 
 describe('HostNetwork', function () {
+  before(needsTun);
+
   this.timeout(20_000);
   let netns: TestNamespace;
   let host: HostNetwork;

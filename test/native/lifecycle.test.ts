@@ -7,6 +7,7 @@ import { HostNetwork } from '../../lib/link/host-network.js';
 import { nativeAddon } from '../../lib/link/tun-addon.js';
 import { TunDevice } from '../../lib/link/tun-device.js';
 import { run } from '../support/child.js';
+import { needsTun } from '../support/needs-tun.js';
 import { TestNamespace } from '../support/netns.js';
 import { packet, send, sleep, UDP } from './support/packets.js';
 
@@ -16,6 +17,8 @@ const datagram = packet({ from: '10.1.0.2', to: '10.1.0.1', protocol: UDP, paylo
 const descriptors = (): number => readdirSync('/proc/self/fd').length;
 
 describe('the life of a device', function () {
+  before(needsTun);
+
   this.timeout(60_000);
   let netns: TestNamespace;
 

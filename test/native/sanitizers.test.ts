@@ -1,9 +1,11 @@
 /** The native code under AddressSanitizer, UndefinedBehaviorSanitizer and valgrind. */
+
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { expect } from 'chai';
 import { installed, run } from '../support/child.js';
+import { needsTun } from '../support/needs-tun.js';
 import { TestNamespace } from '../support/netns.js';
 import { skip } from '../support/skip.js';
 
@@ -13,6 +15,8 @@ const TEARDOWN = new URL('support/teardown.ts', import.meta.url).pathname;
 const EXERCISE = new URL('support/exercise.cjs', import.meta.url).pathname;
 
 describe('native code under sanitizers', function () {
+  before(needsTun);
+
   this.timeout(120_000);
   let netns: TestNamespace;
   let env: Record<string, string>;
@@ -69,6 +73,8 @@ describe('native code under sanitizers', function () {
 });
 
 describe('native code under valgrind', function () {
+  before(needsTun);
+
   this.timeout(120_000);
 
   it('reads nothing uninitialised or freed, and leaks nothing', async function () {

@@ -5,6 +5,7 @@ import { BATCH_HEADER_WORDS, type PacketBatch, SLOT_WORDS } from '../../lib/link
 import { nativeAddon } from '../../lib/link/tun-addon.js';
 import { TunDevice, type TunOptions } from '../../lib/link/tun-device.js';
 import { ChecksumState } from '../../lib/wire/ip-packet.js';
+import { needsTun } from '../support/needs-tun.js';
 import { TestNamespace } from '../support/netns.js';
 import { skip } from '../support/skip.js';
 import {
@@ -23,6 +24,8 @@ import {
 const CWR_ACK = 0x90;
 
 describe('TunDevice', function () {
+  before(needsTun);
+
   this.timeout(20_000);
   let netns: TestNamespace;
   let host: HostNetwork;

@@ -5,6 +5,7 @@ import type { PacketBatch } from '../../lib/link/packet-batch.js';
 import { nativeAddon } from '../../lib/link/tun-addon.js';
 import { TunDevice, type TunOptions } from '../../lib/link/tun-device.js';
 import { ChecksumState } from '../../lib/wire/ip-packet.js';
+import { needsTun } from '../support/needs-tun.js';
 import { TestNamespace } from '../support/netns.js';
 import { Collector, packet, send, sleep, TCP, UDP } from './support/packets.js';
 
@@ -35,6 +36,8 @@ async function uncaughtDuring(act: () => Promise<void>): Promise<unknown[]> {
 }
 
 describe('TunDevice when things go wrong', function () {
+  before(needsTun);
+
   this.timeout(20_000);
   let netns: TestNamespace;
   let host: HostNetwork;

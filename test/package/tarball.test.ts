@@ -1,4 +1,5 @@
 /** The package as a user gets it: packed, installed without scripts, without a compiler. */
+
 import {
   existsSync,
   mkdirSync,
@@ -12,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { installed, run } from '../support/child.js';
+import { needsTun } from '../support/needs-tun.js';
 import { skip } from '../support/skip.js';
 import { npm } from './npm.js';
 
@@ -45,6 +47,8 @@ process.exit();
 `;
 
 describe('the packed package', function () {
+  before(needsTun);
+
   this.timeout(240_000);
   let directory: string;
   let packed: Packed;

@@ -1,7 +1,10 @@
 import { expect } from 'chai';
 import { LIMIT_MS, runDemo } from '../demo/support/demo-run.js';
+import { needsTun } from '../support/needs-tun.js';
 
 describe('demo of an ordinary user', function () {
+  before(needsTun);
+
   this.timeout(LIMIT_MS);
   this.slow(20_000);
 
