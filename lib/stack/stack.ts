@@ -12,7 +12,7 @@ import type { Routing } from '../ip/routing.js';
 import type { LinkDevice } from '../link/link-device.js';
 import { LoopbackDevice } from '../link/loopback.js';
 import type { PacketBatch } from '../link/packet-batch.js';
-import { congestionFactory } from '../tcp/congestion/registry.js';
+import { congestionMaker } from '../tcp/congestion/registry.js';
 import { MemoryAccount } from '../tcp/memory.js';
 import { resolveTcpLayerOptions, type TcpLayerOptions, type TcpOptions } from '../tcp/options.js';
 import { TcpLayer } from '../tcp/tcp-layer.js';
@@ -111,7 +111,7 @@ export class Stack implements EndpointHost {
       carrier,
       options: tcpOptions,
       memory: new MemoryAccount(this.stats.tcp, tcpOptions.memoryPressureBytes, tcpOptions.memoryMaxBytes),
-      congestion: congestionFactory,
+      congestion: (name) => congestionMaker(name, random),
     });
     this.ip.setTransport(Protocol.Tcp, new TcpTransport(this.tcp, this.ip, this.stats));
     this.udp = new UdpLayer({

@@ -2,6 +2,7 @@
 import { type Seq, seqDiff, seqGe, seqGt, seqLe, seqLt } from '../base/seq.js';
 import type { TcpOptionReader } from '../wire/tcp-options.js';
 import type { TcpConnection } from './connection.js';
+import type { AckFacts } from './recovery/ack-facts.js';
 import type { TcpSegment } from './segment.js';
 
 /**
@@ -13,6 +14,7 @@ export function takeSackBlocks(c: TcpConnection, segment: TcpSegment): void {
   const { sender, facts } = c;
   const { options } = segment;
   facts.sackCount = 0;
+  facts.hasDsack = false;
   if (!sender.recovery.sack) return;
   for (let i = 0; i < options.sackCount; i++) {
     const start = options.sackEdges[2 * i] as Seq;
@@ -20,17 +22,36 @@ export function takeSackBlocks(c: TcpConnection, segment: TcpSegment): void {
     if (seqGe(start, end) || seqGt(end, sender.sndNxt)) {
       c.stats.tcp.sackInvalid++;
     } else if (i === 0 && reportsDuplicate(options, segment.ack)) {
-      if (wasSent(c, start, segment.ack)) c.stats.tcp.dsackRecv++;
+      if (wasSent(c, start, segment.ack)) noteDuplicate(c, start, end);
       else c.stats.tcp.sackInvalid++;
     } else if (seqLe(start, segment.ack)) {
       // What begins at the ACK number would have been acknowledged by it.
       c.stats.tcp.sackInvalid++;
     } else {
-      facts.sackEdges[2 * facts.sackCount] = start;
-      facts.sackEdges[2 * facts.sackCount + 1] = end;
-      facts.sackCount++;
+      insertBlock(facts, start, end);
     }
   }
+}
+
+function noteDuplicate(c: TcpConnection, start: Seq, end: Seq): void {
+  c.stats.tcp.dsackRecv++;
+  c.facts.hasDsack = true;
+  c.facts.dsackStart = start;
+  c.facts.dsackEnd = end;
+}
+
+/** Keeps the blocks in ascending order: what is acknowledged out of order is then seen to be. */
+function insertBlock(facts: AckFacts, start: Seq, end: Seq): void {
+  const edges = facts.sackEdges;
+  let at = 2 * facts.sackCount;
+  while (at > 0 && seqGt(edges[at - 2] as Seq, start)) {
+    edges[at] = edges[at - 2];
+    edges[at + 1] = edges[at - 1];
+    at -= 2;
+  }
+  edges[at] = start;
+  edges[at + 1] = end;
+  facts.sackCount++;
 }
 
 function reportsDuplicate(options: TcpOptionReader, ack: Seq): boolean {

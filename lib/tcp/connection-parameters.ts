@@ -3,7 +3,7 @@ import type { Seq } from '../base/seq.js';
 import type { StackStats } from '../base/stats.js';
 import type { IpFamily } from '../wire/ip-address.js';
 import type { SynOptions } from '../wire/tcp-options.js';
-import type { CongestionFactory } from './congestion/congestion-control.js';
+import type { CongestionMaker } from './congestion/congestion-control.js';
 import type { Negotiated } from './handshake.js';
 import type { MemoryAccount } from './memory.js';
 import type { TcpOptions } from './options.js';
@@ -42,7 +42,7 @@ export interface ConnectionParameters {
   readonly transportBytes: number;
   /** Limit on what our MSS option says: the MTU of the interface less the IP header. */
   readonly interfaceTransportBytes: number;
-  readonly congestion: CongestionFactory;
+  readonly congestion: CongestionMaker;
   readonly memory: MemoryAccount;
   /** At most one reply to an unacceptable segment in this time, µs. */
   readonly invalidAckIntervalUs: number;

@@ -12,7 +12,6 @@ import type { SynOptions } from '../wire/tcp-options.js';
 import { AckPolicy } from './ack-policy.js';
 import { segmentArrived } from './arrival.js';
 import { abort, close, shutdownRead, shutdownWrite } from './closing.js';
-import { initialWindowBytes } from './congestion/congestion-control.js';
 import {
   ConnectionEvent,
   type ConnectionParameters,
@@ -20,10 +19,11 @@ import {
   type PendingReset,
 } from './connection-parameters.js';
 import { ConnectionTimers } from './connection-timers.js';
+import { congestionFor, established, synSeen } from './establishing.js';
 import { announcedMss, effectiveMss, firstWindow, type Negotiated, offer } from './handshake.js';
 import { MemoryShare } from './memory.js';
 import type { TcpOptions } from './options.js';
-import { Receiver, type TextSink } from './receiver.js';
+import type { Receiver, TextSink } from './receiver.js';
 import { AckFacts } from './recovery/ack-facts.js';
 import type { TcpSegment } from './segment.js';
 import type { SegmentOutput } from './segment-output.js';
@@ -90,7 +90,12 @@ export class TcpConnection {
       iss: parameters.iss,
       options,
       sack: false,
-      congestion: this.#congestionFor(mssBytes, options.initialWindow),
+      congestion: congestionFor(parameters, {
+        mssBytes,
+        segments: options.initialWindow,
+        rttUs: 0,
+        nowUs: 0,
+      }),
       mssBytes,
     });
     this.writer = new SegmentWriter(parameters, this.sender);
@@ -263,28 +268,7 @@ export class TcpConnection {
 
   /** The peer's SYN was seen: both sides' settings are known. */
   synSeen(negotiated: Negotiated): void {
-    const { options } = this;
-    this.negotiated = negotiated;
-    this.receiver = new Receiver({
-      irs: negotiated.irs,
-      windowBytes: firstWindow(options),
-      bufferBytes: options.receiveBufferBytes,
-      mssBytes: this.synOptions.mss,
-      maxGaps: options.maxGaps,
-      maxBufferBytes: options.receiveBufferMaxBytes,
-      clampBytes: options.windowClampBytes,
-      windowShift: negotiated.receiveWindowShift,
-      sack: negotiated.sack,
-      timestamps: negotiated.timestamps,
-      stats: this.stats.tcp,
-      memory: this.parameters.memory,
-    });
-    this.receiver.tsRecent = negotiated.tsRecent;
-    this.receiver.tsRecentAtUs = negotiated.tsRecentAtUs;
-    this.writer.receiver = this.receiver;
-    this.writer.timestamps = negotiated.timestamps;
-    this.sender.windowShift = negotiated.sendWindowShift;
-    this.sender.recovery.sack = negotiated.sack;
+    synSeen(this, negotiated);
   }
 
   /**
@@ -292,22 +276,7 @@ export class TcpConnection {
    * distrusted (RFC 6298 §5.7, RFC 5681 §3.1). `rttUs` was measured by it, 0 if it measured none.
    */
   established(synTransmissions: number, rttUs: number): void {
-    const { negotiated, sender, options } = this;
-    invariant(negotiated !== undefined, 'both SYNs have been seen');
-    sender.synAcknowledged();
-    const mssBytes = effectiveMss(negotiated.peerMssBytes, this.#transportBytes, negotiated.timestamps);
-    sender.mssBytes = mssBytes;
-    sender.congestion = this.#congestionFor(mssBytes, synTransmissions > 2 ? 1 : options.initialWindow);
-    if (rttUs > 0) {
-      sender.recovery.rtt.sample(rttUs, sender.sndUna, sender.sndNxt);
-      this.receiver?.tuner.measured(rttUs);
-    } else if (synTransmissions > 1) {
-      sender.recovery.rtt.distrustHandshake();
-    }
-    if (this.#state === TcpState.SYN_SENT) this.move('rcvSynAck');
-    else if (this.#state === TcpState.SYN_RECEIVED) this.move('rcvAckOfSyn');
-    this.timers.handshakeDone();
-    this.signal(ConnectionEvent.Connected | ConnectionEvent.Writable);
+    established(this, synTransmissions, rttUs);
   }
 
   /** Queues the SYN or SYN-ACK, again. */
@@ -388,12 +357,5 @@ export class TcpConnection {
   /** Counts a segment of this connection as dropped. */
   drop(reason: DropReason): void {
     this.stats.drop(reason);
-  }
-
-  #congestionFor(mssBytes: number, segments: number): Sender['congestion'] {
-    return this.parameters.congestion({
-      mssBytes,
-      initialWindowBytes: initialWindowBytes(mssBytes, segments),
-    });
   }
 }

@@ -2,7 +2,7 @@
 import type { Random } from '../base/random.js';
 import type { StackStats } from '../base/stats.js';
 import type { SegmentCarrier } from './carrier.js';
-import type { CongestionFactory } from './congestion/congestion-control.js';
+import type { CongestionMaker } from './congestion/congestion-control.js';
 import type { MemoryAccount } from './memory.js';
 import type { TcpLayerOptions } from './options.js';
 
@@ -13,5 +13,5 @@ export interface TcpContext {
   readonly options: TcpLayerOptions;
   readonly memory: MemoryAccount;
   /** The congestion control of a name. @throws ArgumentValueError when there is none */
-  readonly congestion: (name: string) => CongestionFactory;
+  readonly congestion: (name: string) => CongestionMaker;
 }

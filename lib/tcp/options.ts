@@ -76,8 +76,18 @@ export interface TcpOptions {
   readonly hopLimit: number;
   /** `close()` waits this long for the peer's ACK of our FIN, ms; 0 resets at once, -1 does not linger. */
   readonly lingerMs: number;
-  /** Connection to send with: `reno`. */
+  /** Congestion control to send with: `cubic`, `bbr`, `reno`, or one that was registered. */
   readonly congestionControl: string;
+  /** Largest congestion window, bytes. */
+  readonly maxCongestionWindowBytes: number;
+  /** Pace also what does not ask for it, at a little more than the window in each round trip. */
+  readonly pacing: boolean;
+  /** Infer losses from the time of what was acknowledged (RFC 8985); else from its number (RFC 6675). */
+  readonly rack: boolean;
+  /** Probe for the loss of the last segments (RFC 8985 §7). */
+  readonly tailLossProbe: boolean;
+  /** Detect retransmission time-outs that were too early, and take back what they did (RFC 5682). */
+  readonly forwardRto: boolean;
 }
 
 export const DEFAULT_TCP_OPTIONS: TcpOptions = Object.freeze({
@@ -116,6 +126,11 @@ export const DEFAULT_TCP_OPTIONS: TcpOptions = Object.freeze({
   hopLimit: 0,
   lingerMs: -1,
   congestionControl: 'reno',
+  maxCongestionWindowBytes: 2 ** 30,
+  pacing: false,
+  rack: true,
+  tailLossProbe: true,
+  forwardRto: true,
 });
 
 /** When a listener answers with SYN cookies (RFC 4987 §3.6). */

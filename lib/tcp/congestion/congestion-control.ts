@@ -1,6 +1,9 @@
 /**
- * How much may be in flight. An algorithm is told facts and answers numbers; it knows no sender.
+ * How much may be in flight, and how fast it may leave. An algorithm is told facts and answers numbers; it
+ * knows no sender.
  */
+import type { Random } from '../../base/random.js';
+import type { Seq } from '../../base/seq.js';
 
 /** What one ACK said. One object, filled anew for each. */
 export interface AckSample {
@@ -10,13 +13,54 @@ export interface AckSample {
   readonly deliveredBytes: number;
   /** Bytes this ACK showed to be lost. */
   readonly lostBytes: number;
+  /** Bytes of those delivered that carried a congestion mark, as far as the peer tells (RFC 9768); else 0. */
+  readonly markedBytes: number;
   /** Bytes in flight before and after this ACK. */
   readonly priorInFlightBytes: number;
   readonly inFlightBytes: number;
   /** Round-trip time measured by this ACK, µs; -1 when it measured none. */
   readonly rttUs: number;
+  /** Smoothed round-trip time, and the smallest of the last minutes, µs; 0 and Infinity before the first sample. */
+  readonly srttUs: number;
+  readonly minRttUs: number;
   /** Whether the congestion window held the sender back since the last ACK; growth asks for it (RFC 7661). */
   readonly cwndLimited: boolean;
+  /** Whether a loss or a mark is being recovered from: between `onCongestion` and `onRecovered`. */
+  readonly isRecovering: boolean;
+  /** SND.UNA after this ACK, and SND.NXT: a round ends when the first passes what the second was at its start. */
+  readonly sndUna: Seq;
+  readonly sndNxt: Seq;
+  /** Bytes delivered, and bytes marked lost, in the life of the connection, this ACK included. */
+  readonly totalDeliveredBytes: number;
+  readonly totalLostBytes: number;
+  /** How fast the path delivered, and over which time (draft-ietf-ccwg-bbr, "Delivery Rate Samples"). */
+  readonly rate: RateSample;
+}
+
+/** A delivery-rate sample, of the most recently sent data that an ACK newly delivered. */
+export interface RateSample {
+  /** Bytes per second; 0 where the ACK gave no sample. */
+  readonly deliveryRateBps: number;
+  /** Bytes delivered over the interval, and the interval, µs; 0 and -1 without a sample. */
+  readonly deliveredBytes: number;
+  readonly intervalUs: number;
+  /** `totalDeliveredBytes` when that data was sent: tells rounds. -1 without newly delivered data. */
+  readonly priorDeliveredBytes: number;
+  /** Bytes in flight just after it was sent, and bytes marked lost between then and now. */
+  readonly txInFlightBytes: number;
+  readonly lostBytes: number;
+  /** Whether the application, not the network, limited the sender when it was sent. */
+  readonly isAppLimited: boolean;
+}
+
+/** What was sent and is now believed lost. One object, filled anew for each. */
+export interface LostData {
+  readonly nowUs: number;
+  readonly bytes: number;
+  /** Bytes in flight just after it was sent, and bytes marked lost since then, itself included. */
+  readonly txInFlightBytes: number;
+  readonly lostSinceSentBytes: number;
+  readonly isAppLimited: boolean;
 }
 
 export type CongestionSignal = 'loss' | 'ecn' | 'timeout';
@@ -28,19 +72,24 @@ export interface CongestionControl {
   readonly ssthreshBytes: number;
   /** Bytes per second; Infinity when this algorithm does not pace. */
   readonly pacingRateBps: number;
-  /** Whether recovery paces the reduction (RFC 9937). */
+  /** Whether recovery paces the reduction (RFC 9937). `onAck` then hears nothing between signal and `onRecovered`. */
   readonly usesPrr: boolean;
-  /** Data was acknowledged outside of recovery. */
+  /** An ACK came; every one where `usesPrr` is false, else those outside of a reduction. */
   onAck(sample: AckSample): void;
+  /** A congestion signal, once for each window of data. `inFlightBytes` is what was outstanding before it. */
   onCongestion(signal: CongestionSignal, inFlightBytes: number, nowUs: number): void;
   /** Recovery from the last signal is over. */
   onRecovered(nowUs: number): void;
   /** The last signal was false: undo it. */
-  onSpurious(): void;
+  onSpurious(nowUs: number): void;
   /** Sending resumes after an idle time longer than the RTO (RFC 5681 §4.1). */
   onIdle(nowUs: number): void;
   /** The segment size changed. */
   setMss(mssBytes: number): void;
+  /** Something was marked lost; asked for only where given. */
+  onLost?(lost: LostData): void;
+  /** Data is about to leave, with `inFlightBytes` before it; asked for only where given. */
+  onTransmit?(inFlightBytes: number, isAppLimited: boolean, nowUs: number): void;
 }
 
 /** What an algorithm is made from. */
@@ -48,9 +97,19 @@ export interface CongestionParameters {
   readonly mssBytes: number;
   /** Initial window, bytes (RFC 6928 §2). */
   readonly initialWindowBytes: number;
+  /** Largest window ever, bytes. */
+  readonly maxWindowBytes: number;
+  /** Round-trip time of the handshake, µs; 0 when it measured none. */
+  readonly rttUs: number;
+  /** When the connection was established, µs. */
+  readonly nowUs: number;
+  readonly random: Random;
 }
 
 export type CongestionFactory = (parameters: CongestionParameters) => CongestionControl;
+
+/** A factory that has its randomness already. */
+export type CongestionMaker = (parameters: Omit<CongestionParameters, 'random'>) => CongestionControl;
 
 /** IW of RFC 6928 §2 for `segments` = 10, and what 10 stands for when the option asks for another. */
 export function initialWindowBytes(mssBytes: number, segments: number): number {

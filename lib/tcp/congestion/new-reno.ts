@@ -60,7 +60,7 @@ export class NewReno implements CongestionControl {
     this.cwndBytes = Math.max(Math.min(this.cwndBytes, this.ssthreshBytes), this.#mssBytes);
   }
 
-  onSpurious(): void {
+  onSpurious(_nowUs: number): void {
     this.cwndBytes = Math.max(this.cwndBytes, this.#priorCwndBytes);
     this.ssthreshBytes = Math.max(this.ssthreshBytes, this.#priorSsthreshBytes);
   }

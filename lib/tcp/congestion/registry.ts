@@ -1,15 +1,19 @@
 /** The congestion controls by name; users may add their own. */
 import { ArgumentValueError } from '../../base/errors.js';
-import type { CongestionFactory } from './congestion-control.js';
+import type { Random } from '../../base/random.js';
+import type { CongestionFactory, CongestionMaker } from './congestion-control.js';
 import { NewReno } from './new-reno.js';
 
 const FACTORIES = new Map<string, CongestionFactory>([['reno', (parameters) => new NewReno(parameters)]]);
 
-/** @throws ArgumentValueError when there is none of that name */
-export function congestionFactory(name: string): CongestionFactory {
+/**
+ * The congestion control of a name, with the randomness it may want.
+ * @throws ArgumentValueError when there is none of that name
+ */
+export function congestionMaker(name: string, random: Random): CongestionMaker {
   const factory = FACTORIES.get(name);
   if (factory === undefined) throw new ArgumentValueError(`unknown congestion control "${name}"`);
-  return factory;
+  return (parameters) => factory({ ...parameters, random });
 }
 
 /** Adds a congestion control, for every stack of this process. @throws ArgumentValueError when the name is taken */

@@ -10,11 +10,32 @@ export class AckFacts {
   mssBytes = 0;
   /** A duplicate ACK by RFC 5681 §2; only asked where SACK is not in use. */
   isDuplicate = false;
-  /** Blocks of the SACK option, already known to be within what was sent. */
+  /** Blocks of the SACK option, already known to be within what was sent, in ascending order. */
   sackCount = 0;
   sackEdges = new Int32Array(8);
+  /** Whether the ACK reports a duplicate of something that was sent (RFC 2883), and which bytes. */
+  hasDsack = false;
+  dsackStart = 0 as Seq;
+  dsackEnd = 0 as Seq;
   /** Round-trip time by the echoed timestamp, µs; -1 without one. Coarse, and safe after retransmission. */
   timestampRttUs = -1;
+  /** When the tick of the echoed timestamp began, µs; -1 without one. What was sent later is not what is echoed. */
+  echoedAtUs = -1;
+  /** The peer reports congestion marks: ECE (RFC 3168 §6.1.2), or more of them than before (RFC 9768 §3.2). */
+  ecnEcho = false;
+  /** Bytes newly reported as marked, as far as is known (RFC 9768); else 0. */
+  markedBytes = 0;
+}
+
+/** The rate sample of an ACK; the shape of a `RateSample`. */
+export class RateResult {
+  deliveryRateBps = 0;
+  deliveredBytes = 0;
+  intervalUs = -1;
+  priorDeliveredBytes = -1;
+  txInFlightBytes = 0;
+  lostBytes = 0;
+  isAppLimited = false;
 }
 
 /** Answers to an ACK; the shape of an `AckSample`. One object, filled anew for each. */
@@ -23,8 +44,17 @@ export class AckResult {
   ackedBytes = 0;
   deliveredBytes = 0;
   lostBytes = 0;
+  markedBytes = 0;
   priorInFlightBytes = 0;
   inFlightBytes = 0;
   rttUs = -1;
+  srttUs = 0;
+  minRttUs = Number.POSITIVE_INFINITY;
   cwndLimited = false;
+  isRecovering = false;
+  sndUna = 0 as Seq;
+  sndNxt = 0 as Seq;
+  totalDeliveredBytes = 0;
+  totalLostBytes = 0;
+  readonly rate = new RateResult();
 }

@@ -1,0 +1,77 @@
+/** A connection comes to be: the peer's SYN is seen, and the handshake completed. */
+import { invariant } from '../base/errors.js';
+import { type CongestionControl, initialWindowBytes } from './congestion/congestion-control.js';
+import type { TcpConnection } from './connection.js';
+import { ConnectionEvent, type ConnectionParameters } from './connection-parameters.js';
+import { effectiveMss, firstWindow, type Negotiated } from './handshake.js';
+import { Receiver } from './receiver.js';
+import { TcpState } from './state.js';
+
+/** The peer's SYN was seen: both sides' settings are known. */
+export function synSeen(c: TcpConnection, negotiated: Negotiated): void {
+  const { options } = c;
+  c.negotiated = negotiated;
+  c.receiver = new Receiver({
+    irs: negotiated.irs,
+    windowBytes: firstWindow(options),
+    bufferBytes: options.receiveBufferBytes,
+    mssBytes: c.synOptions.mss,
+    maxGaps: options.maxGaps,
+    maxBufferBytes: options.receiveBufferMaxBytes,
+    clampBytes: options.windowClampBytes,
+    windowShift: negotiated.receiveWindowShift,
+    sack: negotiated.sack,
+    timestamps: negotiated.timestamps,
+    stats: c.stats.tcp,
+    memory: c.parameters.memory,
+  });
+  c.receiver.tsRecent = negotiated.tsRecent;
+  c.receiver.tsRecentAtUs = negotiated.tsRecentAtUs;
+  c.writer.receiver = c.receiver;
+  c.writer.timestamps = negotiated.timestamps;
+  c.sender.windowShift = negotiated.sendWindowShift;
+  c.sender.recovery.sack = negotiated.sack;
+}
+
+/** The handshake is complete; `TcpConnection.established` says what the arguments are. */
+export function established(c: TcpConnection, synTransmissions: number, rttUs: number): void {
+  const { negotiated, sender, options } = c;
+  invariant(negotiated !== undefined, 'both SYNs have been seen');
+  sender.synAcknowledged();
+  const mssBytes = effectiveMss(negotiated.peerMssBytes, c.transportBytes, negotiated.timestamps);
+  sender.mssBytes = mssBytes;
+  // RFC 5681 §3.1: a SYN that had to be repeated says little good of the path.
+  const segments = synTransmissions > 2 ? 1 : options.initialWindow;
+  const nowUs = c.timers.heardAtUs;
+  sender.congestion = congestionFor(c.parameters, { mssBytes, segments, rttUs, nowUs });
+  if (rttUs > 0) {
+    sender.recovery.rtt.sample(rttUs, sender.sndUna, sender.sndNxt);
+    c.receiver?.tuner.measured(rttUs);
+  } else if (synTransmissions > 1) {
+    sender.recovery.rtt.distrustHandshake();
+  }
+  if (c.state === TcpState.SYN_SENT) c.move('rcvSynAck');
+  else if (c.state === TcpState.SYN_RECEIVED) c.move('rcvAckOfSyn');
+  c.timers.handshakeDone();
+  c.signal(ConnectionEvent.Connected | ConnectionEvent.Writable);
+}
+
+/** What is known of the path when a congestion control is made for it. */
+interface PathFacts {
+  readonly mssBytes: number;
+  /** Initial window, segments. */
+  readonly segments: number;
+  readonly rttUs: number;
+  readonly nowUs: number;
+}
+
+export function congestionFor(parameters: ConnectionParameters, path: PathFacts): CongestionControl {
+  const { congestion, options } = parameters;
+  return congestion({
+    mssBytes: path.mssBytes,
+    initialWindowBytes: initialWindowBytes(path.mssBytes, path.segments),
+    maxWindowBytes: options.maxCongestionWindowBytes,
+    rttUs: path.rttUs,
+    nowUs: path.nowUs,
+  });
+}
