@@ -34,7 +34,8 @@ import { mayWrite, nextState, type TcpEvent, TcpState } from './state.js';
 import { transmit } from './transmission.js';
 
 export class TcpConnection {
-  readonly options: TcpOptions;
+  /** Settings; replaced as a whole where the application changes one. */
+  options: TcpOptions;
   readonly stats: StackStats;
   readonly family: IpFamily;
   readonly parameters: ConnectionParameters;

@@ -2,7 +2,7 @@
  * Settings of TCP. Some belong to a stack, a listener or a socket alike (`TcpOptions`), some to the
  * stack as a whole (`TcpLayerOptions`). Each default stands here once, with its reason.
  */
-import { ArgumentValueError } from '../base/errors.js';
+import { checkOptionNames, checkTcpOptions } from './option-check.js';
 import { TcpState } from './state.js';
 
 export interface TcpOptions {
@@ -82,6 +82,8 @@ export interface TcpOptions {
   readonly maxCongestionWindowBytes: number;
   /** Pace also what does not ask for it, at a little more than the window in each round trip. */
   readonly pacing: boolean;
+  /** Bytes per second at which segments leave at most, in whatever way they are paced; Infinity for no limit. */
+  readonly maxPacingRateBps: number;
   /** Infer losses from the time of what was acknowledged (RFC 8985); else from its number (RFC 6675). */
   readonly rack: boolean;
   /** Probe for the loss of the last segments (RFC 8985 §7). */
@@ -128,6 +130,7 @@ export const DEFAULT_TCP_OPTIONS: TcpOptions = Object.freeze({
   congestionControl: 'reno',
   maxCongestionWindowBytes: 2 ** 30,
   pacing: false,
+  maxPacingRateBps: Number.POSITIVE_INFINITY,
   rack: true,
   tailLossProbe: true,
   forwardRto: true,
@@ -199,10 +202,12 @@ export const DEFAULT_TCP_LAYER_OPTIONS: TcpLayerOptions = Object.freeze<TcpLayer
 
 /**
  * `given` over `base`, frozen.
- * @throws ArgumentValueError for an unknown option or one of the wrong type
+ * @throws ArgumentValueError for an unknown option, one of the wrong type, or a congestion control nobody knows;
+ *   ArgumentRangeError for a number out of range
  */
 export function resolveTcpOptions(given: Partial<TcpOptions> = {}, base = DEFAULT_TCP_OPTIONS): TcpOptions {
-  checkKeys(given, DEFAULT_TCP_OPTIONS, 'TCP');
+  checkOptionNames(given, DEFAULT_TCP_OPTIONS, 'TCP');
+  checkTcpOptions(given);
   return Object.freeze({ ...base, ...given });
 }
 
@@ -210,7 +215,7 @@ export function resolveTcpOptions(given: Partial<TcpOptions> = {}, base = DEFAUL
 export function resolveTcpLayerOptions(
   given: Partial<Omit<TcpLayerOptions, 'connection'>> & { connection?: Partial<TcpOptions> } = {},
 ): TcpLayerOptions {
-  checkKeys(given, DEFAULT_TCP_LAYER_OPTIONS, 'TCP layer');
+  checkOptionNames(given, DEFAULT_TCP_LAYER_OPTIONS, 'TCP layer');
   const connection = resolveTcpOptions(given.connection);
   return Object.freeze({ ...DEFAULT_TCP_LAYER_OPTIONS, ...given, connection });
 }
@@ -221,16 +226,3 @@ export const MIN_SEND_MSS = 48;
 /** States in which a connection counts as established (RFC 4022 tcpCurrEstab). */
 export const countsAsEstablished = (state: TcpState): boolean =>
   state === TcpState.ESTABLISHED || state === TcpState.CLOSE_WAIT;
-
-function checkKeys(given: object, known: object, what: string): void {
-  for (const [key, value] of Object.entries(given)) {
-    if (!Object.hasOwn(known, key)) throw new ArgumentValueError(`unknown ${what} option "${key}"`);
-    const expected = typeof (known as Record<string, unknown>)[key];
-    if (typeof value !== expected) {
-      throw new ArgumentValueError(`${what} option "${key}" must be a ${expected}, not ${typeof value}`);
-    }
-    if (typeof value === 'number' && !Number.isFinite(value)) {
-      throw new ArgumentValueError(`${what} option "${key}" must be a finite number`);
-    }
-  }
-}

@@ -1,5 +1,6 @@
 /** What a route says to TCP, over what the options say (ip-route(8): advmss, window, initcwnd …). */
 import type { SegmentPath } from './carrier.js';
+import { isCongestionControl } from './congestion/registry.js';
 import type { TcpOptions } from './options.js';
 
 /** Attributes of a route that concern TCP; 0 and '' mean that it says nothing. */
@@ -30,7 +31,8 @@ export function routeOptions(options: TcpOptions, path: SegmentPath): TcpOptions
     initialWindow: initcwnd > 0 ? initcwnd : options.initialWindow,
     receiveBufferBytes: initrwnd > 0 ? initrwnd * mss : options.receiveBufferBytes,
     rtoMinMs: rtoMinUs > 0 ? rtoMinUs / 1000 : options.rtoMinMs,
-    congestionControl: congestionControl === '' ? options.congestionControl : congestionControl,
+    // A route may name one that this process does not have.
+    congestionControl: isCongestionControl(congestionControl) ? congestionControl : options.congestionControl,
     quickAck: quickAck > 0 || options.quickAck,
   });
 }

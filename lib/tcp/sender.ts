@@ -77,7 +77,8 @@ export class Sender {
   retransmissions = 0;
   /** When anything that takes sequence numbers was last sent, µs. */
   lastSentUs = 0;
-  readonly #options: TcpOptions;
+  /** Replaced as a whole where the application changes something. */
+  options: TcpOptions;
   /** Whether the congestion window kept something back since the last ACK. */
   #cwndLimited = false;
 
@@ -98,7 +99,7 @@ export class Sender {
       initialRtoUs: options.initialRtoMs * 1000,
     });
     this.small = new SmallSegments({ noDelay: options.noDelay, cork: options.cork, iss });
-    this.#options = options;
+    this.options = options;
   }
 
   /** Bytes written and not yet sent. */
@@ -110,7 +111,7 @@ export class Sender {
   get bufferLimit(): number {
     if (this.fixedBufferBytes > 0) return this.fixedBufferBytes;
     const wanted = Math.max(65_536, 2 * this.congestion.cwndBytes);
-    return Math.min(wanted, this.#options.sendBufferBytes);
+    return Math.min(wanted, this.options.sendBufferBytes);
   }
 
   get freeBytes(): number {
@@ -119,7 +120,7 @@ export class Sender {
 
   /** Whether one who was refused room should write again (Linux `sk_stream_is_writeable`, `TCP_NOTSENT_LOWAT`). */
   get isWritable(): boolean {
-    const { notSentLowWaterBytes } = this.#options;
+    const { notSentLowWaterBytes } = this.options;
     if (notSentLowWaterBytes < 0) return 3 * this.freeBytes >= this.bufferLimit;
     return this.freeBytes > 0 && this.unsentBytes <= notSentLowWaterBytes;
   }

@@ -16,6 +16,9 @@ export function congestionMaker(name: string, random: Random): CongestionMaker {
   return (parameters) => factory({ ...parameters, random });
 }
 
+/** Whether there is a congestion control of that name. */
+export const isCongestionControl = (name: string): boolean => FACTORIES.has(name);
+
 /** Adds a congestion control, for every stack of this process. @throws ArgumentValueError when the name is taken */
 export function registerCongestionControl(name: string, factory: CongestionFactory): void {
   if (FACTORIES.has(name)) throw new ArgumentValueError(`congestion control "${name}" is registered already`);

@@ -1,0 +1,76 @@
+/** Which values the settings of TCP may have: wrong ones are refused when they are given, not met later. */
+import { ArgumentRangeError, ArgumentValueError } from '../base/errors.js';
+import { isCongestionControl } from './congestion/registry.js';
+import type { TcpOptions } from './options.js';
+
+type NumberOption = {
+  [K in keyof TcpOptions]: TcpOptions[K] extends number ? K : never;
+}[keyof TcpOptions];
+
+/** The longest time a setting may name, ms: about 24 days. */
+const MAX_MS = 2 ** 31 - 1;
+/** More than any window can offer, and harmless. */
+const MAX_BUFFER_BYTES = 2 ** 40;
+
+/** Smallest and largest value of each number, both allowed. */
+const RANGES: Partial<Record<NumberOption, readonly [least: number, most: number]>> = {
+  keepAliveIdleMs: [1, MAX_MS],
+  keepAliveIntervalMs: [1, MAX_MS],
+  keepAliveProbes: [1, 127],
+  userTimeoutMs: [0, MAX_MS],
+  synRetries: [0, 127],
+  retries1: [0, MAX_MS],
+  retries2: [0, MAX_MS],
+  rtoMinMs: [1, MAX_MS],
+  rtoMaxMs: [1, MAX_MS],
+  initialRtoMs: [1, MAX_MS],
+  initialWindow: [1, 1e6],
+  sendBufferBytes: [1, MAX_BUFFER_BYTES],
+  receiveBufferBytes: [1, MAX_BUFFER_BYTES],
+  receiveBufferMaxBytes: [1, MAX_BUFFER_BYTES],
+  maxGaps: [0, 1e6],
+  maxSentRecords: [1, 2 ** 24],
+  notSentLowWaterBytes: [-1, MAX_BUFFER_BYTES],
+  windowClampBytes: [0, MAX_BUFFER_BYTES],
+  maxSegmentBytes: [0, 0xffff],
+  delayedAckMinMs: [0, 499],
+  // RFC 9293 §3.8.6.3: less than half a second.
+  delayedAckMaxMs: [0, 499],
+  finTimeoutMs: [0, MAX_MS],
+  trafficClass: [0, 255],
+  hopLimit: [0, 255],
+  lingerMs: [-1, MAX_MS],
+  maxCongestionWindowBytes: [1, 2 ** 40],
+};
+
+/** @throws ArgumentValueError for a name that is not among `known`, or a value of another type */
+export function checkOptionNames(given: object, known: object, what: string): void {
+  for (const [key, value] of Object.entries(given)) {
+    if (!Object.hasOwn(known, key)) throw new ArgumentValueError(`unknown ${what} option "${key}"`);
+    const expected = typeof (known as Record<string, unknown>)[key];
+    if (typeof value !== expected) {
+      throw new ArgumentValueError(`${what} option "${key}" must be a ${expected}, not ${typeof value}`);
+    }
+    if (typeof value === 'number' && !Number.isFinite(value) && key !== 'maxPacingRateBps') {
+      throw new ArgumentValueError(`${what} option "${key}" must be a finite number`);
+    }
+  }
+}
+
+/** @throws ArgumentRangeError for a number out of range; ArgumentValueError for an unknown congestion control */
+export function checkTcpOptions(given: Partial<TcpOptions>): void {
+  for (const [name, range] of Object.entries(RANGES)) {
+    const value = given[name as NumberOption];
+    if (value === undefined || (value >= range[0] && value <= range[1])) continue;
+    throw new ArgumentRangeError(
+      `TCP option "${name}" must be from ${range[0]} to ${range[1]}, not ${value}`,
+    );
+  }
+  const { maxPacingRateBps = 1, congestionControl } = given;
+  if (!(maxPacingRateBps > 0)) {
+    throw new ArgumentRangeError(`TCP option "maxPacingRateBps" must be above 0, not ${maxPacingRateBps}`);
+  }
+  if (congestionControl !== undefined && !isCongestionControl(congestionControl)) {
+    throw new ArgumentValueError(`unknown congestion control "${congestionControl}"`);
+  }
+}
