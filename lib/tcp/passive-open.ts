@@ -7,11 +7,10 @@ import { DropReason } from '../base/stats.js';
 import type { IpPacket } from '../wire/ip-packet.js';
 import { TcpFlag } from '../wire/tcp.js';
 import type { SynOptions } from '../wire/tcp-options.js';
-import { interfaceTransportBytes, ownPath, pathTransportBytes, type SegmentPath } from './carrier.js';
-import { TcpConnection } from './connection.js';
+import { Acceptance, type AcceptanceHost } from './acceptance.js';
+import { interfaceTransportBytes, ownPath, type SegmentPath } from './carrier.js';
 import type { PassiveHandshake } from './connection-parameters.js';
 import { COOKIES_AFTER_OVERFLOW_US, CookieHandshake } from './cookie-handshake.js';
-import { ConnectionEntry } from './entry.js';
 import { HalfOpen, type SynAck, writeSynAck } from './half-open.js';
 import { announcedMss, answer, negotiate, offer } from './handshake.js';
 import type { InitialSequence } from './initial-sequence.js';
@@ -23,14 +22,11 @@ import type { StatelessReplies } from './stateless.js';
 import type { Tuple } from './tuple.js';
 
 /** The layer's books, as far as handshakes change them. */
-export interface PassiveOpenHost {
+export interface PassiveOpenHost extends AcceptanceHost {
   readonly connections: number;
   addHalfOpen(record: HalfOpen, deadlineUs: number): void;
   rearmHalfOpen(record: HalfOpen, deadlineUs: number): void;
   removeHalfOpen(record: HalfOpen): void;
-  /** Puts a connection in the books, in place of `record` where there is one. */
-  addConnection(entry: ConnectionEntry, record: HalfOpen | undefined): void;
-  touch(entry: ConnectionEntry): void;
 }
 
 export class PassiveOpen {
@@ -39,6 +35,7 @@ export class PassiveOpen {
   readonly #sequences: InitialSequence;
   readonly #replies: StatelessReplies;
   readonly #cookies: CookieHandshake;
+  readonly #acceptance: Acceptance;
   /** Half-open records of all listeners. */
   halfOpen = 0;
 
@@ -48,6 +45,7 @@ export class PassiveOpen {
     this.#sequences = parts.sequences;
     this.#replies = parts.replies;
     this.#cookies = new CookieHandshake(context, parts.sequences);
+    this.#acceptance = new Acceptance(context, host, parts.sequences);
   }
 
   /**
@@ -247,40 +245,7 @@ export class PassiveOpen {
       nowUs: segment.nowUs,
     };
     const place = { listener, tuple: record.tuple, path: record.path, iss: record.iss };
-    this.#establish({ ...place, record }, handshake, segment);
-  }
-
-  #establish(place: Place, handshake: PassiveHandshake, segment: TcpSegment): void {
-    const { stats, options } = this.#context;
-    const { listener, tuple } = place;
-    stats.tcp.passiveOpens++;
-    const path = ownPath(this.#context.carrier, tuple, place.path, listener.claim.link);
-    const resolved = routeOptions(listener.options, path);
-    applyIpOptions(resolved, path);
-    const connection = TcpConnection.accepted(
-      {
-        options: resolved,
-        stats,
-        family: tuple.local.family,
-        localPort: tuple.localPort,
-        remotePort: tuple.remotePort,
-        iss: place.iss,
-        timestampOffset: this.#sequences.timestampOffset(tuple),
-        transportBytes: pathTransportBytes(path),
-        interfaceTransportBytes: interfaceTransportBytes(path),
-        congestion: this.#context.congestion(resolved.congestionControl),
-        memory: this.#context.memory,
-        invalidAckIntervalUs: options.invalidAckIntervalMs * 1000,
-        orphanRetries: options.orphanRetries,
-      },
-      handshake,
-    );
-    const entry = new ConnectionEntry(connection, tuple, path);
-    entry.listener = listener;
-    this.#host.addConnection(entry, place.record);
-    listener.push(entry);
-    connection.segmentArrived(segment);
-    this.#host.touch(entry);
+    this.#acceptance.complete({ ...place, record }, handshake, segment);
   }
 
   /** The way of a SYN-ACK: a shared one, unless the options ask for an IP header of its own. */
@@ -325,7 +290,11 @@ export class PassiveOpen {
       return true;
     }
     stats.tcp.synCookiesRecv++;
-    this.#establish({ listener, tuple, path, iss: found.iss, record: undefined }, found.handshake, segment);
+    this.#acceptance.complete(
+      { listener, tuple, path, iss: found.iss, record: undefined },
+      found.handshake,
+      segment,
+    );
     return true;
   }
 
@@ -370,15 +339,6 @@ export class PassiveOpen {
 export interface PassiveOpenParts {
   readonly sequences: InitialSequence;
   readonly replies: StatelessReplies;
-}
-
-/** Where a new connection belongs. */
-interface Place {
-  readonly listener: TcpListener;
-  readonly tuple: Tuple;
-  readonly path: SegmentPath;
-  readonly iss: Seq;
-  readonly record: HalfOpen | undefined;
 }
 
 const tupleOf = (path: SegmentPath, segment: TcpSegment): Tuple => ({

@@ -1,0 +1,87 @@
+/** From a listener's handshake to a connection that waits to be accepted. */
+import type { Seq } from '../base/seq.js';
+import { interfaceTransportBytes, ownPath, pathTransportBytes, type SegmentPath } from './carrier.js';
+import { TcpConnection } from './connection.js';
+import type { ConnectionParameters, PassiveHandshake } from './connection-parameters.js';
+import { ConnectionEntry } from './entry.js';
+import type { HalfOpen } from './half-open.js';
+import type { InitialSequence } from './initial-sequence.js';
+import type { TcpContext } from './layer-context.js';
+import type { TcpListener } from './listener.js';
+import type { TcpOptions } from './options.js';
+import { applyIpOptions, routeOptions } from './route-options.js';
+import type { TcpSegment } from './segment.js';
+import type { Tuple } from './tuple.js';
+
+/** Where a new connection belongs. */
+export interface Place {
+  readonly listener: TcpListener;
+  readonly tuple: Tuple;
+  readonly path: SegmentPath;
+  readonly iss: Seq;
+  readonly record: HalfOpen | undefined;
+}
+
+/** The layer's books, as far as new connections change them. */
+export interface AcceptanceHost {
+  /** Puts a connection in the books, in place of `record` where there is one. */
+  addConnection(entry: ConnectionEntry, record: HalfOpen | undefined): void;
+  touch(entry: ConnectionEntry): void;
+}
+
+export class Acceptance {
+  readonly #context: TcpContext;
+  readonly #host: AcceptanceHost;
+  readonly #sequences: InitialSequence;
+
+  constructor(context: TcpContext, host: AcceptanceHost, sequences: InitialSequence) {
+    this.#context = context;
+    this.#host = host;
+    this.#sequences = sequences;
+  }
+
+  /** The handshake is complete: the connection takes its last ACK, `segment`, and what came with it. */
+  complete(place: Place, handshake: PassiveHandshake, segment: TcpSegment): void {
+    const path = this.#ownPath(place);
+    const connection = TcpConnection.accepted(this.#parameters(place, path), handshake);
+    const entry = this.#enter(place, path, connection);
+    connection.segmentArrived(segment);
+    this.#host.touch(entry);
+  }
+
+  #enter(place: Place, path: SegmentPath, connection: TcpConnection): ConnectionEntry {
+    const { listener, tuple, record } = place;
+    this.#context.stats.tcp.passiveOpens++;
+    const entry = new ConnectionEntry(connection, tuple, path);
+    entry.listener = listener;
+    this.#host.addConnection(entry, record);
+    listener.push(entry);
+    return entry;
+  }
+
+  #ownPath({ listener, tuple, path }: Place): SegmentPath {
+    return ownPath(this.#context.carrier, tuple, path, listener.claim.link);
+  }
+
+  #parameters(place: Place, path: SegmentPath): ConnectionParameters {
+    const { stats, options, memory } = this.#context;
+    const { listener, tuple, iss } = place;
+    const resolved: TcpOptions = routeOptions(listener.options, path);
+    applyIpOptions(resolved, path);
+    return {
+      options: resolved,
+      stats,
+      family: tuple.local.family,
+      localPort: tuple.localPort,
+      remotePort: tuple.remotePort,
+      iss,
+      timestampOffset: this.#sequences.timestampOffset(tuple),
+      transportBytes: pathTransportBytes(path),
+      interfaceTransportBytes: interfaceTransportBytes(path),
+      congestion: this.#context.congestion(resolved.congestionControl),
+      memory,
+      invalidAckIntervalUs: options.invalidAckIntervalMs * 1000,
+      orphanRetries: options.orphanRetries,
+    };
+  }
+}
