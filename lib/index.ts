@@ -42,11 +42,13 @@ export {
 } from './stack/stack.js';
 export { SystemClock } from './stack/system-clock.js';
 export { SystemRandom } from './stack/system-random.js';
-export { TcpEndpoint, type TcpEndpointHandler, TcpListenerEndpoint } from './stack/tcp-endpoint.js';
+export { TcpEndpoint, type TcpEndpointHandler } from './stack/tcp-endpoint.js';
+export { TcpListenerEndpoint } from './stack/tcp-listener-endpoint.js';
 export type { AckSample, CongestionControl } from './tcp/congestion/congestion-control.js';
 export { registerCongestionControl } from './tcp/congestion/registry.js';
 export type { ConnectionInfo } from './tcp/connection-info.js';
 export type { KeepAliveTiming } from './tcp/connection-timers.js';
+export type { LiveOption } from './tcp/live-options.js';
 export type { TcpLayerOptions, TcpOptions } from './tcp/options.js';
 export { stateName, TcpState } from './tcp/state.js';
 export { UdpEvent } from './udp/datagram.js';

@@ -1,6 +1,7 @@
 /** What the sockets of one stack share, and what they ask of the stack. */
 import type { Stack } from '../stack/stack.js';
-import type { TcpEndpoint, TcpListenerEndpoint } from '../stack/tcp-endpoint.js';
+import type { TcpEndpoint } from '../stack/tcp-endpoint.js';
+import type { TcpListenerEndpoint } from '../stack/tcp-listener-endpoint.js';
 import type { ReceiveSlab } from './receive-slab.js';
 import type { StackSocket } from './socket.js';
 import type { SocketOptions } from './socket-state.js';

@@ -25,7 +25,8 @@ import { Protocol } from '../wire/ipv6.js';
 import { checkPort, toAddress } from './arguments.js';
 import { LinkPort } from './link-port.js';
 import { TcpCarrier } from './tcp-carrier.js';
-import { type EndpointHost, TcpEndpoint, TcpListenerEndpoint } from './tcp-endpoint.js';
+import { type EndpointHost, TcpEndpoint } from './tcp-endpoint.js';
+import { TcpListenerEndpoint } from './tcp-listener-endpoint.js';
 import { TcpTransport } from './tcp-transport.js';
 import { UdpCarrier } from './udp-carrier.js';
 

@@ -8,7 +8,8 @@ import { type ConnectionInfo, connectionInfo } from '../tcp/connection-info.js';
 import { ConnectionEvent } from '../tcp/connection-parameters.js';
 import type { KeepAliveTiming } from '../tcp/connection-timers.js';
 import type { ConnectionEntry, ConnectionOwner } from '../tcp/entry.js';
-import type { TcpListener } from '../tcp/listener.js';
+import { changeOption, type LiveOption, readOption } from '../tcp/live-options.js';
+import type { TcpOptions } from '../tcp/options.js';
 import type { TextSink } from '../tcp/receiver.js';
 import type { TcpState } from '../tcp/state.js';
 import type { TcpLayer } from '../tcp/tcp-layer.js';
@@ -216,19 +217,31 @@ export class TcpEndpoint implements ConnectionOwner {
     this.#host.schedule();
   }
 
+  // ---- settings ---------------------------------------------------------------------------------
+
+  /**
+   * Changes a setting from now on (`LiveOption` lists which may change; the others count only when a
+   * connection begins).
+   * @throws ArgumentTypeError, ArgumentRangeError, ArgumentValueError
+   */
+  setOption<K extends LiveOption>(name: K, value: TcpOptions[K]): void {
+    changeOption(this.#entry, name, value, this.#host.nowUs());
+    this.#touch();
+  }
+
+  /** A setting as it is now; for buffers their size now. @throws ArgumentValueError for an unknown one */
+  getOption<K extends keyof TcpOptions>(name: K): TcpOptions[K] {
+    return readOption(this.#entry, name);
+  }
+
   /** Nagle's algorithm off or on (RFC 9293 §3.7.4). Turned off, it lets what waits leave, corked or not. */
   setNoDelay(on: boolean): void {
-    const { sender } = this.#connection;
-    sender.small.noDelay = on;
-    if (!on || sender.unsentBytes === 0) return;
-    sender.small.push();
-    this.#touch();
+    this.setOption('noDelay', on);
   }
 
   /** Holds partial segments, 200 ms at most; what is held leaves when it is turned off. */
   setCork(on: boolean): void {
-    this.#connection.sender.small.corked = on;
-    if (!on) this.#touch();
+    this.setOption('cork', on);
   }
 
   /**
@@ -236,9 +249,7 @@ export class TcpEndpoint implements ConnectionOwner {
    * @throws ArgumentRangeError
    */
   setSendBuffer(bytes: number): void {
-    this.#connection.sender.fixedBufferBytes = checkBufferBytes(bytes);
-    this.#connection.offerRoom();
-    this.#touch();
+    this.setOption('sendBufferBytes', checkBufferBytes(bytes));
   }
 
   /**
@@ -248,7 +259,7 @@ export class TcpEndpoint implements ConnectionOwner {
    * @throws ArgumentRangeError
    */
   setReceiveBuffer(bytes: number): void {
-    this.#connection.receiver?.tuner.fix(checkBufferBytes(bytes));
+    this.setOption('receiveBufferBytes', checkBufferBytes(bytes));
   }
 
   /**
@@ -263,31 +274,56 @@ export class TcpEndpoint implements ConnectionOwner {
 
   /** DSCP of what is sent from now on; the two ECN bits are the stack's (RFC 9293 §3.9.1.9). */
   setTrafficClass(trafficClass: number): void {
-    this.#entry.path.trafficClass = trafficClass & 0xfc;
+    this.setOption('trafficClass', trafficClass);
   }
 
-  /** TTL or hop limit of what is sent from now on, 1 .. 255. */
+  /** TTL or hop limit of what is sent from now on, 1 .. 255; 0 for the default. */
   setHopLimit(hopLimit: number): void {
-    this.#entry.path.hopLimit = hopLimit;
+    this.setOption('hopLimit', hopLimit);
   }
 
   /** How long sent data may stay unacknowledged, ms (RFC 5482); 0 leaves it to `retries2`. */
   setUserTimeout(ms: number): void {
-    this.#connection.timers.userTimeoutUs = ms * 1000;
+    this.setOption('userTimeoutMs', ms);
   }
 
   /** How `close` behaves: -1 in the background, 0 with an RST; else the handler hears when it is done, or after so many ms. */
   setLinger(ms: number): void {
-    this.#connection.lingerMs = ms;
+    this.setOption('lingerMs', ms);
   }
 
   /** Acknowledge every segment at once, or as usual. */
   setQuickAck(on: boolean): void {
-    this.#connection.acks.quickAck = on;
-    if (on && this.#connection.acks.isOwed) {
-      this.#connection.acks.now();
-      this.#touch();
-    }
+    this.setOption('quickAck', on);
+  }
+
+  /**
+   * Sends with another congestion control from now on. Window and threshold stay; what the old one knew of the
+   * path is lost.
+   * @throws ArgumentValueError when there is none of that name
+   */
+  setCongestionControl(name: string): void {
+    this.setOption('congestionControl', name);
+  }
+
+  /** Bytes per second at which segments leave at most (Linux `SO_MAX_PACING_RATE`); Infinity for no limit. */
+  setMaxPacingRate(bytesPerSecond: number): void {
+    this.setOption('maxPacingRateBps', bytesPerSecond);
+  }
+
+  /** Largest segment sent from now on, timestamps included, bytes (Linux `TCP_MAXSEG`); 0: as peer and path allow. */
+  setMaxSegment(bytes: number): void {
+    this.setOption('maxSegmentBytes', bytes);
+  }
+
+  /** Upper bound on the window offered from now on, bytes; 0 for none. What has been offered stays offered. */
+  setWindowClamp(bytes: number): void {
+    this.setOption('windowClampBytes', bytes);
+  }
+
+  /** `onWritable` follows once so many bytes or fewer wait to be sent; -1: once a third of the buffer is free. */
+  setNotSentLowWater(bytes: number): void {
+    this.setOption('notSentLowWaterBytes', bytes);
   }
 
   /** Called by the layer in its flush. */
@@ -322,44 +358,4 @@ const MAX_BUFFER_BYTES = 2 ** 30;
 function checkBufferBytes(bytes: number): number {
   if (Number.isInteger(bytes) && bytes >= 1 && bytes <= MAX_BUFFER_BYTES) return bytes;
   throw new ArgumentRangeError(`a buffer has 1 to ${MAX_BUFFER_BYTES} bytes, not ${bytes}`);
-}
-
-/** A port that accepts connections. */
-export class TcpListenerEndpoint {
-  /** Called when a connection can be accepted; call `accept` until it gives none. */
-  onConnection: () => void = () => {};
-  readonly #host: EndpointHost;
-  readonly #listener: TcpListener;
-
-  constructor(host: EndpointHost, listen: (onConnection: () => void) => TcpListener) {
-    this.#host = host;
-    this.#listener = listen(() => this.onConnection());
-  }
-
-  get localAddress(): IpAddress {
-    return this.#listener.address;
-  }
-
-  get localPort(): number {
-    return this.#listener.port;
-  }
-
-  /** Connections waiting to be accepted. */
-  get ready(): number {
-    return this.#listener.ready;
-  }
-
-  /** The connection that has waited longest; undefined when none waits. */
-  accept(): TcpEndpoint | undefined {
-    const entry = this.#host.tcp.accept(this.#listener);
-    if (entry === undefined) return undefined;
-    this.#host.schedule();
-    return new TcpEndpoint(this.#host, entry);
-  }
-
-  /** Stops listening; connections nobody accepted are reset. */
-  close(): void {
-    this.#host.tcp.closeListener(this.#listener);
-    this.#host.schedule();
-  }
 }

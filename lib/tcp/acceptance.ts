@@ -64,7 +64,7 @@ export class Acceptance {
   }
 
   #parameters(place: Place, path: SegmentPath): ConnectionParameters {
-    const { stats, options, memory } = this.#context;
+    const { stats, options, memory, congestion } = this.#context;
     const { listener, tuple, iss } = place;
     const resolved: TcpOptions = routeOptions(listener.options, path);
     applyIpOptions(resolved, path);
@@ -78,7 +78,7 @@ export class Acceptance {
       timestampOffset: this.#sequences.timestampOffset(tuple),
       transportBytes: pathTransportBytes(path),
       interfaceTransportBytes: interfaceTransportBytes(path),
-      congestion: this.#context.congestion(resolved.congestionControl),
+      congestion,
       memory,
       invalidAckIntervalUs: options.invalidAckIntervalMs * 1000,
       orphanRetries: options.orphanRetries,

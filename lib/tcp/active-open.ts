@@ -147,7 +147,7 @@ export class ActiveOpen {
       timestampOffset: this.#sequences.timestampOffset(tuple),
       transportBytes: pathTransportBytes(path),
       interfaceTransportBytes: interfaceTransportBytes(path),
-      congestion: this.#context.congestion(resolved.congestionControl),
+      congestion: this.#context.congestion,
       invalidAckIntervalUs: options.invalidAckIntervalMs * 1000,
       orphanRetries: options.orphanRetries,
     };

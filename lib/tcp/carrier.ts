@@ -45,9 +45,11 @@ export interface SegmentCarrier {
 /** Bytes a path leaves to a TCP segment. */
 export const pathTransportBytes = (path: SegmentPath): number => path.mtu - path.headerBytes;
 
-/** Bytes the interface would leave to one: what our MSS option says (RFC 9293 §3.7.1). */
-export const interfaceTransportBytes = (path: SegmentPath): number =>
-  Math.min(path.port.mtu - path.headerBytes, 0xffff);
+/** Bytes the interface would leave to one, or the route announces: what our MSS option says (RFC 9293 §3.7.1). */
+export function interfaceTransportBytes(path: SegmentPath): number {
+  const most = Math.min(path.port.mtu - path.headerBytes, 0xffff);
+  return path.advmss > 0 ? Math.min(most, path.advmss + 20) : most;
+}
 
 /** A path for one flow alone, whose options may change it; `reply`, the way of an answer, may be shared. */
 export function ownPath(carrier: SegmentCarrier, tuple: Tuple, reply: SegmentPath, link = 0): SegmentPath {

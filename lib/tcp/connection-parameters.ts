@@ -42,7 +42,8 @@ export interface ConnectionParameters {
   readonly transportBytes: number;
   /** Limit on what our MSS option says: the MTU of the interface less the IP header. */
   readonly interfaceTransportBytes: number;
-  readonly congestion: CongestionMaker;
+  /** The congestion control of a name. */
+  readonly congestion: (name: string) => CongestionMaker;
   readonly memory: MemoryAccount;
   /** At most one reply to an unacceptable segment in this time, µs. */
   readonly invalidAckIntervalUs: number;

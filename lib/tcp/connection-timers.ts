@@ -34,9 +34,9 @@ export class ConnectionTimers {
   heardAtUs = 0;
   keepAliveDeadlineUs = NEVER;
   keepAliveProbes = 0;
-  #keepsAlive: boolean;
+  keepsAlive: boolean;
   /** Idle time before the first probe, time between probes, and how many. */
-  readonly #keepAlive: KeepAliveTiming;
+  readonly keepAliveTiming: Readonly<KeepAliveTiming>;
   /** User timeout of RFC 5482, µs; 0 for none. */
   userTimeoutUs: number;
   /** When the buffers are looked at, whether their memory can be given back, µs. */
@@ -48,9 +48,13 @@ export class ConnectionTimers {
   constructor(connection: TcpConnection) {
     this.#connection = connection;
     this.userTimeoutUs = connection.options.userTimeoutMs * 1000;
-    this.#keepsAlive = connection.options.keepAlive;
+    this.keepsAlive = connection.options.keepAlive;
     const { keepAliveIdleMs, keepAliveIntervalMs, keepAliveProbes } = connection.options;
-    this.#keepAlive = { idleMs: keepAliveIdleMs, intervalMs: keepAliveIntervalMs, probes: keepAliveProbes };
+    this.keepAliveTiming = {
+      idleMs: keepAliveIdleMs,
+      intervalMs: keepAliveIntervalMs,
+      probes: keepAliveProbes,
+    };
   }
 
   get nextDeadlineUs(): number {
@@ -83,7 +87,7 @@ export class ConnectionTimers {
 
   handshakeDone(): void {
     this.handshakeDeadlineUs = NEVER;
-    this.setKeepAlive(this.#keepsAlive, this.heardAtUs);
+    this.setKeepAlive(this.keepsAlive, this.heardAtUs);
   }
 
   /** Something acceptable came from the peer: it lives. */
@@ -95,10 +99,10 @@ export class ConnectionTimers {
 
   /** Turns keep-alive on or off (RFC 9293 §3.8.4); before the handshake is done, for when it will be. */
   setKeepAlive(enabled: boolean, nowUs: number, timing: Partial<KeepAliveTiming> = {}): void {
-    this.#keepsAlive = enabled;
-    Object.assign(this.#keepAlive, timing);
+    this.keepsAlive = enabled;
+    Object.assign(this.keepAliveTiming, timing);
     this.keepAliveDeadlineUs =
-      enabled && isSynchronized(this.#connection.state) ? nowUs + this.#keepAlive.idleMs * 1000 : NEVER;
+      enabled && isSynchronized(this.#connection.state) ? nowUs + this.keepAliveTiming.idleMs * 1000 : NEVER;
     this.keepAliveProbes = 0;
   }
 
@@ -258,7 +262,7 @@ export class ConnectionTimers {
   #keepAliveExpired(output: SegmentOutput, nowUs: number): void {
     const connection = this.#connection;
     const { sender, stats } = connection;
-    const { idleMs, intervalMs, probes } = this.#keepAlive;
+    const { idleMs, intervalMs, probes } = this.keepAliveTiming;
     const idleEnd = this.heardAtUs + idleMs * 1000;
     const busy = sender.recovery.log.count > 0 || sender.isStalled;
     if (busy || (this.keepAliveProbes === 0 && idleEnd > nowUs)) {

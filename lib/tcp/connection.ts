@@ -86,12 +86,17 @@ export class TcpConnection {
     this.#transportBytes = parameters.transportBytes;
     const announced = announcedMss(parameters.interfaceTransportBytes, options);
     this.synOptions = offer(options, announced);
-    const mssBytes = effectiveMss(announced, parameters.transportBytes, options.timestamps);
+    const { timestamps } = options;
+    const mssBytes = effectiveMss(
+      { peerMssBytes: announced, timestamps },
+      parameters.transportBytes,
+      options,
+    );
     this.sender = new Sender({
       iss: parameters.iss,
       options,
       sack: false,
-      congestion: congestionFor(parameters, {
+      congestion: congestionFor(parameters, options, {
         mssBytes,
         segments: options.initialWindow,
         rttUs: 0,
@@ -251,7 +256,7 @@ export class TcpConnection {
     this.#transportBytes = transportBytes;
     const { negotiated } = this;
     if (negotiated === undefined) return;
-    this.sender.setMss(effectiveMss(negotiated.peerMssBytes, transportBytes, negotiated.timestamps));
+    this.sender.setMss(effectiveMss(negotiated, transportBytes, this.options));
   }
 
   get transportBytes(): number {

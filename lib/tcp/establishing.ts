@@ -1,9 +1,14 @@
 /** A connection comes to be: the peer's SYN is seen, and the handshake completed. */
 import { invariant } from '../base/errors.js';
-import { type CongestionControl, initialWindowBytes } from './congestion/congestion-control.js';
+import {
+  type CongestionControl,
+  type InheritedWindow,
+  initialWindowBytes,
+} from './congestion/congestion-control.js';
 import type { TcpConnection } from './connection.js';
 import { ConnectionEvent, type ConnectionParameters } from './connection-parameters.js';
 import { effectiveMss, firstWindow, type Negotiated } from './handshake.js';
+import type { TcpOptions } from './options.js';
 import { Receiver } from './receiver.js';
 import { TcpState } from './state.js';
 
@@ -38,12 +43,12 @@ export function established(c: TcpConnection, synTransmissions: number, rttUs: n
   const { negotiated, sender, options } = c;
   invariant(negotiated !== undefined, 'both SYNs have been seen');
   sender.synAcknowledged();
-  const mssBytes = effectiveMss(negotiated.peerMssBytes, c.transportBytes, negotiated.timestamps);
+  const mssBytes = effectiveMss(negotiated, c.transportBytes, options);
   sender.mssBytes = mssBytes;
   // RFC 5681 §3.1: a SYN that had to be repeated says little good of the path.
   const segments = synTransmissions > 2 ? 1 : options.initialWindow;
   const nowUs = c.timers.heardAtUs;
-  sender.congestion = congestionFor(c.parameters, { mssBytes, segments, rttUs, nowUs });
+  sender.congestion = congestionFor(c.parameters, options, { mssBytes, segments, rttUs, nowUs });
   if (rttUs > 0) {
     sender.recovery.rtt.sample(rttUs, sender.sndUna, sender.sndNxt);
     c.receiver?.tuner.measured(rttUs);
@@ -63,15 +68,21 @@ interface PathFacts {
   readonly segments: number;
   readonly rttUs: number;
   readonly nowUs: number;
+  /** Window and threshold where it takes over from another. */
+  readonly inherited?: InheritedWindow;
 }
 
-export function congestionFor(parameters: ConnectionParameters, path: PathFacts): CongestionControl {
-  const { congestion, options } = parameters;
-  return congestion({
+export function congestionFor(
+  parameters: ConnectionParameters,
+  options: TcpOptions,
+  path: PathFacts,
+): CongestionControl {
+  return parameters.congestion(options.congestionControl)({
     mssBytes: path.mssBytes,
     initialWindowBytes: initialWindowBytes(path.mssBytes, path.segments),
     maxWindowBytes: options.maxCongestionWindowBytes,
     rttUs: path.rttUs,
     nowUs: path.nowUs,
+    inherited: path.inherited,
   });
 }

@@ -87,10 +87,16 @@ export const acceptedMss = (mss: number, family: IpFamily): number =>
   mss === 0 ? defaultMss(family) : Math.max(mss, MIN_SEND_MSS + TIMESTAMPS_BYTES);
 
 /**
- * Text bytes of a full segment (RFC 9293 §3.7.1, RFC 6691): what both the peer and the path take, less
- * the options every segment carries.
+ * Text bytes of a full segment (RFC 9293 §3.7.1, RFC 6691): what the peer, the path and the application's
+ * option (Linux `TCP_MAXSEG`) allow, less the options every segment carries.
  */
-export function effectiveMss(peerMssBytes: number, transportBytes: number, timestamps: boolean): number {
-  const limit = Math.min(peerMssBytes, transportBytes - 20) - (timestamps ? TIMESTAMPS_BYTES : 0);
+export function effectiveMss(
+  peer: Pick<Negotiated, 'peerMssBytes' | 'timestamps'>,
+  transportBytes: number,
+  options: Pick<TcpOptions, 'maxSegmentBytes'>,
+): number {
+  const wanted = options.maxSegmentBytes > 0 ? options.maxSegmentBytes : peer.peerMssBytes;
+  const most = Math.min(peer.peerMssBytes, transportBytes - 20, wanted);
+  const limit = most - (peer.timestamps ? TIMESTAMPS_BYTES : 0);
   return Math.max(limit, MIN_SEND_MSS);
 }

@@ -20,7 +20,8 @@ export interface ListenerParameters {
 
 export class TcpListener {
   readonly claim: PortClaim;
-  readonly options: TcpOptions;
+  /** Settings of what it accepts; replaced as a whole where one changes. */
+  options: TcpOptions;
   readonly backlog: number;
   readonly synBacklog: number;
   readonly onConnection: () => void;

@@ -1,5 +1,5 @@
 /** Which values the settings of TCP may have: wrong ones are refused when they are given, not met later. */
-import { ArgumentRangeError, ArgumentValueError } from '../base/errors.js';
+import { ArgumentRangeError, ArgumentTypeError, ArgumentValueError } from '../base/errors.js';
 import { isCongestionControl } from './congestion/registry.js';
 import type { TcpOptions } from './options.js';
 
@@ -43,18 +43,26 @@ const RANGES: Partial<Record<NumberOption, readonly [least: number, most: number
   maxCongestionWindowBytes: [1, 2 ** 40],
 };
 
-/** @throws ArgumentValueError for a name that is not among `known`, or a value of another type */
+/** @throws ArgumentValueError for a name that is not among `known`; ArgumentTypeError for a value of another type */
 export function checkOptionNames(given: object, known: object, what: string): void {
   for (const [key, value] of Object.entries(given)) {
     if (!Object.hasOwn(known, key)) throw new ArgumentValueError(`unknown ${what} option "${key}"`);
-    const expected = typeof (known as Record<string, unknown>)[key];
-    if (typeof value !== expected) {
-      throw new ArgumentValueError(`${what} option "${key}" must be a ${expected}, not ${typeof value}`);
-    }
+    checkType(`${what} option "${key}"`, value, typeof (known as Record<string, unknown>)[key]);
     if (typeof value === 'number' && !Number.isFinite(value) && key !== 'maxPacingRateBps') {
-      throw new ArgumentValueError(`${what} option "${key}" must be a finite number`);
+      throw new ArgumentRangeError(`${what} option "${key}" must be a finite number`);
     }
   }
+}
+
+function checkType(what: string, value: unknown, expected: string): void {
+  if (typeof value === expected) return;
+  throw new ArgumentTypeError(`${what} must be a ${expected}, not ${value === null ? 'null' : typeof value}`);
+}
+
+/** Checks one setting of a connection. @throws as `checkTcpOptions` */
+export function checkTcpOption(name: keyof TcpOptions, value: unknown, standard: unknown): void {
+  checkType(`TCP option "${name}"`, value, typeof standard);
+  checkTcpOptions({ [name]: value });
 }
 
 /** @throws ArgumentRangeError for a number out of range; ArgumentValueError for an unknown congestion control */

@@ -20,13 +20,12 @@ export interface RouteAttributes {
 /** The options of a connection over `path`; the same object where the route has nothing to say. */
 export function routeOptions(options: TcpOptions, path: SegmentPath): TcpOptions {
   const { advmss, window, initcwnd, initrwnd, rtoMinUs, congestionControl, quickAck } = path;
-  if (!(advmss || window || initcwnd || initrwnd || rtoMinUs || quickAck) && congestionControl === '') {
+  if (!(window || initcwnd || initrwnd || rtoMinUs || quickAck) && congestionControl === '') {
     return options;
   }
   const mss = advmss > 0 ? advmss : path.mtu - path.headerBytes - 20;
   return Object.freeze({
     ...options,
-    maxSegmentBytes: advmss > 0 ? advmss : options.maxSegmentBytes,
     windowClampBytes: window > 0 ? window : options.windowClampBytes,
     initialWindow: initcwnd > 0 ? initcwnd : options.initialWindow,
     receiveBufferBytes: initrwnd > 0 ? initrwnd * mss : options.receiveBufferBytes,

@@ -29,7 +29,9 @@ const MARGIN_BYTES = 65_536;
 export class WindowTuner {
   /** Bytes the buffer may hold now. */
   limitBytes: number;
-  readonly #maxBytes: number;
+  /** What neither options nor the window field let it exceed, and what a clamp leaves of that. */
+  readonly #largestBytes: number;
+  #maxBytes: number;
   readonly #bufferBytes: number;
   readonly #unit: number;
   /** What the application read in the round trip under way, and in the best one before. */
@@ -45,8 +47,8 @@ export class WindowTuner {
   #isFixed = false;
 
   constructor(limits: WindowLimits) {
-    const clamp = limits.clampBytes > 0 ? limits.clampBytes : Number.POSITIVE_INFINITY;
-    this.#maxBytes = Math.min(limits.maxBufferBytes, clamp, 0xffff * 2 ** limits.windowShift);
+    this.#largestBytes = Math.min(limits.maxBufferBytes, 0xffff * 2 ** limits.windowShift);
+    this.#maxBytes = clamped(this.#largestBytes, limits.clampBytes);
     this.#bufferBytes = Math.min(limits.bufferBytes, this.#maxBytes);
     // Jumbo segments too get room for an initial window of ten, though a SYN cannot say so.
     const initial = Math.min(this.#bufferBytes, INITIAL_SEGMENTS * (limits.mssBytes ?? 0));
@@ -67,6 +69,12 @@ export class WindowTuner {
   fix(bytes: number): void {
     this.limitBytes = Math.min(bytes, this.#maxBytes);
     this.#isFixed = true;
+  }
+
+  /** Bounds the window from now on, 0 for no more than before; what has been offered stays offered (Linux `TCP_WINDOW_CLAMP`). */
+  clamp(bytes: number): void {
+    this.#maxBytes = clamped(this.#largestBytes, bytes);
+    this.limitBytes = Math.min(this.limitBytes, this.#maxBytes);
   }
 
   /** The application took `bytes`. */
@@ -103,8 +111,9 @@ export class WindowTuner {
    */
   arrived(textBytes: number, nowUs: number): void {
     if (this.#isFixed) return;
-    if (this.limitBytes < this.#bufferBytes && textBytes >= WORTHWHILE_BYTES) {
-      this.limitBytes = Math.min(this.#bufferBytes, this.limitBytes + 2 * textBytes);
+    const bufferBytes = Math.min(this.#bufferBytes, this.#maxBytes);
+    if (this.limitBytes < bufferBytes && textBytes >= WORTHWHILE_BYTES) {
+      this.limitBytes = Math.min(bufferBytes, this.limitBytes + 2 * textBytes);
     }
     if (this.#roundStartUs === 0) this.#roundStartUs = nowUs;
     if (this.#rttUs === 0 || nowUs - this.#roundStartUs < this.#rttUs) return;
@@ -132,3 +141,6 @@ export class WindowTuner {
     return Math.ceil(free / this.#unit) * this.#unit;
   }
 }
+
+const clamped = (bytes: number, clampBytes: number): number =>
+  clampBytes > 0 ? Math.min(bytes, clampBytes) : bytes;

@@ -1,7 +1,8 @@
 /** The raw endpoints of a stack as promises, with everything that happens to them on record. */
 import { createHash, type Hash, randomBytes } from 'node:crypto';
 import type { Stack } from '../../lib/stack/stack.js';
-import type { TcpEndpoint, TcpEndpointHandler, TcpListenerEndpoint } from '../../lib/stack/tcp-endpoint.js';
+import type { TcpEndpoint, TcpEndpointHandler } from '../../lib/stack/tcp-endpoint.js';
+import type { TcpListenerEndpoint } from '../../lib/stack/tcp-listener-endpoint.js';
 import { stateName } from '../../lib/tcp/state.js';
 import { within } from './interop-wait.js';
 

@@ -47,7 +47,8 @@
  */
 import { expect } from 'chai';
 import { seqAdd, seqDiff } from '../../lib/base/seq.js';
-import type { TcpEndpoint, TcpEndpointHandler, TcpListenerEndpoint } from '../../lib/stack/tcp-endpoint.js';
+import type { TcpEndpoint, TcpEndpointHandler } from '../../lib/stack/tcp-endpoint.js';
+import type { TcpListenerEndpoint } from '../../lib/stack/tcp-listener-endpoint.js';
 import { stateName, TcpState } from '../../lib/tcp/state.js';
 import { IpAddress } from '../../lib/wire/ip-address.js';
 import { isnDelayUs, withIsnOfRun } from './peer-isn.js';

@@ -92,6 +92,12 @@ export interface CongestionControl {
   onTransmit?(inFlightBytes: number, isAppLimited: boolean, nowUs: number): void;
 }
 
+/** Window and threshold of an algorithm that gives way to another, bytes. */
+export interface InheritedWindow {
+  readonly cwndBytes: number;
+  readonly ssthreshBytes: number;
+}
+
 /** What an algorithm is made from. */
 export interface CongestionParameters {
   readonly mssBytes: number;
@@ -101,8 +107,10 @@ export interface CongestionParameters {
   readonly maxWindowBytes: number;
   /** Round-trip time of the handshake, µs; 0 when it measured none. */
   readonly rttUs: number;
-  /** When the connection was established, µs. */
+  /** When the connection was established, µs; or when this algorithm takes over from another. */
   readonly nowUs: number;
+  /** What another algorithm has left, which this one takes over from in mid-connection. */
+  readonly inherited?: InheritedWindow | undefined;
   readonly random: Random;
 }
 

@@ -6,12 +6,15 @@ import type {
   CongestionSignal,
 } from './congestion-control.js';
 
+/** RFC 5681 §3.1: at first as high as any window may be. */
+const UNKNOWN_SSTHRESH_BYTES = 0x4000_0000;
+
 export class NewReno implements CongestionControl {
   readonly name = 'reno';
   readonly pacingRateBps = Number.POSITIVE_INFINITY;
   readonly usesPrr = false;
   cwndBytes: number;
-  ssthreshBytes = 0x4000_0000;
+  ssthreshBytes: number;
   #mssBytes: number;
   readonly #initialWindowBytes: number;
   /** Bytes acknowledged in congestion avoidance towards the next increment. */
@@ -23,7 +26,9 @@ export class NewReno implements CongestionControl {
   constructor(parameters: CongestionParameters) {
     this.#mssBytes = parameters.mssBytes;
     this.#initialWindowBytes = parameters.initialWindowBytes;
-    this.cwndBytes = parameters.initialWindowBytes;
+    const { inherited } = parameters;
+    this.cwndBytes = inherited?.cwndBytes ?? parameters.initialWindowBytes;
+    this.ssthreshBytes = inherited?.ssthreshBytes ?? UNKNOWN_SSTHRESH_BYTES;
   }
 
   onAck(sample: AckSample): void {

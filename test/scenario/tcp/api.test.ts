@@ -1,7 +1,8 @@
 /** What owners of connections and listeners may rely on: tcp.md section 18, API-*. */
 import { expect } from 'chai';
 import { seq } from '../../../lib/base/seq.js';
-import type { TcpEndpoint, TcpListenerEndpoint } from '../../../lib/stack/tcp-endpoint.js';
+import type { TcpEndpoint } from '../../../lib/stack/tcp-endpoint.js';
+import type { TcpListenerEndpoint } from '../../../lib/stack/tcp-listener-endpoint.js';
 import { stateName } from '../../../lib/tcp/state.js';
 import { forEachFamily, Peer } from '../../support/peer.js';
 import { WireLink } from '../../support/wire-link.js';
