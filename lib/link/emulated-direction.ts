@@ -129,6 +129,12 @@ export class EmulatedDirection {
 
   /** A packet enters. It is copied, and arrives by `deliverDue`. */
   enter(bytes: Uint8Array, at: number, length: number): void {
+    const arrivalUs = this.#admit(bytes, at, length);
+    this.#options.observe?.(bytes.subarray(at, at + length), this.counters.packets, arrivalUs);
+  }
+
+  /** @returns when the packet that enters will arrive, µs; `NEVER` when it will not */
+  #admit(bytes: Uint8Array, at: number, length: number): number {
     const counters = this.counters;
     const options = this.#options;
     const queue = this.#queue;
@@ -138,11 +144,11 @@ export class EmulatedDirection {
     this.#decide(number);
     if (options.mtu !== undefined && length > options.mtu) {
       counters.mtuDrops++;
-      return;
+      return NEVER;
     }
     if (fate.drop || options.dropIf?.(bytes.subarray(at, at + length), number)) {
       counters.faultDrops++;
-      return;
+      return NEVER;
     }
     const nowUs = this.#clock.nowUs();
     queue.advance(nowUs);
@@ -150,16 +156,17 @@ export class EmulatedDirection {
     const departureUs = queue.enter(length, nowUs, options);
     if (departureUs === NEVER) {
       counters.queueDrops++;
-      return;
+      return NEVER;
     }
     counters.maxQueuePackets = Math.max(counters.maxQueuePackets, queue.packets);
     counters.maxQueueBytes = Math.max(counters.maxQueueBytes, queue.bytes);
     if (fate.lost) {
       counters.lost++;
-      return;
+      return NEVER;
     }
-    this.#transmit(bytes, at, length, { departureUs, congested });
+    const arrivalUs = this.#transmit(bytes, at, length, { departureUs, congested });
     this.#schedule();
+    return arrivalUs;
   }
 
   /** Delivers what is due, as far as the receiver takes it. */
@@ -230,20 +237,20 @@ export class EmulatedDirection {
     return randomFraction(this.#random) < probability;
   }
 
-  /** Puts the packet in hand on the wire, with its copies. */
+  /** Puts the packet in hand on the wire, with its copies. @returns when it will arrive, µs, or `NEVER` */
   #transmit(
     bytes: Uint8Array,
     at: number,
     length: number,
     left: { readonly departureUs: number; readonly congested: boolean },
-  ): void {
+  ): number {
     const counters = this.counters;
     const fate = this.#fate;
     const store = this.#store;
     const { delayMs = 0, maxInFlight = DEFAULT_MAX_IN_FLIGHT } = this.#options;
     if (store.size >= maxInFlight) {
       counters.overflowDrops++;
-      return;
+      return NEVER;
     }
     let arrivalUs = left.departureUs + Math.max(0, delayMs * 1000 + fate.jitterUs);
     if (fate.lateUs > 0) {
@@ -264,6 +271,7 @@ export class EmulatedDirection {
       store.add(store.bytesOf(slot), store.offsetOf(slot), length, arrivalUs + fate.copyDelayUs);
       counters.duplicated++;
     }
+    return arrivalUs;
   }
 
   #corrupt(slot: number, length: number): void {

@@ -58,6 +58,11 @@ export interface DirectionOptions {
   faults?: readonly Fault[];
   /** Drops the packets for which it says true. The packet is lent for the call. */
   dropIf?: (packet: Uint8Array, number: number) => boolean;
+  /**
+   * Hears of every packet that enters, and when it will arrive, µs; `NEVER` when it will not. The packet is
+   * lent for the call.
+   */
+  observe?: (packet: Uint8Array, number: number, arrivalUs: number) => void;
   /** Packets that may be under way at once; what exceeds them is dropped. 100,000 by default. */
   maxInFlight?: number;
 }
@@ -85,6 +90,7 @@ const KNOWN: ReadonlySet<string> = new Set([
   'drop',
   'faults',
   'dropIf',
+  'observe',
 ]);
 
 /**
@@ -113,6 +119,9 @@ export function checkDirectionOptions(options: DirectionOptions): void {
   }
   if (options.dropIf !== undefined && typeof options.dropIf !== 'function') {
     throw new ArgumentTypeError('dropIf must be a function');
+  }
+  if (options.observe !== undefined && typeof options.observe !== 'function') {
+    throw new ArgumentTypeError('observe must be a function');
   }
   for (const number of options.drop ?? []) checkNumber(number);
   for (const fault of options.faults ?? []) checkFault(fault);

@@ -2,9 +2,10 @@
  * Two stacks on one emulated link in virtual time: seconds of protocol in milliseconds, and the same
  * packets for the same seed. Shipped for users who test what they build on a stack.
  */
-import { ArgumentRangeError } from '../base/errors.js';
 import { EmulatedLink } from '../link/emulated-link.js';
 import type { DirectionOptions } from '../link/emulation-options.js';
+import type { LinkDevice } from '../link/link-device.js';
+import { OffloadLink } from '../link/offload-link.js';
 import { createPipe } from '../link/pipe-device.js';
 import { Stack, type StackOptions } from '../stack/stack.js';
 import type { IpFamily } from '../wire/ip-address.js';
@@ -22,7 +23,11 @@ export interface SimulationOptions {
   /** What happens to packets from the client to the server, and back. */
   readonly upstream?: DirectionOptions;
   readonly downstream?: DirectionOptions;
-  /** The link takes super-packets and does nothing to packets; both directions must then be left out. */
+  /**
+   * Both stacks send and receive super-packets. Without `upstream` and `downstream` they pass whole; with
+   * either they are split before the emulated wire, so that its faults meet single packets, and what
+   * arrives together is joined behind it.
+   */
   readonly superPackets?: boolean;
   readonly client?: Pick<StackOptions, 'tcp' | 'ip'>;
   readonly server?: Pick<StackOptions, 'tcp' | 'ip'>;
@@ -42,40 +47,40 @@ export class Simulation {
   readonly client: Stack;
   readonly server: Stack;
   readonly family: IpFamily;
-  /** The link as the client sees it; undefined with super-packets. */
+  /** The wire as the client's packets meet it; undefined where super-packets pass whole. */
   readonly link: EmulatedLink | undefined;
   #port = 5000;
 
-  /** @throws ArgumentRangeError for contradictory options */
+  /** @throws ArgumentRangeError, ArgumentTypeError, ArgumentValueError for options that cannot be */
   constructor(options: SimulationOptions = {}) {
     this.clock = new VirtualClock(options.startUs ?? 1e9);
     this.random = new SeededRandom(options.seed ?? 1);
     this.family = options.family ?? 4;
     const { clock } = this;
     const superPackets = options.superPackets === true;
-    if (superPackets && (options.upstream !== undefined || options.downstream !== undefined)) {
-      throw new ArgumentRangeError('a link with super-packets does nothing to packets');
-    }
+    const emulated = !superPackets || options.upstream !== undefined || options.downstream !== undefined;
     const [near, far] = createPipe({
       clock,
       mtu: options.mtu ?? 1500,
       queuePackets: 100_000,
-      checksumOffload: superPackets,
-      segmentation: superPackets,
+      checksumOffload: !emulated,
+      segmentation: !emulated,
     });
     const linkRandom = this.random.fork();
     this.client = new Stack({ clock, random: this.random.fork(), ...options.client });
     this.server = new Stack({ clock, random: this.random.fork(), ...options.server });
-    this.link = superPackets
-      ? undefined
-      : new EmulatedLink(near, {
+    this.link = emulated
+      ? new EmulatedLink(near, {
           clock,
           random: linkRandom,
           outgoing: options.upstream ?? {},
           incoming: options.downstream ?? {},
-        });
-    this.client.addLink(this.link ?? near, { addresses: ['10.0.0.1/24', 'fd00::1/64'] });
-    this.server.addLink(far, { addresses: ['10.0.0.2/24', 'fd00::2/64'] });
+        })
+      : undefined;
+    const offloaded = (plain: LinkDevice): LinkDevice =>
+      superPackets && emulated ? new OffloadLink(plain) : plain;
+    this.client.addLink(offloaded(this.link ?? near), { addresses: ['10.0.0.1/24', 'fd00::1/64'] });
+    this.server.addLink(offloaded(far), { addresses: ['10.0.0.2/24', 'fd00::2/64'] });
   }
 
   /** The server's address in the family of this simulation. */

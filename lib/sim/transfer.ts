@@ -14,9 +14,13 @@ export interface TransferOptions {
 /** The byte at a position of every stream: a period that is no power of two, so that shifts show. */
 export const streamByte = (position: number): number => (position * 31 + (position >> 8)) % 251;
 
+/** After so many bytes the stream repeats. */
+const PERIOD_BYTES = 251 * 256;
 const CHUNK_BYTES = 16_384;
+/** The stream, far enough that any chunk is a piece of it. */
+const STREAM = Uint8Array.from({ length: PERIOD_BYTES + CHUNK_BYTES }, (_, position) => streamByte(position));
 
-/** One end: sends its part, checks what it receives, and closes when both are done. */
+/** One end: sends its part and checks what it receives. It closes behind what it sent, or when the other has. */
 class End implements TcpEndpointHandler {
   readonly endpoint: TcpEndpoint;
   readonly #sends: number;
@@ -51,8 +55,9 @@ class End implements TcpEndpointHandler {
     for (;;) {
       const bytes = this.endpoint.read(this.#chunk);
       if (bytes === 0) return;
+      const start = this.receivedBytes % PERIOD_BYTES;
       for (let i = 0; i < bytes; i++) {
-        if (this.#chunk[i] !== streamByte(this.receivedBytes + i)) this.isIntact = false;
+        if (this.#chunk[i] !== STREAM[start + i]) this.isIntact = false;
       }
       this.receivedBytes += bytes;
       this.finishedAtUs = this.#now();
@@ -61,6 +66,7 @@ class End implements TcpEndpointHandler {
 
   onEnd(): void {
     this.peerClosed = true;
+    if (this.#sends === 0) this.endpoint.shutdown();
   }
 
   onClose(errorCode: string): void {
@@ -68,10 +74,10 @@ class End implements TcpEndpointHandler {
   }
 
   #send(): void {
+    if (this.#sends === 0) return;
     while (this.sentBytes < this.#sends) {
       const wanted = Math.min(this.#writeBytes, this.#sends - this.sentBytes);
-      for (let i = 0; i < wanted; i++) this.#chunk[i] = streamByte(this.sentBytes + i);
-      const written = this.endpoint.write(this.#chunk, 0, wanted);
+      const written = this.endpoint.write(STREAM, this.sentBytes % PERIOD_BYTES, wanted);
       this.sentBytes += written;
       if (written < wanted) return;
     }
