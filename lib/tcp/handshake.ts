@@ -52,6 +52,8 @@ export function offer(options: TcpOptions, mssBytes: number): SynOptions {
     timestamps: options.timestamps,
     tsVal: 0,
     tsEcr: 0,
+    ecnFlags: 0,
+    ecnCounters: false,
   };
 }
 

@@ -14,6 +14,9 @@ export const TcpOptionKind = {
   TIMESTAMPS: 8,
   USER_TIMEOUT: 28,
   FAST_OPEN: 34,
+  /** The counters of RFC 9768 §3.2.3, in either order. */
+  ACCURATE_ECN_0: 172,
+  ACCURATE_ECN_1: 174,
 } as const;
 
 /** NOP, NOP, Timestamps, 10: how nearly every segment of a connection with time stamps begins its options. */
@@ -43,6 +46,11 @@ export class TcpOptionReader {
   cookieBytes = -1;
   /** User timeout in seconds (RFC 5482 §3); 0 when absent. */
   userTimeoutS = 0;
+  /** Counters of text by ECN field, low 24 bits; -1 for each that is absent (RFC 9768 §3.2.3). */
+  hasEcnCounters = false;
+  ect0Bytes = -1;
+  ceBytes = -1;
+  ect1Bytes = -1;
   /** An option whose length cannot be: parsing stopped there. */
   malformed = false;
 
@@ -56,6 +64,7 @@ export class TcpOptionReader {
     this.sackCount = 0;
     this.cookieBytes = -1;
     this.userTimeoutS = 0;
+    this.hasEcnCounters = false;
     this.malformed = false;
   }
 
@@ -112,6 +121,10 @@ export class TcpOptionReader {
       case TcpOptionKind.USER_TIMEOUT:
         if (bytes === 4) this.#readUserTimeout(view.getUint16(at + 2));
         break;
+      case TcpOptionKind.ACCURATE_ECN_0:
+      case TcpOptionKind.ACCURATE_ECN_1:
+        this.#readEcnCounters(view, at, kind, bytes);
+        break;
       default:
         break;
     }
@@ -138,6 +151,16 @@ export class TcpOptionReader {
     this.cookieBytes = cookieBytes;
   }
 
+  /** As many counters as the length has room for, whatever it is (RFC 9768 §3.2.3). */
+  #readEcnCounters(view: DataView, at: number, kind: number, bytes: number): void {
+    const outer = bytes >= 5 ? view.getUint32(at + 1) & 0xff_ffff : -1;
+    const inner = bytes >= 11 ? view.getUint32(at + 7) & 0xff_ffff : -1;
+    this.hasEcnCounters = true;
+    this.ceBytes = bytes >= 8 ? view.getUint32(at + 4) & 0xff_ffff : -1;
+    this.ect0Bytes = kind === TcpOptionKind.ACCURATE_ECN_0 ? outer : inner;
+    this.ect1Bytes = kind === TcpOptionKind.ACCURATE_ECN_0 ? inner : outer;
+  }
+
   /** The first bit tells minutes from seconds; the value zero is reserved (RFC 5482 §3). */
   #readUserTimeout(field: number): void {
     const value = field & 0x7fff;
@@ -154,6 +177,10 @@ export interface SynOptions {
   timestamps: boolean;
   tsVal: number;
   tsEcr: number;
+  /** AE, CWR and ECE as they apply (RFC 3168 §6.1.1, RFC 9768 §3.1). */
+  ecnFlags: number;
+  /** Whether a SYN-ACK has the counters of RFC 9768 §3.2.3, as far as they fit. */
+  ecnCounters: boolean;
 }
 
 /** How many bytes `writeSynOptions` writes. */
@@ -162,7 +189,10 @@ export const synOptionsBytes = (options: SynOptions): number =>
   (options.timestamps ? TIMESTAMPS_BYTES : options.sackPermitted ? 4 : 0) +
   (options.windowScale >= 0 ? 4 : 0);
 
-/** Writes the options of a SYN in Linux's order: MSS, SACK-permitted, timestamps, NOP, window scale. */
+/**
+ * Writes the options of a SYN in Linux's order: MSS, SACK-permitted, timestamps, NOP, window scale. ECN's
+ * counters are not among them (`ecn-counters.ts`).
+ */
 export function writeSynOptions(view: DataView, at: number, options: SynOptions): number {
   let next = at;
   view.setUint32(next, (TcpOptionKind.MSS << 24) | (4 << 16) | options.mss);

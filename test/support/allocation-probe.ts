@@ -134,6 +134,8 @@ class Peer {
         timestamps: true,
         tsVal: stamp,
         tsEcr: 0,
+        ecnFlags: 0,
+        ecnCounters: false,
       };
       headerBytes = 40 + writeSynOptions(view, tcp + 20, options);
       view.setUint16(tail + 2, headerBytes);

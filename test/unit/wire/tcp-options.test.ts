@@ -85,7 +85,15 @@ describe('reading TCP options', () => {
     expect(found(read([NOP, ...MSS, NOP, 0, 0]))).to.deep.equal({ ...NOTHING, mss: 1460 });
     // And it writes them: MSS always, NOPs where something must be aligned, and never needs an EOL.
     const view = new DataView(new ArrayBuffer(40));
-    const syn = { mss: 1460, windowScale: 7, sackPermitted: false, timestamps: true, tsVal: 1, tsEcr: 0 };
+    const stamps = { timestamps: true, tsVal: 1, tsEcr: 0 };
+    const syn = {
+      mss: 1460,
+      windowScale: 7,
+      sackPermitted: false,
+      ...stamps,
+      ecnFlags: 0,
+      ecnCounters: false,
+    };
     const written = new Uint8Array(view.buffer, 0, writeSynOptions(view, 0, syn));
     expect(Array.from(written.subarray(0, 6))).to.deep.equal([2, 4, 5, 180, NOP, NOP]);
     expect(read(Array.from(written)).mss).to.equal(1460);
