@@ -52,6 +52,13 @@ export type { LiveOption } from './tcp/live-options.js';
 export type { TcpLayerOptions, TcpOptions } from './tcp/options.js';
 export { stateName, TcpState } from './tcp/state.js';
 export { UdpEvent } from './udp/datagram.js';
+export {
+  DatagramPlpmtud,
+  datagramBytes,
+  type PacketTooBigReport,
+  type PlpmtudOptions,
+  type PlpmtudState,
+} from './udp/datagram-plpmtud.js';
 export type { UdpOptions, UdpSocketOptions } from './udp/options.js';
 export { UdpEndpoint } from './udp/udp-endpoint.js';
 export { IpAddress, IpPrefix } from './wire/ip-address.js';
