@@ -28,6 +28,7 @@ export { openPrivateTun, type PrivateTun, type PrivateTunOptions } from './link/
 export type { Connector, ConnectorOptions } from './net/agents.js';
 export type { NetModule } from './net/net.js';
 export type { Serve } from './net/serve.js';
+export type { TcpSocket } from './net/socket-tcp.js';
 // Gives every stack `net`, `serve`, `agent`, `httpsAgent` and `connector`.
 export { createNet } from './net/stack-net.js';
 export { SeededRandom } from './sim/seeded-random.js';

@@ -211,7 +211,7 @@ export class TcpStats {
   sackRecovery = 0;
   sackReneging = 0;
   tlpProbes = 0;
-  tlpLossUndone = 0;
+  tlpRecoveries = 0;
   spuriousRtos = 0;
   undone = 0;
   // receiving
@@ -225,6 +225,7 @@ export class TcpStats {
   dsackRecv = 0;
   delayedAcks = 0;
   pureAcks = 0;
+  /** Answers to our SYN that echo a timestamp no SYN of ours had. */
   pawsActive = 0;
   pawsEstab = 0;
   challengeAcks = 0;
@@ -240,8 +241,10 @@ export class TcpStats {
   abortOnData = 0;
   abortOnClose = 0;
   abortOnTimeout = 0;
+  /** FIN-WAIT-2 that was not waited for (`finTimeoutMs` -1). */
   abortOnLinger = 0;
   abortOnMemory = 0;
+  /** RSTs of our own accord that could not be sent. */
   abortFailed = 0;
   /** Gauge: connections whose owner has closed them and whose peer has not. */
   orphans = 0;

@@ -119,6 +119,10 @@ export function applySettings(state: SocketState): void {
   if (state.keepAlive) applyKeepAlive(state);
 }
 
+/** Where the connection is, or was. */
+export const localEndOf = ({ localEnd, handle }: SocketState): Address | undefined =>
+  localEnd ?? handle?.localEnd();
+
 export function applyKeepAlive({ handle, keepAlive, keepAliveDelayMs }: SocketState): void {
   if (keepAliveDelayMs > 0) handle?.endpoint.setKeepAlive(keepAlive, keepAliveDelayMs);
   else handle?.endpoint.setKeepAlive(keepAlive);

@@ -1,5 +1,6 @@
 /** `net.Socket` over a connection of a private stack. */
 import { addAbortSignal, Duplex } from 'node:stream';
+import type { ConnectionInfo, LiveOption, TcpOptions } from '../stack/tcp-endpoint.js';
 import { checkDuration, checkFunction, normalizeArguments } from './arguments.js';
 import { type ConnectOptions, connectSocket } from './connecting.js';
 import type { kContext, NetContext } from './context.js';
@@ -10,12 +11,14 @@ import {
   type Chunk,
   checkSocketOptions,
   kState,
+  localEndOf,
   newSocketState,
   type SocketOptions,
   type SocketState,
   streamOptions,
   wholeSeconds,
 } from './socket-state.js';
+import { setTcpOption, type TcpSocket } from './socket-tcp.js';
 import type { Address, TcpHandle, WriteDone } from './tcp-handle.js';
 import { isWrapped } from './wrapping.js';
 
@@ -29,7 +32,7 @@ interface Origin {
  * A socket after the pattern of `node:net`: the same events, order and errors. `_handle` is null, for
  * there is no handle of the operating system. `createNet` makes one class of it per stack.
  */
-export class StackSocket extends Duplex {
+export class StackSocket extends Duplex implements TcpSocket {
   declare readonly [kContext]: NetContext;
   declare [kState]: SocketState;
   declare connecting: boolean;
@@ -93,15 +96,15 @@ export class StackSocket extends Duplex {
   }
 
   get localAddress(): string | undefined {
-    return localEnd(this)?.address;
+    return localEndOf(this[kState])?.address;
   }
 
   get localPort(): number | undefined {
-    return localEnd(this)?.port;
+    return localEndOf(this[kState])?.port;
   }
 
   get localFamily(): string | undefined {
-    return localEnd(this)?.family;
+    return localEndOf(this[kState])?.family;
   }
 
   get remoteAddress(): string | undefined {
@@ -117,7 +120,7 @@ export class StackSocket extends Duplex {
   }
 
   address(): Address | Record<string, never> {
-    return localEnd(this) ?? {};
+    return localEndOf(this[kState]) ?? {};
   }
 
   // ---- connecting ----------------------------------------------------------------------------------
@@ -194,6 +197,19 @@ export class StackSocket extends Duplex {
     state.keepAlive = Boolean(enable);
     state.keepAliveDelayMs = wholeSeconds(initialDelayMsecs);
     if (!this.pending) applyKeepAlive(state);
+    return this;
+  }
+
+  tcpInfo(): ConnectionInfo | undefined {
+    return this[kState].handle?.endpoint.info;
+  }
+
+  getTcpOption<K extends keyof TcpOptions>(name: K): TcpOptions[K] | undefined {
+    return this[kState].handle?.endpoint.getOption(name);
+  }
+
+  setTcpOption<K extends LiveOption>(name: K, value: TcpOptions[K]): this {
+    setTcpOption(this, this[kState], name, value);
     return this;
   }
 
@@ -381,8 +397,3 @@ function handleToWrite(socket: StackSocket, done: WriteDone): TcpHandle | undefi
   else socket._unrefTimer();
   return handle;
 }
-
-const localEnd = (socket: StackSocket): Address | undefined => {
-  const state = socket[kState];
-  return state.localEnd ?? state.handle?.localEnd();
-};

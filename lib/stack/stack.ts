@@ -257,6 +257,7 @@ export class Stack implements EndpointHost {
     for (const entry of this.tcp.entries()) this.tcp.abort(entry);
     this.udp.close();
     this.#flush(this.nowUs());
+    this.tcp.abandon();
     this.#isClosed = true;
     this.#alarm.clear();
     for (const port of this.#ports) port.device.close();

@@ -17,12 +17,12 @@ export class TcpCarrier implements SegmentCarrier, SegmentOutput {
   readonly #ip: IpLayer;
   #path: IpPath | undefined;
   #nowhere: Uint8Array | undefined;
-  #goesNowhere = false;
   view: DataView = new DataView(new ArrayBuffer(0));
   bytes: Uint8Array = new Uint8Array(0);
   at = 0;
   maxTransportBytes = 0;
   takesSuperPackets = false;
+  goesNowhere = false;
 
   constructor(ip: IpLayer) {
     this.#ip = ip;
@@ -64,9 +64,9 @@ export class TcpCarrier implements SegmentCarrier, SegmentOutput {
   begin(transportBytes: number): boolean {
     const path = this.#path as IpPath;
     const outcome = this.#ip.begin(path, transportBytes);
-    this.#goesNowhere = outcome === Begin.TooBig || outcome === Begin.Unusable;
+    this.goesNowhere = outcome === Begin.TooBig || outcome === Begin.Unusable;
     if (outcome === Begin.Full) return false;
-    if (this.#goesNowhere) {
+    if (this.goesNowhere) {
       this.#lendNowhere();
       return true;
     }
@@ -82,7 +82,7 @@ export class TcpCarrier implements SegmentCarrier, SegmentOutput {
   }
 
   commit(transportBytes: number, segmentSize: number): void {
-    if (this.#goesNowhere) return;
+    if (this.goesNowhere) return;
     const path = this.#path as IpPath;
     this.#ip.commit(path, transportBytes, TcpHeader.CHECKSUM_AT, segmentSize);
   }

@@ -15,6 +15,8 @@ import type { TcpState } from '../tcp/state.js';
 import type { TcpLayer } from '../tcp/tcp-layer.js';
 import type { IpAddress, IpFamily } from '../wire/ip-address.js';
 
+export type { ConnectionInfo, LiveOption, TcpOptions };
+
 /**
  * Hears what happens to an endpoint, within the stack's turn and never from inside a call to the
  * endpoint. Everything may be called from here.

@@ -17,6 +17,12 @@ export function synSentArrived(c: TcpConnection, segment: TcpSegment): void {
     if (!segment.has(TcpFlag.RST)) c.reset(segment.ack, false);
     return;
   }
+  if (hasAck && !echoIsOurs(c, segment)) {
+    c.stats.tcp.pawsActive++;
+    c.drop(DropReason.TcpPaws);
+    if (!segment.has(TcpFlag.RST)) c.reset(segment.ack, false);
+    return;
+  }
   if (segment.has(TcpFlag.RST)) {
     c.drop(DropReason.TcpReset);
     if (!hasAck) return;
@@ -32,6 +38,14 @@ export function synSentArrived(c: TcpConnection, segment: TcpSegment): void {
   c.synSeen(negotiate(c.synOptions, segment, c.family));
   if (hasAck) synAckArrived(c, segment);
   else simultaneousOpen(c, segment);
+}
+
+/** Whether the timestamp echoed, if one is, stood in a SYN of ours: else the segment is of another life (Linux). */
+function echoIsOurs(c: TcpConnection, segment: TcpSegment): boolean {
+  const { options, nowUs } = segment;
+  if (!c.synOptions.timestamps || !options.hasTimestamps || options.tsEcr === 0) return true;
+  const sinceFirst = (options.tsEcr - c.writer.timestamp(c.timers.synSentAtUs)) | 0;
+  return sinceFirst >= 0 && ((c.writer.timestamp(nowUs) - options.tsEcr) | 0) >= 0;
 }
 
 function synAckArrived(c: TcpConnection, segment: TcpSegment): void {

@@ -9,6 +9,7 @@ import { TcpFlag } from '../wire/tcp.js';
 import { takeSackBlocks } from './arrival-sack.js';
 import { synSentArrived } from './arrival-syn-sent.js';
 import { checkUrgent, takeText } from './arrival-text.js';
+import { farewellBegins } from './closing.js';
 import type { TcpConnection } from './connection.js';
 import type { Receiver } from './receiver.js';
 import type { TcpSegment } from './segment.js';
@@ -257,7 +258,7 @@ function finAcknowledged(c: TcpConnection, nowUs: number): void {
   switch (c.state) {
     case TcpState.FIN_WAIT_1:
       c.move('rcvAckOfFin');
-      if (c.isOrphan) c.timers.orphaned(nowUs);
+      if (c.isOrphan) farewellBegins(c, nowUs);
       break;
     case TcpState.CLOSING:
       c.move('rcvAckOfFin');

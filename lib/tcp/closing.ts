@@ -1,5 +1,6 @@
 /** How a connection ends by the will of its owner: half-close, CLOSE and ABORT (RFC 9293 §3.10.4, §3.10.5). */
 import type { TcpConnection } from './connection.js';
+import { ConnectionEvent } from './connection-parameters.js';
 import { mayWrite, TcpState } from './state.js';
 
 export function shutdownWrite(c: TcpConnection): void {
@@ -31,7 +32,24 @@ export function close(c: TcpConnection, nowUs: number): void {
     return;
   }
   shutdownWrite(c);
+  if (c.state === TcpState.FIN_WAIT_2 && c.options.finTimeoutMs < 0) {
+    c.stats.tcp.abortOnLinger++;
+    abort(c);
+    return;
+  }
   c.timers.orphaned(nowUs);
+}
+
+/** The peer has the FIN of a connection nobody owns any more: from now on it waits, where it may, for the peer's. */
+export function farewellBegins(c: TcpConnection, nowUs: number): void {
+  if (c.options.finTimeoutMs < 0) {
+    // Both directions are as good as closed: no RST is owed (Linux `tcp_rcv_state_process`, TCP_LINGER2).
+    c.stats.tcp.abortOnData++;
+    c.signal(ConnectionEvent.Lingered);
+    c.end('');
+  } else {
+    c.timers.orphaned(nowUs);
+  }
 }
 
 export function abort(c: TcpConnection): void {

@@ -27,6 +27,9 @@ export interface ConnectionInfo {
   /** Text of a full segment sent, and of the largest seen to arrive. */
   readonly mssBytes: number;
   readonly receiveMssBytes: number;
+  /** The MSS we announced; the bound the application has set on the window offered, 0 for none. */
+  readonly announcedMssBytes: number;
+  readonly windowClampBytes: number;
   readonly pathMtuBytes: number;
   /** Sent and not acknowledged; of that, selectively acknowledged, believed lost, sent again and in flight. */
   readonly unackedBytes: number;
@@ -44,12 +47,26 @@ export interface ConnectionInfo {
   readonly minRttUs: number;
   readonly cwndBytes: number;
   readonly ssthreshBytes: number;
+  /** Bytes per second at which segments are spread, and at most may be; Infinity where they are not. */
+  readonly pacingRateBps: number;
+  readonly maxPacingRateBps: number;
   /** Windows: the peer's, and ours. */
   readonly sendWindowBytes: number;
   readonly receiveWindowBytes: number;
   /** Limits of the buffers now. */
   readonly sendBufferBytes: number;
   readonly receiveBufferBytes: number;
+  /** Round-trip time as the receiver sees it; 0 before it has seen one. */
+  readonly receiverRttUs: number;
+  /** Segments in and out from the end of a passive handshake, or from our SYN on; those of them with text. */
+  readonly segmentsReceived: number;
+  readonly segmentsSent: number;
+  readonly textSegmentsReceived: number;
+  readonly textSegmentsSent: number;
+  /** Segments that arrived beyond a gap. */
+  readonly outOfOrderSegments: number;
+  /** Bytes of text sent, what was sent again included. */
+  readonly sentBytes: number;
   /** Acknowledged in any way; acknowledged cumulatively; received in order. */
   readonly deliveredBytes: number;
   readonly ackedBytes: number;
@@ -74,6 +91,15 @@ export function connectionInfo(c: TcpConnection, pathMtuBytes: number, nowUs: nu
     receiveWindowShift: c.negotiated?.receiveWindowShift ?? 0,
     atoUs: c.acks.ackTimeoutUs,
     pathMtuBytes,
+    announcedMssBytes: c.synOptions.mss,
+    windowClampBytes: c.options.windowClampBytes,
+    maxPacingRateBps: c.options.maxPacingRateBps,
+    segmentsReceived: c.segmentsReceived,
+    segmentsSent: c.writer.segmentsSent,
+    textSegmentsReceived: c.textSegmentsReceived,
+    textSegmentsSent: c.writer.textSegmentsSent,
+    outOfOrderSegments: c.outOfOrderSegments,
+    sentBytes: c.writer.textBytesSent,
     sinceHeardUs: nowUs - c.timers.heardAtUs,
     sinceSentUs: nowUs - c.sender.lastSentUs,
     ...senderInfo(c),
@@ -106,6 +132,7 @@ function senderInfo({ sender, timers }: TcpConnection) {
     minRttUs: rtt.hasSample ? rtt.minRttUs : 0,
     cwndBytes: congestion.cwndBytes,
     ssthreshBytes: congestion.ssthreshBytes,
+    pacingRateBps: congestion.pacingRateBps,
     sendWindowBytes: sender.sndWnd,
     sendBufferBytes: sender.bufferLimit,
     deliveredBytes: sender.deliveredBytes,
@@ -117,6 +144,7 @@ function receiverInfo({ receiver }: TcpConnection) {
   return {
     receiveMssBytes: receiver?.peerMssBytes ?? 0,
     receiveWindowBytes: receiver?.rcvWnd ?? 0,
+    receiverRttUs: receiver?.tuner.rttUs ?? 0,
     receiveBufferBytes: receiver?.tuner.limitBytes ?? 0,
     receivedBytes: receiver?.bytesReceived ?? 0,
   };

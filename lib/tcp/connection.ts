@@ -66,6 +66,10 @@ export class TcpConnection {
   errorCode = '';
   /** Code of the last error that did not end it (RFC 9293 §3.9.1.8); '' for none. */
   softError = '';
+  /** Segments that arrived, those among them with text, and text beyond a gap. */
+  segmentsReceived = 0;
+  textSegmentsReceived = 0;
+  outOfOrderSegments = 0;
   #state: TcpState = TcpState.CLOSED;
   #events = 0;
   /** The owner was refused room and waits for `Writable`. */
@@ -224,6 +228,8 @@ export class TcpConnection {
   /** A segment for this connection arrived, its checksum verified. */
   segmentArrived(segment: TcpSegment): void {
     if (this.#state === TcpState.CLOSED) return;
+    this.segmentsReceived += segment.count;
+    if (segment.textBytes > 0) this.textSegmentsReceived += segment.count;
     segmentArrived(this, segment);
     this.memory.set(this.memoryBytes);
   }

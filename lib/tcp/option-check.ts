@@ -36,7 +36,7 @@ const RANGES: Partial<Record<NumberOption, readonly [least: number, most: number
   delayedAckMinMs: [0, 499],
   // RFC 9293 §3.8.6.3: less than half a second.
   delayedAckMaxMs: [0, 499],
-  finTimeoutMs: [0, MAX_MS],
+  finTimeoutMs: [-1, MAX_MS],
   trafficClass: [0, 255],
   hopLimit: [0, 255],
   lingerMs: [-1, MAX_MS],

@@ -66,7 +66,7 @@ export interface TcpOptions {
   readonly delayedAckMaxMs: number;
   /** Acknowledge every segment at once. */
   readonly quickAck: boolean;
-  /** FIN-WAIT-2 of a connection nobody owns any more ends after this, ms. */
+  /** FIN-WAIT-2 of a connection nobody owns any more ends after this, ms; -1: it is reset instead (Linux `TCP_LINGER2`). */
   readonly finTimeoutMs: number;
   /** Deliver the urgent byte in line with the others; otherwise it is kept apart, as in Linux. */
   readonly urgentInline: boolean;

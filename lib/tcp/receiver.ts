@@ -64,7 +64,7 @@ export const TextOutcome = {
   /** There was no memory for it. */
   NoMemory: 5,
   /** It lies beyond a gap, and does no more than prolong the SACK block reported first. */
-  Prolonged: 5,
+  Prolonged: 6,
 } as const;
 export type TextOutcome = (typeof TextOutcome)[keyof typeof TextOutcome];
 

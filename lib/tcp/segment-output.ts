@@ -13,6 +13,8 @@ export interface SegmentOutput {
   readonly maxTransportBytes: number;
   /** Whether it takes super-packets; otherwise every segment is sent by itself, however small the MSS. */
   readonly takesSuperPackets: boolean;
+  /** Whether what was begun last goes nowhere: no path takes it, and it is lost as on any network. */
+  readonly goesNowhere: boolean;
   /** ECN field for the next segment. */
   setEcn(ecn: number): void;
   /**

@@ -1,5 +1,6 @@
 /** Writes the segments of a connection: header, options, text, straight into the lent room. */
 import { type Seq, seqAdd } from '../base/seq.js';
+import { writeEcnCounters } from '../wire/ecn-counters.js';
 import {
   flagsAndWindow,
   TcpFlag,
@@ -10,8 +11,10 @@ import {
   writeUrgentPointer,
 } from '../wire/tcp.js';
 import {
+  MAX_OPTION_BYTES,
   type SynOptions,
   sackBlocksThatFit,
+  sackOptionBytes,
   synOptionsBytes,
   TIMESTAMPS_BYTES,
   writeSack,
@@ -19,6 +22,8 @@ import {
   writeTimestamps,
 } from '../wire/tcp-options.js';
 import type { PendingReset } from './connection-parameters.js';
+import type { Ecn } from './ecn/ecn.js';
+import { EcnField, EcnMode } from './ecn/negotiation.js';
 import type { Receiver } from './receiver.js';
 import type { TcpSegment } from './segment.js';
 import type { SegmentOutput } from './segment-output.js';
@@ -36,9 +41,18 @@ export class SegmentWriter {
   readonly #remotePort: number;
   readonly #timestampOffset: number;
   readonly #sender: Sender;
+  /** Segments written, those among them with text, and the bytes of that, what was sent again included. */
+  segmentsSent = 0;
+  textSegmentsSent = 0;
+  textBytesSent = 0;
   /** Known once the peer's SYN was seen. */
   receiver: Receiver | undefined;
   timestamps = false;
+  /** What was agreed about congestion marks; undefined for nothing. */
+  ecn: Ecn | undefined;
+  /** What the options of the next segment are laid out to: SACK blocks, and bytes of ECN's counters. */
+  #sackBlocks = 0;
+  #countersBytes = 0;
 
   constructor(parameters: SegmentWriterParameters, sender: Sender) {
     this.#localPort = parameters.localPort;
@@ -64,20 +78,41 @@ export class SegmentWriter {
     return ticks < 0 || ticks > elapsedMs ? -1 : Math.max(1, ticks) * 1000;
   }
 
-  /** Bytes of header and options of a segment sent now, SYNs apart. */
-  get headerBytes(): number {
-    const stamps = this.timestamps ? TIMESTAMPS_BYTES : 0;
-    return TcpHeader.MIN_BYTES + stamps + this.sackBytes;
+  /** Bytes of options that the next segment has beyond those that all have: SACK blocks and ECN's counters. */
+  extraBytes(hasText: boolean): number {
+    const { receiver, ecn } = this;
+    const stampBytes = this.timestamps ? TIMESTAMPS_BYTES : 0;
+    let blocks = 0;
+    if (receiver?.sack !== undefined) {
+      blocks = (receiver.buffer.waiting?.count ?? 0) + (receiver.sack.hasDuplicate ? 1 : 0);
+    }
+    this.#countersBytes = 0;
+    if (ecn?.mode === EcnMode.Accurate) {
+      // Two blocks go before anything else (RFC 9768 §3.2.3.3).
+      const roomBytes = MAX_OPTION_BYTES - stampBytes - sackOptionBytes(Math.min(blocks, 2));
+      this.#countersBytes = ecn.report.layOut(roomBytes, hasText);
+    }
+    this.#sackBlocks = Math.min(blocks, sackBlocksThatFit(stampBytes + this.#countersBytes));
+    return sackOptionBytes(this.#sackBlocks) + this.#countersBytes;
   }
 
-  /** Bytes the SACK option of a segment sent now takes. */
-  get sackBytes(): number {
-    const receiver = this.receiver;
-    if (receiver?.sack === undefined) return 0;
-    const wanted = (receiver.buffer.waiting?.count ?? 0) + (receiver.sack.hasDuplicate ? 1 : 0);
-    if (wanted === 0) return 0;
-    const blocks = Math.min(wanted, sackBlocksThatFit(this.timestamps ? TIMESTAMPS_BYTES : 0));
-    return 4 + 8 * blocks;
+  /** Bytes of header and options of the next segment, SYNs apart. */
+  headerBytes(hasText: boolean): number {
+    return TcpHeader.MIN_BYTES + (this.timestamps ? TIMESTAMPS_BYTES : 0) + this.extraBytes(hasText);
+  }
+
+  /** Whether a bare ACK must leave before any text: the one that tells how a SYN-ACK arrived. */
+  get owesBareAck(): boolean {
+    return this.ecn?.mode === EcnMode.Accurate && this.ecn.owesHandshakeAck;
+  }
+
+  /**
+   * Whether the next text must not leave in a super-packet: links that split those leave CWR in the first
+   * segment only (RFC 3168 §6.1.2, RFC 9768 §3.3.4).
+   */
+  get mustSendPlain(): boolean {
+    const { ecn } = this;
+    return ecn !== undefined && (this.#owesCwr || (ecn.flags & TcpFlag.CWR) !== 0);
   }
 
   /** Writes the SYN (`ack` undefined) or SYN-ACK. False while the link is full. */
@@ -88,12 +123,14 @@ export class SegmentWriter {
     options.tsVal = this.timestamp(nowUs);
     options.tsEcr = receiver === undefined ? 0 : receiver.tsRecent;
     const headerBytes = TcpHeader.MIN_BYTES + writeSynOptions(view, at + TcpHeader.MIN_BYTES, options);
-    const flags = receiver === undefined ? TcpFlag.SYN : TcpFlag.SYN | TcpFlag.ACK;
+    const flags = options.ecnFlags | (receiver === undefined ? TcpFlag.SYN : TcpFlag.SYN | TcpFlag.ACK);
     const window = receiver === undefined ? this.initialWindow : receiver.advertise(true);
     writeTcpPorts(view, at, this.#localPort, this.#remotePort);
     writeTcpNumbers(view, at, this.#sender.iss, receiver === undefined ? (0 as Seq) : receiver.rcvNxt);
     writeTcpControl(view, at, headerBytes, flagsAndWindow(flags, window));
+    output.setEcn(EcnField.NotEct);
     output.commit(headerBytes, 0);
+    this.segmentsSent++;
     return true;
   }
 
@@ -103,23 +140,37 @@ export class SegmentWriter {
   /** Writes what the sender has planned. */
   planned(output: SegmentOutput, nowUs: number): boolean {
     const { plan, buffer } = this.#sender;
-    const headerBytes = this.headerBytes;
+    const isNewText = plan.row < 0 && plan.textBytes > 0;
+    this.#noteResent();
+    const headerBytes = this.headerBytes(plan.textBytes > 0);
     if (!output.begin(headerBytes + plan.textBytes)) return false;
-    this.#header(output, plan.sequence, plan.flags | TcpFlag.ACK, nowUs);
+    const cwr = isNewText && this.#owesCwr ? TcpFlag.CWR : 0;
+    const ecnFlags = this.ecn === undefined ? 0 : this.ecn.flags | cwr;
+    this.#header(output, plan.sequence, plan.flags | ecnFlags | TcpFlag.ACK, nowUs);
     if (plan.urgentPointer > 0) writeUrgentPointer(output.view, output.at, plan.urgentPointer);
     if (plan.textBytes > 0) {
       buffer.copyTo(plan.sequence, output.view, output.at + headerBytes, plan.textBytes);
     }
+    output.setEcn(isNewText && this.ecn?.sendsEct === true ? EcnField.Ect0 : EcnField.NotEct);
     output.commit(headerBytes + plan.textBytes, plan.segmentSize);
+    if (cwr !== 0) this.#sender.cwrDue = false;
+    this.#noteSent(plan.textBytes > 0);
+    const segments = plan.segmentSize > 0 ? Math.ceil(plan.textBytes / plan.segmentSize) : 1;
+    this.segmentsSent += segments;
+    if (plan.textBytes > 0) this.textSegmentsSent += segments;
+    this.textBytesSent += plan.textBytes;
     return true;
   }
 
   /** Writes an ACK without text, at `sequence`: SND.NXT, or one below SND.UNA for probes. */
   ack(output: SegmentOutput, sequence: Seq, nowUs: number): boolean {
-    const headerBytes = this.headerBytes;
+    const headerBytes = this.headerBytes(false);
     if (!output.begin(headerBytes)) return false;
-    this.#header(output, sequence, TcpFlag.ACK, nowUs);
+    this.#header(output, sequence, this.#bareFlags | TcpFlag.ACK, nowUs);
+    output.setEcn(EcnField.NotEct);
     output.commit(headerBytes, 0);
+    this.#noteSent(false);
+    this.segmentsSent++;
     return true;
   }
 
@@ -138,7 +189,9 @@ export class SegmentWriter {
     writeTcpPorts(view, at, this.#localPort, this.#remotePort);
     writeTcpNumbers(view, at, reset.sequence, receiver === undefined ? (0 as Seq) : receiver.rcvNxt);
     writeTcpControl(view, at, headerBytes, flagsAndWindow(flags, 0));
+    output.setEcn(EcnField.NotEct);
     output.commit(headerBytes, 0);
+    this.segmentsSent++;
     return true;
   }
 
@@ -146,17 +199,44 @@ export class SegmentWriter {
   #header(output: SegmentOutput, sequence: Seq, flags: number, nowUs: number): void {
     const { view, at } = output;
     const receiver = this.receiver as Receiver;
-    const headerBytes = this.headerBytes;
     let next = at + TcpHeader.MIN_BYTES;
     if (this.timestamps) next += writeTimestamps(view, next, this.timestamp(nowUs), receiver.tsRecent);
-    const sackBytes = at + headerBytes - next;
-    if (sackBytes > 0 && receiver.sack !== undefined) {
-      const blocks = receiver.sack.compose(receiver.buffer.waiting, receiver.rcvNxt, (sackBytes - 4) >> 3);
-      writeSack(view, next, receiver.sack.edges, blocks);
+    if (this.#countersBytes > 0 && this.ecn?.mode === EcnMode.Accurate) {
+      next += writeEcnCounters(view, next, this.ecn.report);
     }
+    if (this.#sackBlocks > 0 && receiver.sack !== undefined) {
+      const { waiting } = receiver.buffer;
+      const blocks = receiver.sack.compose(waiting, receiver.rcvNxt, this.#sackBlocks);
+      next += writeSack(view, next, receiver.sack.edges, blocks);
+    }
+    const headerBytes = next - at;
     writeTcpPorts(view, at, this.#localPort, this.#remotePort);
     writeTcpNumbers(view, at, sequence, receiver.rcvNxt);
     writeTcpControl(view, at, headerBytes, flagsAndWindow(flags, receiver.advertise(false)));
+  }
+
+  /** Whether the next new text must say that the window was reduced (RFC 3168 §6.1.2). */
+  get #owesCwr(): boolean {
+    return this.#sender.cwrDue && this.ecn?.mode === EcnMode.Classic;
+  }
+
+  /** ECN's flags of an ACK without text. */
+  get #bareFlags(): number {
+    const { ecn } = this;
+    if (ecn === undefined) return 0;
+    // With SACK blocks they are always the counter (RFC 9768 §3.2.2.1).
+    return ecn.mode === EcnMode.Accurate && this.#sackBlocks === 0 ? ecn.bareFlags : ecn.flags;
+  }
+
+  #noteSent(hasText: boolean): void {
+    if (this.ecn?.mode === EcnMode.Accurate) this.ecn.sent(hasText, this.#countersBytes > 0);
+  }
+
+  /** Text that had ECN's counters is sent again: perhaps the path swallows that option (RFC 9768 §3.2.3.2.2). */
+  #noteResent(): void {
+    const { plan, iss } = this.#sender;
+    if (plan.row < 0 || this.ecn?.mode !== EcnMode.Accurate) return;
+    if (plan.sequence === seqAdd(iss, 1)) this.ecn.report.firstTextLost();
   }
 
   /** The number before the first one not acknowledged: what probes are sent at (RFC 9293 §3.8.4). */

@@ -57,6 +57,11 @@ export class TcpSegment {
     return true;
   }
 
+  /** How many segments it was on the wire. */
+  get count(): number {
+    return this.textBytes > this.segmentSize ? Math.ceil(this.textBytes / this.segmentSize) : 1;
+  }
+
   has(flag: number): boolean {
     return (this.flags & flag) !== 0;
   }

@@ -319,6 +319,13 @@ export class TcpLayer {
     return isHalfOpen(occupant) ? TcpState.SYN_RECEIVED : occupant.connection.state;
   }
 
+  /** Nothing will be sent any more: counts the RSTs that never left. */
+  abandon(): void {
+    for (const { connection } of this.#books.entries()) {
+      if (connection.pendingReset !== undefined) this.#context.stats.tcp.abortFailed++;
+    }
+  }
+
   /** Every connection, for tools; not for every packet. */
   entries(): Iterable<ConnectionEntry> {
     return this.#books.entries();

@@ -11,6 +11,7 @@ export function transmit(c: TcpConnection, output: SegmentOutput, nowUs: number)
   if (c.pendingReset !== undefined && !transmitReset(c, output, nowUs)) return false;
   if (c.synDue && !transmitSyn(c, output, nowUs)) return false;
   if (c.receiver === undefined || c.state < TcpState.ESTABLISHED) return true;
+  if (c.writer.owesBareAck && !transmitAck(c, output, nowUs)) return false;
   return transmitText(c, output, nowUs) && transmitAck(c, output, nowUs);
 }
 
@@ -19,6 +20,7 @@ function transmitReset(c: TcpConnection, output: SegmentOutput, nowUs: number): 
   // The peer is to see a connection that was made and broken, not one that never was.
   if (owesHandshakeAck(c) && !transmitAck(c, output, nowUs)) return false;
   if (!c.writer.reset(output, c.pendingReset, nowUs)) return false;
+  if (output.goesNowhere && c.pendingReset.withAck) c.stats.tcp.abortFailed++;
   c.pendingReset = undefined;
   c.stats.tcp.outRsts++;
   c.stats.tcp.outSegs++;
@@ -44,10 +46,10 @@ function transmitText(c: TcpConnection, output: SegmentOutput, nowUs: number): b
   const before = sender.unsentBytes;
   sender.restartAfterIdle(nowUs);
   for (;;) {
-    sender.optionBytes = writer.sackBytes;
-    const room = output.maxTransportBytes - writer.headerBytes;
+    sender.optionBytes = writer.extraBytes(true);
+    const room = output.maxTransportBytes - writer.headerBytes(true);
     // An urgent pointer counts from its own segment, so those of a super-packet cannot share one.
-    const single = !output.takesSuperPackets || seqGt(sender.sndUp, sender.sndUna);
+    const single = !output.takesSuperPackets || writer.mustSendPlain || seqGt(sender.sndUp, sender.sndUna);
     const limit = single ? Math.min(room, sender.segmentBytes) : room;
     if (!sender.next(limit, nowUs)) break;
     if (!transmitPlanned(c, output, nowUs)) return false;
@@ -71,7 +73,6 @@ function noteState(c: TcpConnection, nowUs: number): void {
 
 function transmitPlanned(c: TcpConnection, output: SegmentOutput, nowUs: number): boolean {
   const { plan } = c.sender;
-  output.setEcn(0);
   if (!c.writer.planned(output, nowUs)) return false;
   const isRetransmission = plan.row >= 0;
   const segments = plan.segmentSize > 0 ? Math.ceil(plan.textBytes / plan.segmentSize) : 1;
@@ -93,7 +94,6 @@ function countRetransmission(c: TcpConnection, segments: number): void {
 
 function transmitAck(c: TcpConnection, output: SegmentOutput, nowUs: number): boolean {
   if (!c.acks.isDue) return true;
-  output.setEcn(0);
   if (!c.writer.ack(output, c.sender.sndNxt, nowUs)) return false;
   c.stats.tcp.outSegs++;
   c.stats.tcp.pureAcks++;
@@ -104,7 +104,7 @@ function transmitAck(c: TcpConnection, output: SegmentOutput, nowUs: number): bo
 /** Sends what the persist or keep-alive timer asks for: forced text, or a probe below SND.UNA. */
 export function transmitProbe(c: TcpConnection, output: SegmentOutput, nowUs: number): boolean {
   const { sender, writer } = c;
-  sender.optionBytes = writer.sackBytes;
+  sender.optionBytes = writer.extraBytes(true);
   if (sender.isStalled && sender.nextForced()) return transmitPlanned(c, output, nowUs);
   if (!writer.ack(output, writer.probeSequence, nowUs)) return false;
   c.stats.tcp.outSegs++;

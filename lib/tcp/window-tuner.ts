@@ -65,6 +65,11 @@ export class WindowTuner {
     return this.limitBytes + this.limitBytes / 16 + 2 * this.#unit;
   }
 
+  /** Round-trip time as the receiver sees it, µs; 0 before it has seen one. */
+  get rttUs(): number {
+    return this.#rttUs;
+  }
+
   /** Fixes the size: the application chose it. What has been offered stays offered. */
   fix(bytes: number): void {
     this.limitBytes = Math.min(bytes, this.#maxBytes);

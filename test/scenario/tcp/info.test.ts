@@ -51,6 +51,14 @@ describe('the counters of TCP', () => {
           .send('< P. 1:11(10) ack 1')
           .expectRead(30),
     ],
+    'text out of order, behind more text out of order: not dropped': [
+      { outOfOrderQueued: 2, outOfOrderDropped: 0 },
+      () => {
+        const peer = Peer.established().send('< P. 11:21(10) ack 1').send('< P. 21:31(10) ack 1');
+        expect(peer.stats.drops.toJSON()).to.deep.equal({});
+        return peer;
+      },
+    ],
     'text out of order: dropped': [
       { outOfOrderDropped: 1 },
       () =>
@@ -132,6 +140,30 @@ describe('the counters of TCP', () => {
       },
     ],
     'resets sent': [{ outRsts: 1 }, () => Peer.established().abort()],
+    'answers to our SYN with a timestamp we did not send (Linux)': [
+      { pawsActive: 1, outRsts: 1, attemptFails: 0 },
+      () =>
+        Peer.connecting({ timestamps: true })
+          .advanceMs(5)
+          .send('< S. 0:0(0) ack 1 <mss 1460,sackOK,TS val 1000 ecr 6>')
+          .send('< S. 0:0(0) ack 1 <mss 1460,sackOK,TS val 1000 ecr 5>'),
+    ],
+    'FIN-WAIT-2 that is not waited for, whose end is an RST (Linux TCP_LINGER2)': [
+      { abortOnLinger: 1, abortOnData: 0, outRsts: 1 },
+      () => Peer.in('FIN-WAIT-2', { options: { finTimeoutMs: -1 } }).close(),
+    ],
+    'FIN-WAIT-2 that would begin when nobody owns it, and does not (Linux TCP_LINGER2)': [
+      { abortOnLinger: 0, abortOnData: 1, outRsts: 0, orphans: 0 },
+      () => Peer.in('FIN-WAIT-1', { options: { finTimeoutMs: -1 }, orphan: true }).ackAll(),
+    ],
+    'resets that no path takes': [
+      { abortFailed: 1, outRsts: 1 },
+      () => {
+        const peer = Peer.established();
+        peer.stack.routing.routes.flush();
+        return peer.abort();
+      },
+    ],
     'ends for other reasons': [{ abortOnClose: 1 }, () => Peer.established().sendText(10).close()],
     'orphans that are reset for new text': [
       { abortOnData: 1 },
@@ -250,6 +282,40 @@ describe('what a connection tells of itself', () => {
     expect(peer.endpoint.info.receiveBufferBytes).to.be.within(65_535, 131_072);
     expect(peer.endpoint.info.atoUs).to.be.within(40_000, 200_000);
     peer.expectRead(3000);
+  });
+
+  it('is how many segments and bytes went each way, again or beyond a gap (Linux TCP_INFO) [RM-14]', () => {
+    const peer = Peer.established({ mss: 1000, offload: true });
+    peer.write(2500).advanceMs(0).drain();
+    expect(peer.endpoint.info).to.include({ segmentsSent: 3, textSegmentsSent: 3, sentBytes: 2500 });
+    peer.advanceMs(230).ackAll().drain();
+    expect(peer.endpoint.info.sentBytes).to.be.above(2500);
+    const { segmentsSent, segmentsReceived } = peer.endpoint.info;
+    peer.send('< P. 1001:1101(100) ack 2501').send('< P. 1:1001(1000) ack 2501').drain();
+    expect(peer.endpoint.info).to.include({
+      segmentsSent: segmentsSent + 2,
+      segmentsReceived: segmentsReceived + 2,
+      textSegmentsReceived: 2,
+      outOfOrderSegments: 1,
+    });
+    // One super-packet of three segments.
+    peer.send('< P. 1101:3601(2500) ack 2501', { segmentSize: 1000 });
+    expect(peer.endpoint.info).to.include({
+      textSegmentsReceived: 5,
+      segmentsReceived: segmentsReceived + 5,
+    });
+    peer.expectRead(3600).drain();
+  });
+
+  it('is what was announced, asked for, and seen of the path by the receiver [RM-14]', () => {
+    const options = { maxSegmentBytes: 1200, windowClampBytes: 50_000, maxPacingRateBps: 1e6 };
+    const peer = Peer.established({ mss: 1000, options });
+    expect(peer.endpoint.info).to.include({
+      announcedMssBytes: 1200,
+      windowClampBytes: 50_000,
+      maxPacingRateBps: 1e6,
+      receiverRttUs: 20_000,
+    });
   });
 
   it('is how long it was busy, and what held it up meanwhile (Linux TCP_INFO) [RM-14]', () => {
