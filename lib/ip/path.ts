@@ -67,6 +67,8 @@ export class IpPath {
   port: OutputPort = NO_PORT;
   /** Largest IP packet that may go, bytes: the least of link, route and what ICMP taught. */
   mtu = 0;
+  /** What link and route allow, bytes, whatever ICMP taught: peers are told of this and no other size. */
+  configuredMtu = 0;
   /** Whether the route forbids to learn a smaller MTU: then nothing is sent with DF. */
   mtuLocked = false;
   #hopLimit = 64;

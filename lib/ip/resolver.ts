@@ -200,6 +200,7 @@ export class PathResolver {
     const learnt = this.#parts.pathMtu.find(destination, route);
     let mtu = port.mtu;
     if (route !== undefined && route.mtu > 0 && route.mtu < mtu) mtu = route.mtu;
+    path.configuredMtu = mtu;
     path.mtuLocked = route?.mtuLock === true;
     if (!path.mtuLocked && learnt !== undefined && learnt.mtu > 0 && learnt.mtu < mtu) mtu = learnt.mtu;
     if (learnt?.locked === true) path.mtuLocked = true;

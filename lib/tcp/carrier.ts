@@ -11,6 +11,8 @@ export interface SegmentPath extends RouteAttributes {
   readonly destination: IpAddress;
   /** Largest IP packet the path takes now, and bytes of it that are IP header. */
   readonly mtu: number;
+  /** The same without what ICMP has taught: the least of link and route. */
+  readonly configuredMtu: number;
   readonly headerBytes: number;
   readonly port: { readonly index: number; readonly mtu: number; readonly isLoopback: boolean };
   /** '' while it leads anywhere, else the code of the error. */
@@ -45,10 +47,19 @@ export interface SegmentCarrier {
 /** Bytes a path leaves to a TCP segment. */
 export const pathTransportBytes = (path: SegmentPath): number => path.mtu - path.headerBytes;
 
-/** Bytes the interface would leave to one, or the route announces: what our MSS option says (RFC 9293 §3.7.1). */
+/** Least MSS announced for the MTU of a route, bytes (Linux `ip_rt_min_advmss`); for IPv6 what 1280 bytes leave. */
+const MIN_ROUTE_MSS = { 4: 256, 6: 1220 } as const;
+
+/**
+ * Bytes that link and route leave to one, or the route announces: what our MSS option says (RFC 9293
+ * §3.7.1). The path MTU that ICMP teaches is that of the other direction, and never changes it (RFC 2923
+ * §2.3).
+ */
 export function interfaceTransportBytes(path: SegmentPath): number {
   const most = Math.min(path.port.mtu - path.headerBytes, 0xffff);
-  return path.advmss > 0 ? Math.min(most, path.advmss + 20) : most;
+  if (path.advmss > 0) return Math.min(most, path.advmss + 20);
+  const least = MIN_ROUTE_MSS[path.destination.family] + 20;
+  return Math.min(most, Math.max(path.configuredMtu - path.headerBytes, least));
 }
 
 /** A path for one flow alone, whose options may change it; `reply`, the way of an answer, may be shared. */
