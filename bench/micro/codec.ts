@@ -25,7 +25,16 @@ writeTcpPorts(view, SEGMENT_AT, 80, 40_000);
 writeTcpNumbers(view, SEGMENT_AT, 1 as Seq, 2 as Seq);
 writeTcpControl(view, SEGMENT_AT, 32, flagsAndWindow(TcpFlag.ACK, 1000));
 writeTimestamps(view, SEGMENT_AT + 20, 1, 2);
-const syn = { mss: 1460, windowScale: 7, sackPermitted: true, timestamps: true, tsVal: 1, tsEcr: 0 };
+const syn = {
+  mss: 1460,
+  windowScale: 7,
+  sackPermitted: true,
+  timestamps: true,
+  tsVal: 1,
+  tsEcr: 0,
+  ecnFlags: 0,
+  ecnCounters: false,
+};
 const synBytes = writeSynOptions(view, SYN_AT, syn);
 const stamps = writeTimestamps(view, SACK_AT, 1, 2);
 const sackBytes = stamps + writeSack(view, SACK_AT + stamps, Int32Array.of(1, 2, 3, 4, 5, 6), 3);

@@ -75,6 +75,8 @@ export class Sender {
   /** Bytes and segments retransmitted. */
   retransmittedBytes = 0;
   retransmissions = 0;
+  /** The window was reduced for a congestion mark, which the next new text says (RFC 3168 §6.1.2). */
+  cwrDue = false;
   /** When anything that takes sequence numbers was last sent, µs. */
   lastSentUs = 0;
   /** Replaced as a whole where the application changes something. */

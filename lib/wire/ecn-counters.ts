@@ -1,6 +1,4 @@
 /** The option of accurate ECN (RFC 9768 §3.2.3): counters of text by ECN field, as many as are needed or fit. */
-import { TcpOptionKind } from './tcp-options.js';
-
 /** What an option is written from. */
 export interface EcnCounters {
   /** 0: EE0B, ECEB, EE1B; 1: the same backwards. */
@@ -12,10 +10,15 @@ export interface EcnCounters {
   readonly ect1Bytes: number;
 }
 
-const KINDS = [TcpOptionKind.ACCURATE_ECN_0, TcpOptionKind.ACCURATE_ECN_1] as const;
+/** Kinds of the option by the order of its fields. */
+export const ECN_COUNTERS_KINDS = [172, 174] as const;
+const NOP = 1;
 const BASE_BYTES = 2;
 const FIELD_BYTES = 3;
 export const MAX_ECN_FIELDS = 3;
+
+/** What every counter begins with; to be written as far as there is room for (RFC 9768 §3.2.1). */
+const FIRST_COUNTERS = { order: 0, fields: MAX_ECN_FIELDS, ect0Bytes: 1, ceBytes: 0, ect1Bytes: 1 };
 
 /** Bytes of an option with so many fields, padded to whole words. */
 export const ecnCountersBytes = (fields: number): number => (BASE_BYTES + FIELD_BYTES * fields + 3) & ~3;
@@ -33,8 +36,8 @@ export function writeEcnCounters(view: DataView, at: number, counters: EcnCounte
   const length = BASE_BYTES + FIELD_BYTES * fields;
   const bytes = ecnCountersBytes(fields);
   let next = at;
-  for (let padding = bytes - length; padding > 0; padding--) view.setUint8(next++, TcpOptionKind.NOP);
-  view.setUint8(next, KINDS[order]);
+  for (let padding = bytes - length; padding > 0; padding--) view.setUint8(next++, NOP);
+  view.setUint8(next, ECN_COUNTERS_KINDS[order]);
   view.setUint8(next + 1, length);
   next += BASE_BYTES;
   for (let i = 0; i < fields; i++) {
@@ -44,4 +47,14 @@ export function writeEcnCounters(view: DataView, at: number, counters: EcnCounte
     next += FIELD_BYTES;
   }
   return bytes;
+}
+
+/** Bytes of the option in a SYN-ACK with `roomBytes` left for it. */
+export const firstEcnCountersBytes = (roomBytes: number): number =>
+  roomBytes < ecnCountersBytes(0) ? 0 : ecnCountersBytes(ecnFieldsThatFit(roomBytes));
+
+/** Writes what `firstEcnCountersBytes` has room for. @returns bytes written */
+export function writeFirstEcnCounters(view: DataView, at: number, roomBytes: number): number {
+  const fields = ecnFieldsThatFit(roomBytes);
+  return fields < 0 ? 0 : writeEcnCounters(view, at, { ...FIRST_COUNTERS, fields });
 }

@@ -3,6 +3,7 @@
  * bytes, and writers that emit them in the order Linux does.
  */
 import type { Seq } from '../base/seq.js';
+import { firstEcnCountersBytes, writeFirstEcnCounters } from './ecn-counters.js';
 
 export const TcpOptionKind = {
   EOL: 0,
@@ -22,6 +23,8 @@ export const TcpOptionKind = {
 /** NOP, NOP, Timestamps, 10: how nearly every segment of a connection with time stamps begins its options. */
 const ALIGNED_TIMESTAMPS = 0x0101_080a;
 export const TIMESTAMPS_BYTES = 12;
+/** As many as the data offset can tell of. */
+export const MAX_OPTION_BYTES = 40;
 
 /** Largest shift (RFC 7323 §2.3). */
 export const MAX_WINDOW_SCALE = 14;
@@ -184,14 +187,17 @@ export interface SynOptions {
 }
 
 /** How many bytes `writeSynOptions` writes. */
-export const synOptionsBytes = (options: SynOptions): number =>
-  4 +
-  (options.timestamps ? TIMESTAMPS_BYTES : options.sackPermitted ? 4 : 0) +
-  (options.windowScale >= 0 ? 4 : 0);
+export function synOptionsBytes(options: SynOptions): number {
+  const bytes =
+    4 +
+    (options.timestamps ? TIMESTAMPS_BYTES : options.sackPermitted ? 4 : 0) +
+    (options.windowScale >= 0 ? 4 : 0);
+  return bytes + (options.ecnCounters ? firstEcnCountersBytes(MAX_OPTION_BYTES - bytes) : 0);
+}
 
 /**
- * Writes the options of a SYN in Linux's order: MSS, SACK-permitted, timestamps, NOP, window scale. ECN's
- * counters are not among them (`ecn-counters.ts`).
+ * Writes the options of a SYN in Linux's order: MSS, SACK-permitted, timestamps, NOP, window scale; ECN's
+ * counters, which may be cut, come last.
  */
 export function writeSynOptions(view: DataView, at: number, options: SynOptions): number {
   let next = at;
@@ -218,6 +224,7 @@ export function writeSynOptions(view: DataView, at: number, options: SynOptions)
     );
     next += 4;
   }
+  if (options.ecnCounters) next += writeFirstEcnCounters(view, next, MAX_OPTION_BYTES - (next - at));
   return next - at;
 }
 
@@ -239,7 +246,10 @@ export function writeSack(view: DataView, at: number, edges: Int32Array, blocks:
 
 /** How many SACK blocks fit beside `otherBytes` bytes of other options (RFC 2018 §3). */
 export const sackBlocksThatFit = (otherBytes: number): number =>
-  Math.max(0, Math.min(MAX_SACK_BLOCKS, (40 - otherBytes - 4) >> 3));
+  Math.max(0, Math.min(MAX_SACK_BLOCKS, (MAX_OPTION_BYTES - otherBytes - 4) >> 3));
+
+/** Bytes of a SACK option with so many blocks, padded; none of an option without. */
+export const sackOptionBytes = (blocks: number): number => (blocks === 0 ? 0 : 4 + 8 * blocks);
 
 /** A SACK edge of a reader. */
 export const sackEdge = (options: TcpOptionReader, i: number): Seq => options.sackEdges[i] as Seq;

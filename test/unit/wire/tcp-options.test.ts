@@ -282,6 +282,8 @@ describe('writing TCP options', () => {
       timestamps: true,
       tsVal: 258,
       tsEcr: -1,
+      ecnFlags: 0,
+      ecnCounters: false,
     };
     expect(writeSynOptions(view, 3, syn)).to.equal(20);
     expect(Array.from(new Uint8Array(view.buffer, 3, 20))).to.deep.equal([
@@ -297,6 +299,8 @@ describe('writing TCP options', () => {
       timestamps: fc.boolean(),
       tsVal: fc.integer({ min: -0x8000_0000, max: 0x7fff_ffff }),
       tsEcr: fc.integer({ min: -0x8000_0000, max: 0x7fff_ffff }),
+      ecnFlags: fc.constant(0),
+      ecnCounters: fc.boolean(),
     });
     fc.assert(
       fc.property(choice, (syn) => {
