@@ -256,6 +256,18 @@ export class TcpStats {
   /** Bad SACK blocks that were ignored. */
   sackInvalid = 0;
   malformedOptions = 0;
+  // Fast Open (RFC 7413): SYNs whose text was taken, all of it, and not, as a client …
+  fastOpenActive = 0;
+  fastOpenActiveFail = 0;
+  /** Paths given up for a while, on which nothing passed after a SYN with Fast Open. */
+  fastOpenBlackhole = 0;
+  // … and as a server: connections opened by a cookie, those of them by one of the key before, wrong cookies,
+  // SYNs that asked for one, and SYNs for which no place was left.
+  fastOpenPassive = 0;
+  fastOpenPassiveAltKey = 0;
+  fastOpenPassiveFail = 0;
+  fastOpenCookieReqd = 0;
+  fastOpenListenOverflow = 0;
 }
 
 /** All counters of one stack. */

@@ -72,6 +72,11 @@ export interface ConnectOptions {
   readonly localAddress?: string | IpAddress;
   /** An ephemeral one by default. */
   readonly localPort?: number;
+  /**
+   * Written at once. With the option `fastOpen` it goes with the SYN, as far as a segment takes it and the server
+   * is known; what is written before the present turn ends does so too.
+   */
+  readonly data?: Uint8Array;
   readonly options?: Partial<TcpOptions>;
 }
 
@@ -193,7 +198,8 @@ export class Stack implements EndpointHost {
   /**
    * Begins a connection; the endpoint's handler hears how it goes. One to its own address and port connects
    * to itself, by a simultaneous open, as on Linux.
-   * @throws StackError EADDRNOTAVAIL, EADDRINUSE, ENETUNREACH, EHOSTUNREACH; ArgumentRangeError
+   * @throws StackError EADDRNOTAVAIL, EADDRINUSE, ENETUNREACH, EHOSTUNREACH, ENOBUFS where there is no room for
+   *   `data`; ArgumentRangeError
    */
   connectTcp(options: ConnectOptions): TcpEndpoint {
     this.#checkOpen('connect');
@@ -214,7 +220,13 @@ export class Stack implements EndpointHost {
       this.nowUs(),
     );
     this.schedule();
-    return new TcpEndpoint(this, entry);
+    const endpoint = new TcpEndpoint(this, entry);
+    const { data } = options;
+    if (data !== undefined && endpoint.write(data) < data.length) {
+      endpoint.close();
+      throw new StackError('ENOBUFS', 'connect', String(remote), options.port);
+    }
+    return endpoint;
   }
 
   /**

@@ -4,6 +4,8 @@ import { interfaceTransportBytes, ownPath, pathTransportBytes, type SegmentPath 
 import { TcpConnection } from './connection.js';
 import type { ConnectionParameters, PassiveHandshake } from './connection-parameters.js';
 import { ConnectionEntry } from './entry.js';
+import type { FastOpenPlace } from './fast-open.js';
+import { openEarly } from './fast-open-passive.js';
 import type { HalfOpen } from './half-open.js';
 import type { InitialSequence } from './initial-sequence.js';
 import type { TcpContext } from './layer-context.js';
@@ -46,6 +48,17 @@ export class Acceptance {
     const connection = TcpConnection.accepted(this.#parameters(place, path), handshake);
     const entry = this.#enter(place, path, connection);
     connection.segmentArrived(segment);
+    this.#host.touch(entry);
+  }
+
+  /** A SYN with a good cookie opens a connection before its handshake is complete (RFC 7413 §4.2.2). */
+  openEarly(place: Place, handshake: PassiveHandshake, fastOpen: FastOpenPlace, segment: TcpSegment): void {
+    const path = this.#ownPath(place);
+    const connection = TcpConnection.passive(this.#parameters(place, path), handshake);
+    connection.fastOpenPlace = fastOpen;
+    const entry = this.#enter(place, path, connection);
+    openEarly(connection, segment);
+    connection.memory.set(connection.memoryBytes);
     this.#host.touch(entry);
   }
 

@@ -7,6 +7,8 @@ import { TcpConnection } from './connection.js';
 import type { ConnectionBooks } from './connection-books.js';
 import type { ConnectionParameters } from './connection-parameters.js';
 import { ConnectionEntry, isTimeWait } from './entry.js';
+import { FastOpenAttempt } from './fast-open-attempt.js';
+import { FastOpenCache } from './fast-open-cache.js';
 import type { InitialSequence } from './initial-sequence.js';
 import type { TcpContext } from './layer-context.js';
 import { resolveTcpOptions, type TcpOptions } from './options.js';
@@ -32,6 +34,8 @@ export class ActiveOpen {
   readonly #books: ConnectionBooks;
   readonly #sequences: InitialSequence;
   readonly #ports: TcpPorts;
+  /** Made for the first connection that asks for Fast Open. */
+  #fastOpenCache: FastOpenCache | undefined;
 
   constructor(context: TcpContext, books: ConnectionBooks, sequences: InitialSequence, ports: TcpPorts) {
     this.#context = context;
@@ -55,12 +59,20 @@ export class ActiveOpen {
     const options = resolveTcpOptions(request.options, this.#context.options.connection);
     const iss = this.#recycled(tuple) ?? this.#sequences.next(tuple, nowUs);
     const connection = new TcpConnection(this.#parameters(tuple, path, options, iss));
+    if (options.fastOpen) connection.fastOpenAttempt = this.#fastOpen(tuple, nowUs);
     const entry = new ConnectionEntry(connection, tuple, path);
     this.#books.addConnection(entry, undefined);
     this.#context.stats.tcp.activeOpens++;
     connection.open(nowUs);
     this.#books.touch(entry);
     return entry;
+  }
+
+  /** What Fast Open may do for a connection; undefined where it has failed too often. */
+  #fastOpen(tuple: Tuple, nowUs: number): FastOpenAttempt | undefined {
+    this.#fastOpenCache ??= new FastOpenCache(this.#context.options.fastOpenServers);
+    const memory = this.#fastOpenCache.of(tuple, nowUs);
+    return memory.isPaused(nowUs) ? undefined : new FastOpenAttempt(memory);
   }
 
   #check(request: ConnectRequest): void {

@@ -49,9 +49,10 @@ function echoIsOurs(c: TcpConnection, segment: TcpSegment): boolean {
 }
 
 function synAckArrived(c: TcpConnection, segment: TcpSegment): void {
-  const { timers, sender } = c;
-  const rttUs = timers.synTransmissions === 1 ? segment.nowUs - timers.synSentAtUs : 0;
-  c.established(timers.synTransmissions, rttUs);
+  const { timers, sender, fastOpenAttempt } = c;
+  const isMeasured = timers.synTransmissions === 1 && fastOpenAttempt?.hasResent !== true;
+  c.established(timers.synTransmissions, isMeasured ? segment.nowUs - timers.synSentAtUs : 0);
+  fastOpenAttempt?.answered(c, segment, true);
   // The window of a SYN is never scaled (RFC 7323 §2.2).
   sender.sndWl1 = segment.sequence;
   sender.sndWl2 = segment.ack;

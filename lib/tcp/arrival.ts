@@ -117,6 +117,7 @@ function checkReset(c: TcpConnection, receiver: Receiver, segment: TcpSegment): 
     return false;
   }
   c.stats.tcp.estabResets++;
+  c.fastOpenPlace?.reset(segment.nowUs);
   c.end(resetError(c));
   return false;
 }
@@ -131,7 +132,7 @@ function isResetAtReportedEdge(receiver: Receiver, sequence: Seq): boolean {
 function resetError(c: TcpConnection): string {
   switch (c.state) {
     case TcpState.SYN_RECEIVED:
-      return 'ECONNREFUSED';
+      return c.isActiveOpen ? 'ECONNREFUSED' : 'ECONNRESET';
     case TcpState.CLOSE_WAIT:
       // Everything the peer had to say was said: what fails is our writing (as in Linux).
       return 'EPIPE';
@@ -199,7 +200,7 @@ function noteTimestamp(receiver: Receiver, segment: TcpSegment): void {
 
 function completeHandshake(c: TcpConnection, segment: TcpSegment): boolean {
   const { sender, timers } = c;
-  if (seqLe(segment.ack, sender.sndUna) || seqGt(segment.ack, sender.sndNxt)) {
+  if (seqLe(segment.ack, sender.iss) || seqGt(segment.ack, sender.sndNxt)) {
     c.drop(DropReason.TcpAckUnacceptable);
     c.reset(segment.ack, false);
     return false;
@@ -207,6 +208,7 @@ function completeHandshake(c: TcpConnection, segment: TcpSegment): boolean {
   const rttUs = timers.synTransmissions === 1 ? segment.nowUs - timers.synSentAtUs : 0;
   timers.heard(segment.nowUs);
   c.established(timers.synTransmissions, rttUs);
+  c.fastOpenAttempt?.answered(c, segment, false);
   if (sender.finQueued && c.state === TcpState.ESTABLISHED) c.move('close');
   sender.sndWl1 = segment.sequence;
   sender.sndWl2 = segment.ack;

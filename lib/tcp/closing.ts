@@ -12,8 +12,10 @@ export function shutdownWrite(c: TcpConnection): void {
   }
   if (!mayWrite(state) || sender.finQueued) return;
   sender.finQueued = true;
-  // Before the handshake ends, only a FIN without text to wait for may go (RFC 9293 §3.10.4).
-  if (state !== TcpState.SYN_RECEIVED || sender.buffer.length === 0) c.move('close');
+  // Before the handshake ends, only a FIN without text to wait for may go (RFC 9293 §3.10.4), but for Fast Open.
+  const mayGo =
+    state !== TcpState.SYN_RECEIVED || sender.buffer.length === 0 || c.fastOpenPlace !== undefined;
+  if (mayGo) c.move('close');
 }
 
 export function shutdownRead(c: TcpConnection): void {

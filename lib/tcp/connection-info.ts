@@ -12,6 +12,8 @@ export interface ConnectionInfo {
   readonly phase: 'open' | 'recovery' | 'loss';
   readonly congestionControl: string;
   readonly timestamps: boolean;
+  /** Text of a SYN was taken, ours by the peer or the peer's by us (RFC 7413). */
+  readonly fastOpen: boolean;
   readonly sack: boolean;
   /** Shifts of the windows received and sent. */
   readonly sendWindowShift: number;
@@ -86,6 +88,7 @@ const PHASES = { [Phase.Open]: 'open', [Phase.Recovery]: 'recovery', [Phase.Loss
 export function connectionInfo(c: TcpConnection, pathMtuBytes: number, nowUs: number): ConnectionInfo {
   return {
     state: stateName(c.state),
+    fastOpen: c.isFastOpened,
     timestamps: c.negotiated?.timestamps === true,
     sendWindowShift: c.negotiated?.sendWindowShift ?? 0,
     receiveWindowShift: c.negotiated?.receiveWindowShift ?? 0,

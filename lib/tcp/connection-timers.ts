@@ -61,7 +61,7 @@ export class ConnectionTimers {
     const { sender, acks } = this.#connection;
     return Math.min(
       this.handshakeDeadlineUs,
-      sender.recovery.deadlineUs,
+      this.#recoveryDeadlineUs,
       this.#userDeadlineUs,
       sender.persistDeadlineUs,
       sender.small.deadlineUs,
@@ -71,6 +71,12 @@ export class ConnectionTimers {
       this.lingerDeadlineUs,
       this.trimDeadlineUs,
     );
+  }
+
+  /** Until the SYN-ACK is acknowledged only that is repeated, whatever Fast Open has let go behind it. */
+  get #recoveryDeadlineUs(): number {
+    const { fastOpenPlace, sender } = this.#connection;
+    return fastOpenPlace === undefined ? sender.recovery.deadlineUs : NEVER;
   }
 
   /** RFC 6298 §5.7 and RFC 9293 §3.8.3: the SYN is repeated after 1 s, 2 s, 4 s … */
@@ -140,8 +146,7 @@ export class ConnectionTimers {
     }
     if (this.lingerDeadlineUs <= nowUs) this.#lingered();
     if (this.handshakeDeadlineUs <= nowUs) this.#handshakeExpired(nowUs);
-    if (Math.min(sender.recovery.deadlineUs, this.#userDeadlineUs) <= nowUs)
-      this.#retransmissionExpired(nowUs);
+    if (Math.min(this.#recoveryDeadlineUs, this.#userDeadlineUs) <= nowUs) this.#retransmissionExpired(nowUs);
     if (sender.persistDeadlineUs <= nowUs) this.#persistExpired(output, nowUs);
     if (acks.deadlineUs <= nowUs && acks.expired(sender.recovery.rtoUs)) {
       this.#connection.stats.tcp.delayedAcks++;
@@ -172,10 +177,11 @@ export class ConnectionTimers {
   }
 
   #handshakeExpired(nowUs: number): void {
-    const { options, stats, softError } = this.#connection;
+    const { options, stats, softError, fastOpenPlace, sender } = this.#connection;
+    const retries = fastOpenPlace?.synAckRetries ?? options.synRetries;
     const userLimit = this.userTimeoutUs;
     const tooLong = userLimit > 0 && nowUs - this.synSentAtUs >= userLimit;
-    if (this.synTransmissions > options.synRetries || tooLong) {
+    if (this.synTransmissions > retries || tooLong) {
       stats.tcp.attemptFails++;
       // An ICMP error seen on the way says more than "timed out" (RFC 9293 §3.9.2.2).
       this.#connection.end(softError === '' ? 'ETIMEDOUT' : softError);
@@ -183,7 +189,10 @@ export class ConnectionTimers {
     }
     stats.tcp.synRetrans++;
     stats.tcp.retransSegs++;
-    if (this.synTransmissions === options.retries1) this.#connection.doubtRoute();
+    if (this.synTransmissions === options.retries1) this.#connection.doubtRoute(nowUs);
+    // Text that followed a lost SYN-ACK found nobody who could take it.
+    const isEarly = fastOpenPlace !== undefined && this.synTransmissions === 1;
+    if (isEarly && sender.recovery.log.count > 0) sender.retransmissionTimeout(nowUs);
     const rtoUs = Math.min(options.initialRtoMs * 1000 * 2 ** this.synTransmissions, options.rtoMaxMs * 1000);
     this.synTransmissions++;
     this.handshakeDeadlineUs = nowUs + rtoUs;
@@ -210,7 +219,7 @@ export class ConnectionTimers {
     stats.tcp.timeouts++;
     if (recovery.hasReneged) stats.tcp.sackReneging++;
     sender.retransmissionTimeout(nowUs);
-    if (recovery.retries === options.retries1) connection.doubtRoute();
+    if (recovery.retries === options.retries1) connection.doubtRoute(nowUs);
   }
 
   /** Whether R2 of RFC 9293 §3.8.3, or the user timeout of RFC 5482, has passed. */

@@ -20,6 +20,8 @@ import {
 } from './connection-parameters.js';
 import { ConnectionTimers } from './connection-timers.js';
 import { congestionFor, established, synSeen } from './establishing.js';
+import type { FastOpenPlace } from './fast-open.js';
+import type { FastOpenAttempt } from './fast-open-attempt.js';
 import { announcedMss, effectiveMss, firstWindow, type Negotiated, offer } from './handshake.js';
 import { MemoryShare } from './memory.js';
 import type { TcpOptions } from './options.js';
@@ -52,6 +54,11 @@ export class TcpConnection {
   negotiated: Negotiated | undefined;
   /** Whether it began with `open()` and not with a SYN from the peer (RFC 9293 §3.5, MUST-11). */
   isActiveOpen = false;
+  /** Its SYN may carry text (RFC 7413); or, as a server, it was opened by one and is not acknowledged yet. */
+  fastOpenAttempt: FastOpenAttempt | undefined;
+  fastOpenPlace: FastOpenPlace | undefined;
+  /** Text of a SYN, ours or the peer's, was taken. */
+  isFastOpened = false;
   /** How `close` behaves: 0 with an RST. */
   lingerMs: number;
   readonly memory: MemoryShare;
@@ -120,6 +127,13 @@ export class TcpConnection {
 
   /** A connection whose handshake a listener has completed, ESTABLISHED. */
   static accepted(parameters: ConnectionParameters, handshake: PassiveHandshake): TcpConnection {
+    const connection = TcpConnection.passive(parameters, handshake);
+    connection.established(handshake.synTransmissions, handshake.rttUs);
+    return connection;
+  }
+
+  /** One whose handshake a listener has begun, SYN-RECEIVED. */
+  static passive(parameters: ConnectionParameters, handshake: PassiveHandshake): TcpConnection {
     const connection = new TcpConnection(parameters);
     const { sender, timers } = connection;
     connection.synOptions = handshake.offered;
@@ -130,7 +144,6 @@ export class TcpConnection {
     timers.synSentAtUs = handshake.synSentAtUs;
     timers.heardAtUs = handshake.nowUs;
     connection.#state = TcpState.SYN_RECEIVED;
-    connection.established(handshake.synTransmissions, handshake.rttUs);
     return connection;
   }
 
@@ -161,6 +174,7 @@ export class TcpConnection {
     this.isActiveOpen = true;
     this.move('activeOpen');
     this.sender.sndNxt = seqAdd(this.sender.iss, 1);
+    this.fastOpenAttempt?.begin(this);
     this.synDue = true;
     this.timers.handshakeStarted(nowUs);
   }
@@ -261,7 +275,10 @@ export class TcpConnection {
   pathChanged(transportBytes: number): void {
     this.#transportBytes = transportBytes;
     const { negotiated } = this;
-    if (negotiated === undefined) return;
+    if (negotiated === undefined) {
+      this.fastOpenAttempt?.pathChanged(this);
+      return;
+    }
     this.sender.setMss(effectiveMss(negotiated, transportBytes, this.options));
   }
 
@@ -310,6 +327,7 @@ export class TcpConnection {
     this.#state = TcpState.CLOSED;
     this.errorCode = errorCode;
     this.synDue = false;
+    this.fastOpenPlace?.leave();
     this.sender.clear();
     this.timers.stop();
     this.signal(ConnectionEvent.Closed);
@@ -353,8 +371,9 @@ export class TcpConnection {
   }
 
   /** R1 of RFC 9293 §3.8.3: the route may be bad, and the owner should know. */
-  doubtRoute(): void {
+  doubtRoute(nowUs: number): void {
     this.#doubtsRoute = true;
+    this.fastOpenAttempt?.silent(this, nowUs);
     if (this.softError === '') this.softError = 'ETIMEDOUT';
     this.signal(ConnectionEvent.SoftError);
   }

@@ -7,6 +7,7 @@ import {
 } from './congestion/congestion-control.js';
 import type { TcpConnection } from './connection.js';
 import { ConnectionEvent, type ConnectionParameters } from './connection-parameters.js';
+import type { FastOpenPlace } from './fast-open.js';
 import { effectiveMss, firstWindow, type Negotiated } from './handshake.js';
 import type { TcpOptions } from './options.js';
 import { Receiver } from './receiver.js';
@@ -40,15 +41,11 @@ export function synSeen(c: TcpConnection, negotiated: Negotiated): void {
 
 /** The handshake is complete; `TcpConnection.established` says what the arguments are. */
 export function established(c: TcpConnection, synTransmissions: number, rttUs: number): void {
-  const { negotiated, sender, options } = c;
-  invariant(negotiated !== undefined, 'both SYNs have been seen');
-  sender.synAcknowledged();
-  const mssBytes = effectiveMss(negotiated, c.transportBytes, options);
-  sender.mssBytes = mssBytes;
-  // RFC 5681 §3.1: a SYN that had to be repeated says little good of the path.
-  const segments = synTransmissions > 2 ? 1 : options.initialWindow;
-  const nowUs = c.timers.heardAtUs;
-  sender.congestion = congestionFor(c.parameters, options, { mssBytes, segments, rttUs, nowUs });
+  const { sender, fastOpenPlace } = c;
+  // What Fast Open has let go before is in flight, and its window stands.
+  if (fastOpenPlace === undefined || sender.recovery.log.count === 0) {
+    beginSending(c, synTransmissions, rttUs);
+  }
   if (rttUs > 0) {
     sender.recovery.rtt.sample(rttUs, sender.sndUna, sender.sndNxt);
     c.receiver?.tuner.measured(rttUs);
@@ -58,7 +55,31 @@ export function established(c: TcpConnection, synTransmissions: number, rttUs: n
   if (c.state === TcpState.SYN_SENT) c.move('rcvSynAck');
   else if (c.state === TcpState.SYN_RECEIVED) c.move('rcvAckOfSyn');
   c.timers.handshakeDone();
-  c.signal(ConnectionEvent.Connected | ConnectionEvent.Writable);
+  if (fastOpenPlace === undefined) c.signal(ConnectionEvent.Connected | ConnectionEvent.Writable);
+  else endEarly(c, fastOpenPlace);
+}
+
+/** The peer is real: what was sent before is now awaited as anything sent is (Linux `tcp_rcv_synrecv_state_fastopen`). */
+function endEarly(c: TcpConnection, place: FastOpenPlace): void {
+  const { recovery } = c.sender;
+  place.leave();
+  c.fastOpenPlace = undefined;
+  recovery.retries = 0;
+  recovery.backoff = 0;
+  if (recovery.log.count > 0) recovery.deadlineUs = c.timers.heardAtUs + recovery.rtoUs;
+}
+
+/** Both SYNs were seen, and text may go: a segment's size and the first window are known. */
+export function beginSending(c: TcpConnection, synTransmissions: number, rttUs: number): void {
+  const { negotiated, sender, options } = c;
+  invariant(negotiated !== undefined, 'both SYNs have been seen');
+  sender.synAcknowledged();
+  const mssBytes = effectiveMss(negotiated, c.transportBytes, options);
+  sender.mssBytes = mssBytes;
+  // RFC 5681 §3.1: a SYN that had to be repeated says little good of the path.
+  const segments = synTransmissions > 2 ? 1 : options.initialWindow;
+  const nowUs = c.timers.heardAtUs;
+  sender.congestion = congestionFor(c.parameters, options, { mssBytes, segments, rttUs, nowUs });
 }
 
 /** What is known of the path when a congestion control is made for it. */

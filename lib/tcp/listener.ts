@@ -1,6 +1,7 @@
 /** A port that accepts: its options and its two queues, of handshakes under way and of connections to accept. */
 import type { IpAddress, IpFamily } from '../wire/ip-address.js';
 import type { ConnectionEntry } from './entry.js';
+import { FastOpenQueue } from './fast-open.js';
 import type { TcpOptions } from './options.js';
 import type { PortClaim } from './ports.js';
 
@@ -31,6 +32,7 @@ export class TcpListener {
   /** When the SYN queue last was full, µs: only then may an ACK bring a cookie (RFC 4987 §3.6). */
   lastOverflowUs = Number.NEGATIVE_INFINITY;
   isClosed = false;
+  #fastOpenQueue: FastOpenQueue | undefined;
   #ready: ConnectionEntry[] = [];
   #readyHead = 0;
 
@@ -48,6 +50,12 @@ export class TcpListener {
 
   get address(): IpAddress {
     return this.claim.address;
+  }
+
+  /** Connections opened by Fast Open whose handshake is not complete. */
+  get fastOpenQueue(): FastOpenQueue {
+    this.#fastOpenQueue ??= new FastOpenQueue();
+    return this.#fastOpenQueue;
   }
 
   /** Connections waiting to be accepted. */

@@ -41,6 +41,7 @@ const RANGES: Partial<Record<NumberOption, readonly [least: number, most: number
   hopLimit: [0, 255],
   lingerMs: [-1, MAX_MS],
   maxCongestionWindowBytes: [1, 2 ** 40],
+  fastOpenQueue: [0, 1e6],
 };
 
 /** @throws ArgumentValueError for a name that is not among `known`; ArgumentTypeError for a value of another type */

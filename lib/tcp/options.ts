@@ -90,6 +90,14 @@ export interface TcpOptions {
   readonly tailLossProbe: boolean;
   /** Detect retransmission time-outs that were too early, and take back what they did (RFC 5682). */
   readonly forwardRto: boolean;
+  /**
+   * TCP Fast Open (RFC 7413): of a connection, text written before its SYN leaves goes with the SYN; of a listener,
+   * such text is taken before the handshake is complete. A SYN may arrive twice, and then the application gets its
+   * text twice, on two connections (RFC 7413 §6.1): only for requests that may be repeated.
+   */
+  readonly fastOpen: boolean;
+  /** Most connections of a listener that Fast Open has opened and whose handshake is not complete. */
+  readonly fastOpenQueue: number;
 }
 
 export const DEFAULT_TCP_OPTIONS: TcpOptions = Object.freeze({
@@ -134,6 +142,8 @@ export const DEFAULT_TCP_OPTIONS: TcpOptions = Object.freeze({
   rack: true,
   tailLossProbe: true,
   forwardRto: true,
+  fastOpen: false,
+  fastOpenQueue: 256,
 });
 
 /** When a listener answers with SYN cookies (RFC 4987 §3.6). */
@@ -176,6 +186,10 @@ export interface TcpLayerOptions {
   readonly invalidAckIntervalMs: number;
   /** RSTs per second for segments of no connection. */
   readonly resetsPerSecond: number;
+  /** How long a key makes Fast Open cookies, ms; those it made are taken as long again. */
+  readonly fastOpenKeyMs: number;
+  /** Most servers whose Fast Open cookies are remembered. */
+  readonly fastOpenServers: number;
 }
 
 export const DEFAULT_TCP_LAYER_OPTIONS: TcpLayerOptions = Object.freeze<TcpLayerOptions>({
@@ -198,6 +212,8 @@ export const DEFAULT_TCP_LAYER_OPTIONS: TcpLayerOptions = Object.freeze<TcpLayer
   reservedPorts: [],
   invalidAckIntervalMs: 500,
   resetsPerSecond: 10_000,
+  fastOpenKeyMs: 7_200_000,
+  fastOpenServers: 4096,
 });
 
 /**

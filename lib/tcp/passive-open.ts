@@ -11,6 +11,7 @@ import { Acceptance, type AcceptanceHost } from './acceptance.js';
 import { interfaceTransportBytes, ownPath, type SegmentPath } from './carrier.js';
 import type { PassiveHandshake } from './connection-parameters.js';
 import { COOKIES_AFTER_OVERFLOW_US, CookieHandshake } from './cookie-handshake.js';
+import { FastOpenServer, withCookie } from './fast-open-passive.js';
 import { HalfOpen, type SynAck, writeSynAck } from './half-open.js';
 import { announcedMss, answer, negotiate, offer } from './handshake.js';
 import type { InitialSequence } from './initial-sequence.js';
@@ -36,6 +37,7 @@ export class PassiveOpen {
   readonly #replies: StatelessReplies;
   readonly #cookies: CookieHandshake;
   readonly #acceptance: Acceptance;
+  readonly #fastOpen: FastOpenServer;
   /** Half-open records of all listeners. */
   halfOpen = 0;
 
@@ -46,6 +48,7 @@ export class PassiveOpen {
     this.#replies = parts.replies;
     this.#cookies = new CookieHandshake(context, parts.sequences);
     this.#acceptance = new Acceptance(context, host, parts.sequences);
+    this.#fastOpen = new FastOpenServer(context);
   }
 
   /**
@@ -107,17 +110,22 @@ export class PassiveOpen {
     if (path.unusable !== '') return;
     const tuple = tupleOf(path, segment);
     const ours = this.#offer(listener, path);
-    const offered = answer(ours, segment);
+    const fastOpen = this.#fastOpen.examine(listener, tuple, segment);
     const record = new HalfOpen({
       listener,
       tuple,
       path,
       iss: iss ?? this.#sequences.next(tuple, segment.nowUs),
       negotiated: negotiate(ours, segment, tuple.local.family),
-      offered,
+      offered: withCookie(answer(ours, segment), fastOpen?.cookie),
       timestampOffset: this.#sequences.timestampOffset(tuple),
       nowUs: segment.nowUs,
     });
+    if (fastOpen?.place !== undefined) {
+      const place = { listener, tuple, path, iss: record.iss, record: undefined };
+      this.#acceptance.openEarly(place, handshakeOf(record, 0, segment.nowUs), fastOpen.place, segment);
+      return;
+    }
     listener.halfOpen++;
     listener.young++;
     this.halfOpen++;
@@ -236,14 +244,7 @@ export class PassiveOpen {
     }
     const rttUs = record.transmissions === 1 ? Math.max(1, segment.nowUs - record.arrivedAtUs) : 0;
     this.#leave(record);
-    const handshake: PassiveHandshake = {
-      negotiated: record.negotiated,
-      offered: record.offered,
-      synTransmissions: record.transmissions,
-      synSentAtUs: record.arrivedAtUs,
-      rttUs,
-      nowUs: segment.nowUs,
-    };
+    const handshake = handshakeOf(record, rttUs, segment.nowUs);
     const place = { listener, tuple: record.tuple, path: record.path, iss: record.iss };
     this.#acceptance.complete({ ...place, record }, handshake, segment);
   }
@@ -321,6 +322,8 @@ export class PassiveOpen {
     offered.tsVal = (Math.floor(nowUs / 1000) + record.timestampOffset) | 0;
     offered.tsEcr = negotiated.tsRecent;
     this.#write(record.path, record);
+    // Repeated, a SYN-ACK does without a Fast Open option (RFC 7413 §4.2.2).
+    if (offered.fastOpenCookie !== undefined) offered.fastOpenCookie = undefined;
   }
 
   #write(path: SegmentPath, synAck: SynAck): void {
@@ -340,6 +343,15 @@ export interface PassiveOpenParts {
   readonly sequences: InitialSequence;
   readonly replies: StatelessReplies;
 }
+
+const handshakeOf = (record: HalfOpen, rttUs: number, nowUs: number): PassiveHandshake => ({
+  negotiated: record.negotiated,
+  offered: record.offered,
+  synTransmissions: record.transmissions,
+  synSentAtUs: record.arrivedAtUs,
+  rttUs,
+  nowUs,
+});
 
 const tupleOf = (path: SegmentPath, segment: TcpSegment): Tuple => ({
   local: path.source,

@@ -115,9 +115,12 @@ export class SegmentWriter {
     return ecn !== undefined && (this.#owesCwr || (ecn.flags & TcpFlag.CWR) !== 0);
   }
 
-  /** Writes the SYN (`ack` undefined) or SYN-ACK. False while the link is full. */
-  syn(output: SegmentOutput, options: SynOptions, nowUs: number): boolean {
-    if (!output.begin(TcpHeader.MIN_BYTES + synOptionsBytes(options))) return false;
+  /**
+   * Writes the SYN, with so much text (RFC 7413), or, once the peer's SYN was seen, the SYN-ACK. False while the
+   * link is full.
+   */
+  syn(output: SegmentOutput, options: SynOptions, nowUs: number, textBytes = 0): boolean {
+    if (!output.begin(TcpHeader.MIN_BYTES + synOptionsBytes(options) + textBytes)) return false;
     const { view, at } = output;
     const receiver = this.receiver;
     options.tsVal = this.timestamp(nowUs);
@@ -128,8 +131,10 @@ export class SegmentWriter {
     writeTcpPorts(view, at, this.#localPort, this.#remotePort);
     writeTcpNumbers(view, at, this.#sender.iss, receiver === undefined ? (0 as Seq) : receiver.rcvNxt);
     writeTcpControl(view, at, headerBytes, flagsAndWindow(flags, window));
+    if (textBytes > 0)
+      this.#sender.buffer.copyTo(this.#sender.buffer.start, view, at + headerBytes, textBytes);
     output.setEcn(EcnField.NotEct);
-    output.commit(headerBytes, 0);
+    output.commit(headerBytes + textBytes, 0);
     this.segmentsSent++;
     return true;
   }

@@ -141,13 +141,11 @@ export class Sender {
     return this.buffer.length === 0 && (!this.finQueued || this.finAcknowledged);
   }
 
-  /** The SYN was acknowledged: sending may begin at ISS+1. */
-  synAcknowledged(): void {
-    this.sndUna = seqAdd(this.iss, 1);
-    this.sndNxt = seqMax(this.sndNxt, this.sndUna);
-    this.small.acknowledged(this.sndUna);
-    this.sndUp = this.sndUna;
-    this.recovery.recoveryPoint = this.sndUna;
+  /** The SYN was acknowledged, and the text it may have carried before `ack`: sending may begin there. */
+  synAcknowledged(ack = seqAdd(this.iss, 1)): void {
+    this.#release(ack, seqDiff(ack, this.iss) - 1);
+    this.sndNxt = seqMax(this.sndNxt, ack);
+    this.recovery.recoveryPoint = ack;
   }
 
   /**

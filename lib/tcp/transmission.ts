@@ -10,10 +10,14 @@ import { TcpState } from './state.js';
 export function transmit(c: TcpConnection, output: SegmentOutput, nowUs: number): boolean {
   if (c.pendingReset !== undefined && !transmitReset(c, output, nowUs)) return false;
   if (c.synDue && !transmitSyn(c, output, nowUs)) return false;
-  if (c.receiver === undefined || c.state < TcpState.ESTABLISHED) return true;
+  if (c.receiver === undefined || !maySpeak(c)) return true;
   if (c.writer.owesBareAck && !transmitAck(c, output, nowUs)) return false;
   return transmitText(c, output, nowUs) && transmitAck(c, output, nowUs);
 }
+
+/** Before the handshake is complete only Fast Open lets anything go, and only until the SYN-ACK must be repeated. */
+const maySpeak = (c: TcpConnection): boolean =>
+  c.fastOpenPlace === undefined ? c.state >= TcpState.ESTABLISHED : c.timers.synTransmissions === 1;
 
 function transmitReset(c: TcpConnection, output: SegmentOutput, nowUs: number): boolean {
   if (c.pendingReset === undefined) return true;
@@ -32,7 +36,12 @@ const owesHandshakeAck = (c: TcpConnection): boolean =>
   c.isActiveOpen && c.acks.isDue && c.receiver !== undefined && c.sender.sndNxt === seqAdd(c.sender.iss, 1);
 
 function transmitSyn(c: TcpConnection, output: SegmentOutput, nowUs: number): boolean {
-  if (!c.writer.syn(output, c.synOptions, nowUs)) return false;
+  const { synOptions, fastOpenAttempt } = c;
+  const textBytes = fastOpenAttempt === undefined ? 0 : fastOpenAttempt.textBytes(c);
+  if (!c.writer.syn(output, synOptions, nowUs, textBytes)) return false;
+  fastOpenAttempt?.synSent(c, textBytes);
+  // A SYN or SYN-ACK that must be repeated does without (RFC 7413 §4.2.1, §4.2.2).
+  if (synOptions.fastOpenCookie !== undefined) synOptions.fastOpenCookie = undefined;
   c.synDue = false;
   c.stats.tcp.outSegs++;
   c.sender.lastSentUs = nowUs;

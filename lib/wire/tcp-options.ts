@@ -180,6 +180,8 @@ export interface SynOptions {
   timestamps: boolean;
   tsVal: number;
   tsEcr: number;
+  /** Fast Open cookie; an empty one asks for one (RFC 7413 §4.1.1). Absent: no such option. */
+  fastOpenCookie?: Uint8Array | undefined;
   /** AE, CWR and ECE as they apply (RFC 3168 §6.1.1, RFC 9768 §3.1). */
   ecnFlags: number;
   /** Whether a SYN-ACK has the counters of RFC 9768 §3.2.3, as far as they fit. */
@@ -191,13 +193,17 @@ export function synOptionsBytes(options: SynOptions): number {
   const bytes =
     4 +
     (options.timestamps ? TIMESTAMPS_BYTES : options.sackPermitted ? 4 : 0) +
-    (options.windowScale >= 0 ? 4 : 0);
+    (options.windowScale >= 0 ? 4 : 0) +
+    (options.fastOpenCookie === undefined ? 0 : fastOpenBytes(options.fastOpenCookie));
   return bytes + (options.ecnCounters ? firstEcnCountersBytes(MAX_OPTION_BYTES - bytes) : 0);
 }
 
+/** Bytes of a Fast Open option and its padding. */
+const fastOpenBytes = (cookie: Uint8Array): number => (2 + cookie.length + 3) & ~3;
+
 /**
- * Writes the options of a SYN in Linux's order: MSS, SACK-permitted, timestamps, NOP, window scale; ECN's
- * counters, which may be cut, come last.
+ * Writes the options of a SYN in Linux's order: MSS, SACK-permitted, timestamps, NOP, window scale, Fast Open;
+ * ECN's counters, which may be cut, come last.
  */
 export function writeSynOptions(view: DataView, at: number, options: SynOptions): number {
   let next = at;
@@ -224,8 +230,19 @@ export function writeSynOptions(view: DataView, at: number, options: SynOptions)
     );
     next += 4;
   }
+  if (options.fastOpenCookie !== undefined) next += writeFastOpen(view, next, options.fastOpenCookie);
   if (options.ecnCounters) next += writeFirstEcnCounters(view, next, MAX_OPTION_BYTES - (next - at));
   return next - at;
+}
+
+/** Writes a Fast Open option, padded with NOPs behind it. @returns bytes written */
+function writeFastOpen(view: DataView, at: number, cookie: Uint8Array): number {
+  view.setUint8(at, TcpOptionKind.FAST_OPEN);
+  view.setUint8(at + 1, 2 + cookie.length);
+  for (let i = 0; i < cookie.length; i++) view.setUint8(at + 2 + i, cookie[i]);
+  const bytes = fastOpenBytes(cookie);
+  for (let i = 2 + cookie.length; i < bytes; i++) view.setUint8(at + i, TcpOptionKind.NOP);
+  return bytes;
 }
 
 /** Writes NOP, NOP, timestamps. @returns 12 */
