@@ -1,6 +1,7 @@
 /** What the package offers. Names that do not stand here are not public. */
 export { type Alarm, type Clock, NEVER } from './base/clock.js';
 export { StackError } from './base/errors.js';
+export type { Probe, ProbedConnection, RetransmissionReason } from './base/probe.js';
 export type { Random } from './base/random.js';
 export { DropReason, dropReasonName, type StackStats } from './base/stats.js';
 export type { DgramModule } from './dgram/dgram.js';

@@ -29,8 +29,8 @@ export interface SimulationOptions {
    * arrives together is joined behind it.
    */
   readonly superPackets?: boolean;
-  readonly client?: Pick<StackOptions, 'tcp' | 'ip'>;
-  readonly server?: Pick<StackOptions, 'tcp' | 'ip'>;
+  readonly client?: Pick<StackOptions, 'tcp' | 'ip' | 'probe'>;
+  readonly server?: Pick<StackOptions, 'tcp' | 'ip' | 'probe'>;
   /** Where virtual time begins, µs; 10^9 by default. */
   readonly startUs?: number;
 }

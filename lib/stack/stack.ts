@@ -4,6 +4,7 @@
  */
 import { type Alarm, type Clock, NEVER } from '../base/clock.js';
 import { ArgumentRangeError, ArgumentTypeError, StackError } from '../base/errors.js';
+import type { Probe } from '../base/probe.js';
 import type { Random } from '../base/random.js';
 import { StackStats } from '../base/stats.js';
 import { IpLayer } from '../ip/ip-layer.js';
@@ -14,6 +15,7 @@ import { LoopbackDevice } from '../link/loopback.js';
 import type { PacketBatch } from '../link/packet-batch.js';
 import { congestionMaker } from '../tcp/congestion/registry.js';
 import { MemoryAccount } from '../tcp/memory.js';
+import { Observers } from '../tcp/observer.js';
 import { resolveTcpLayerOptions, type TcpLayerOptions, type TcpOptions } from '../tcp/options.js';
 import { TcpLayer } from '../tcp/tcp-layer.js';
 import type { UdpOptions, UdpSocketOptions } from '../udp/options.js';
@@ -39,6 +41,8 @@ export interface StackOptions {
   readonly random: Random;
   readonly ip?: Partial<IpOptions>;
   readonly udp?: Partial<UdpOptions>;
+  /** Hears of every connection of the stack (`lib/base/probe.ts`). */
+  readonly probe?: Probe;
   readonly tcp?: Partial<Omit<TcpLayerOptions, 'connection'>> & { connection?: Partial<TcpOptions> };
 }
 
@@ -118,6 +122,7 @@ export class Stack implements EndpointHost {
       options: tcpOptions,
       memory: new MemoryAccount(this.stats.tcp, tcpOptions.memoryPressureBytes, tcpOptions.memoryMaxBytes),
       congestion: (name) => congestionMaker(name, random),
+      observers: options.probe && new Observers(options.probe, () => clock.nowUs()),
     });
     this.ip.setTransport(Protocol.Tcp, new TcpTransport(this.tcp, this.ip, this.stats));
     this.udp = new UdpLayer({

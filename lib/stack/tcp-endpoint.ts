@@ -3,12 +3,14 @@
  * when something happens. `net/` is built on these.
  */
 import { ArgumentRangeError } from '../base/errors.js';
+import type { Probe } from '../base/probe.js';
 import type { TcpConnection } from '../tcp/connection.js';
 import { type ConnectionInfo, connectionInfo } from '../tcp/connection-info.js';
 import { ConnectionEvent } from '../tcp/connection-parameters.js';
 import type { KeepAliveTiming } from '../tcp/connection-timers.js';
 import type { ConnectionEntry, ConnectionOwner } from '../tcp/entry.js';
 import { changeOption, type LiveOption, readOption } from '../tcp/live-options.js';
+import { Observer } from '../tcp/observer.js';
 import type { TcpOptions } from '../tcp/options.js';
 import type { TextSink } from '../tcp/receiver.js';
 import type { TcpState } from '../tcp/state.js';
@@ -126,6 +128,12 @@ export class TcpEndpoint implements ConnectionOwner {
   /** A snapshot of what the connection knows of itself, as Linux's `TCP_INFO`. */
   get info(): ConnectionInfo {
     return connectionInfo(this.#connection, this.#entry.path.mtu, this.#host.nowUs());
+  }
+
+  /** Has this connection observed, instead of as the stack has it; `undefined` ends that. Its `id` is 0. */
+  setProbe(probe: Probe | undefined): void {
+    const parts = { id: 0, nowUs: () => this.#host.nowUs() };
+    this.#connection.observer = probe && new Observer(this.#entry, { probe, ...parts });
   }
 
   /** Moves received bytes into `target`. @returns how many; 0 when there are none */

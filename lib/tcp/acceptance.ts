@@ -67,6 +67,7 @@ export class Acceptance {
     this.#context.stats.tcp.passiveOpens++;
     const entry = new ConnectionEntry(connection, tuple, path);
     entry.listener = listener;
+    this.#context.observers?.attach(entry);
     this.#host.addConnection(entry, record);
     listener.push(entry);
     return entry;

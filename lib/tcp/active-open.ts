@@ -63,6 +63,7 @@ export class ActiveOpen {
     const entry = new ConnectionEntry(connection, tuple, path);
     this.#books.addConnection(entry, undefined);
     this.#context.stats.tcp.activeOpens++;
+    this.#context.observers?.attach(entry);
     connection.open(nowUs);
     this.#books.touch(entry);
     return entry;

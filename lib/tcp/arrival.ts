@@ -229,8 +229,10 @@ function processAck(c: TcpConnection, segment: TcpSegment, withWindow: boolean):
   const advances = segment.ack !== sender.sndUna;
   // What was wrong with the path is over once it carries something again (Linux `tcp_ack`).
   if (advances) c.softError = '';
-  if (advances || sender.recovery.outstandingBytes > 0) hearAck(c);
+  const concerns = advances || sender.recovery.outstandingBytes > 0;
+  if (concerns) hearAck(c);
   if (withWindow) sender.updateWindow(segment.sequence, segment.ack, windowBytes);
+  if (concerns && c.observer !== undefined) c.observer.acknowledged();
   if (advances) c.writeSpaceChanged();
   if (sender.finAcknowledged) finAcknowledged(c, segment.nowUs);
 }

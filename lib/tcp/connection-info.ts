@@ -84,6 +84,8 @@ export interface ConnectionInfo {
 
 const PHASES = { [Phase.Open]: 'open', [Phase.Recovery]: 'recovery', [Phase.Loss]: 'loss' } as const;
 
+export const phaseName = (phase: Phase): ConnectionInfo['phase'] => PHASES[phase];
+
 /** @param pathMtuBytes largest IP packet the path takes now */
 export function connectionInfo(c: TcpConnection, pathMtuBytes: number, nowUs: number): ConnectionInfo {
   return {
@@ -115,7 +117,7 @@ function senderInfo({ sender, timers }: TcpConnection) {
   const { recovery, congestion } = sender;
   const { rtt } = recovery;
   return {
-    phase: PHASES[recovery.phase],
+    phase: phaseName(recovery.phase),
     congestionControl: congestion.name,
     sack: recovery.sack,
     rtoUs: recovery.rtoUs,

@@ -24,6 +24,7 @@ import type { FastOpenPlace } from './fast-open.js';
 import type { FastOpenAttempt } from './fast-open-attempt.js';
 import { announcedMss, effectiveMss, firstWindow, type Negotiated, offer } from './handshake.js';
 import { MemoryShare } from './memory.js';
+import type { Observer } from './observer.js';
 import type { TcpOptions } from './options.js';
 import type { Receiver, TextSink } from './receiver.js';
 import { AckFacts } from './recovery/ack-facts.js';
@@ -62,6 +63,8 @@ export class TcpConnection {
   /** How `close` behaves: 0 with an RST. */
   lingerMs: number;
   readonly memory: MemoryShare;
+  /** Tells a probe; there is one only where somebody listens. */
+  observer: Observer | undefined;
   /** A write was refused for want of memory in the stack, and nothing that is in flight will bring any. */
   isStarved = false;
   /** The owner is gone: what still arrives has no reader. */
@@ -292,7 +295,9 @@ export class TcpConnection {
   move(event: TcpEvent): void {
     const next = nextState(this.#state, event);
     invariant(next !== undefined, `${event} moves state ${this.#state}`);
+    const from = this.#state;
     this.#state = next;
+    if (this.observer !== undefined) this.observer.moved(from, next);
   }
 
   /** The peer's SYN was seen: both sides' settings are known. */
@@ -323,9 +328,11 @@ export class TcpConnection {
    * readable, also after an RST, as in Linux; everything else is given back.
    */
   end(errorCode: string): void {
-    if (this.#state === TcpState.CLOSED) return;
+    const from = this.#state;
+    if (from === TcpState.CLOSED) return;
     this.#state = TcpState.CLOSED;
     this.errorCode = errorCode;
+    if (this.observer !== undefined) this.observer.ended(from, errorCode);
     this.synDue = false;
     this.fastOpenPlace?.leave();
     this.sender.clear();

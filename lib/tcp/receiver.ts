@@ -279,20 +279,17 @@ export class Receiver {
   #takeInOrder(segment: TcpSegment): boolean {
     const { view, textAt, textBytes } = segment;
     if (this.finReceived) return true;
-    this.bytesReceived += textBytes;
     this.urgent.note(segment);
     if (this.discards) {
       this.buffer.append(view, textAt, textBytes);
       this.buffer.consume(this.buffer.readableBytes);
     } else if (!this.#sinkTakes(segment)) {
-      if (!this.#hasRoom(textBytes)) {
-        this.bytesReceived -= textBytes;
-        return false;
-      }
+      if (!this.#hasRoom(textBytes)) return false;
       this.buffer.append(view, textAt, textBytes);
     }
     const before = this.rcvNxt;
     this.rcvNxt = this.buffer.end;
+    this.bytesReceived += seqDiff(this.rcvNxt, before);
     if (this.sack !== undefined) this.sack.forget(this.rcvNxt);
     if (seqGt(this.rcvNxt, seqAdd(before, textBytes))) this.#stats.outOfOrderMerged++;
     return true;

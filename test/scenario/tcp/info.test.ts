@@ -90,7 +90,7 @@ describe('the counters of TCP', () => {
     ],
     'D-SACKs sent': [{ dsackSent: 1 }, () => Peer.established().sendText(10).send('< P. 1:11(10) ack 1')],
     'tail loss probes, of which there are none': [
-      { tlpProbes: 0, tlpLossUndone: 0 },
+      { tlpProbes: 0, tlpRecoveries: 0 },
       () => Peer.established().wrote(10).advanceMs(700),
     ],
     'TIME-WAIT, and tuples used again': [
@@ -298,6 +298,7 @@ describe('what a connection tells of itself', () => {
       textSegmentsReceived: 2,
       outOfOrderSegments: 1,
     });
+    expect(peer.endpoint.info.receivedBytes).to.equal(1100);
     // One super-packet of three segments.
     peer.send('< P. 1101:3601(2500) ack 2501', { segmentSize: 1000 });
     expect(peer.endpoint.info).to.include({
