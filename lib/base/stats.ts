@@ -256,6 +256,8 @@ export class TcpStats {
   /** Bad SACK blocks that were ignored. */
   sackInvalid = 0;
   malformedOptions = 0;
+  /** ICMP errors that quote a number of a connection which is not in flight (Linux `OutOfWindowIcmps`). */
+  outOfWindowIcmps = 0;
   // Fast Open (RFC 7413): SYNs whose text was taken, all of it, and not, as a client …
   fastOpenActive = 0;
   fastOpenActiveFail = 0;

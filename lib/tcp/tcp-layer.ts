@@ -224,11 +224,9 @@ export class TcpLayer {
     const occupant = slot < 0 ? undefined : this.#books.table.at(slot);
     if (occupant === undefined || isTimeWait(occupant)) return undefined;
     const sequence = seq(view.getInt32(payloadAt + 4));
-    if (isHalfOpen(occupant)) return sequence === occupant.iss ? { occupant, sequence } : undefined;
-    const { sender, state } = occupant.connection;
-    const first = state === TcpState.SYN_SENT ? sender.iss : sender.sndUna;
-    const size = Math.max(1, (sender.sndNxt - first) | 0);
-    return seqInWindow(sequence, first, size) ? { occupant, sequence } : undefined;
+    if (isInFlight(occupant, sequence)) return { occupant, sequence };
+    this.#context.stats.tcp.outOfWindowIcmps++;
+    return undefined;
   }
 
   /** An ICMP error about a connection, validated by `quoted`: hard ones end attempts, others are told. */
@@ -330,6 +328,13 @@ export class TcpLayer {
   entries(): Iterable<ConnectionEntry> {
     return this.#books.entries();
   }
+}
+
+/** Whether a number is that of something sent and not acknowledged (RFC 5927 §4.1). */
+function isInFlight(occupant: ConnectionEntry | HalfOpen, sequence: Seq): boolean {
+  if (isHalfOpen(occupant)) return sequence === occupant.iss;
+  const { sndUna, sndNxt } = occupant.connection.sender;
+  return seqInWindow(sequence, sndUna, (sndNxt - sndUna) | 0);
 }
 
 /** The connection or handshake an ICMP error is about, and the sequence number it quotes. */
