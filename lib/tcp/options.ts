@@ -78,6 +78,8 @@ export interface TcpOptions {
   readonly lingerMs: number;
   /** Congestion control to send with: `cubic`, `bbr`, `reno`, or one that was registered. */
   readonly congestionControl: string;
+  /** Take less from the window for a congestion mark than for a loss (ABE, RFC 8511), which is an experiment. */
+  readonly abe: boolean;
   /** Largest congestion window, bytes. */
   readonly maxCongestionWindowBytes: number;
   /** Pace also what does not ask for it, at a little more than the window in each round trip. */
@@ -136,6 +138,7 @@ export const DEFAULT_TCP_OPTIONS: TcpOptions = Object.freeze({
   hopLimit: 0,
   lingerMs: -1,
   congestionControl: 'reno',
+  abe: false,
   maxCongestionWindowBytes: 2 ** 30,
   pacing: false,
   maxPacingRateBps: Number.POSITIVE_INFINITY,

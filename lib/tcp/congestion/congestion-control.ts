@@ -111,6 +111,14 @@ export interface CongestionParameters {
   readonly nowUs: number;
   /** What another algorithm has left, which this one takes over from in mid-connection. */
   readonly inherited?: InheritedWindow | undefined;
+  /** Whether a congestion mark takes less from the window than a loss (ABE, RFC 8511); false by default. */
+  readonly abe?: boolean | undefined;
+  /**
+   * Whether something else than slow start keeps bursts short: pacing, or a limit on them. Otherwise one ACK adds
+   * at most 8 segments to the window (RFC 9406 §4.3). True by default: like Linux we count all that an ACK covers,
+   * or slow start would take a hundred round trips where one ACK answers a whole batch.
+   */
+  readonly paced?: boolean | undefined;
   readonly random: Random;
 }
 

@@ -5,77 +5,72 @@ import type {
   CongestionParameters,
   CongestionSignal,
 } from './congestion-control.js';
+import { CongestionWindow } from './window.js';
 
-/** RFC 5681 §3.1: at first as high as any window may be. */
-const UNKNOWN_SSTHRESH_BYTES = 0x4000_0000;
+/** RFC 5681 §3.1, equation 4: what a congestion event leaves. */
+const BETA = 0.5;
+/** RFC 8511 §3.1: what a mark leaves of the window, when asked to distinguish it from a loss. */
+const ABE_BETA = 0.8;
 
 export class NewReno implements CongestionControl {
   readonly name = 'reno';
-  readonly pacingRateBps = Number.POSITIVE_INFINITY;
-  readonly usesPrr = false;
-  cwndBytes: number;
-  ssthreshBytes: number;
-  #mssBytes: number;
-  readonly #initialWindowBytes: number;
+  readonly usesPrr = true;
+  readonly #window: CongestionWindow;
+  /** What is left of the window after a mark. */
+  readonly #ecnBeta: number;
   /** Bytes acknowledged in congestion avoidance towards the next increment. */
   #creditBytes = 0;
-  /** What the last signal took away. */
-  #priorCwndBytes = 0;
-  #priorSsthreshBytes = 0;
 
   constructor(parameters: CongestionParameters) {
-    this.#mssBytes = parameters.mssBytes;
-    this.#initialWindowBytes = parameters.initialWindowBytes;
-    const { inherited } = parameters;
-    this.cwndBytes = inherited?.cwndBytes ?? parameters.initialWindowBytes;
-    this.ssthreshBytes = inherited?.ssthreshBytes ?? UNKNOWN_SSTHRESH_BYTES;
+    this.#window = new CongestionWindow(parameters);
+    this.#ecnBeta = parameters.abe ? ABE_BETA : BETA;
+  }
+
+  get cwndBytes(): number {
+    return this.#window.cwndBytes;
+  }
+
+  get ssthreshBytes(): number {
+    return this.#window.ssthreshBytes;
+  }
+
+  get pacingRateBps(): number {
+    return Number.POSITIVE_INFINITY;
   }
 
   onAck(sample: AckSample): void {
-    if (!sample.cwndLimited || sample.ackedBytes === 0) return;
-    let acked = sample.ackedBytes;
-    if (this.cwndBytes < this.ssthreshBytes) {
-      // RFC 5681 §3.1: slow start ends at ssthresh; what is left over counts for congestion avoidance.
-      const growth = Math.min(acked, this.ssthreshBytes - this.cwndBytes);
-      this.cwndBytes += growth;
-      acked -= growth;
-    }
-    if (acked > 0) this.#avoidCongestion(acked);
+    this.#creditBytes += this.#window.acknowledged(sample);
+    this.#avoidCongestion();
   }
 
   /** One SMSS per window of bytes acknowledged (RFC 5681 §3.1, equation 3 counted in bytes). */
-  #avoidCongestion(ackedBytes: number): void {
-    this.#creditBytes += ackedBytes;
-    while (this.#creditBytes >= this.cwndBytes) {
-      this.#creditBytes -= this.cwndBytes;
-      this.cwndBytes += this.#mssBytes;
+  #avoidCongestion(): void {
+    const window = this.#window;
+    while (this.#creditBytes >= window.cwndBytes) {
+      this.#creditBytes -= window.cwndBytes;
+      window.grow(window.mssBytes);
     }
   }
 
   onCongestion(signal: CongestionSignal, inFlightBytes: number, _nowUs: number): void {
-    this.#priorCwndBytes = this.cwndBytes;
-    this.#priorSsthreshBytes = this.ssthreshBytes;
     this.#creditBytes = 0;
-    // RFC 5681 equation 4: from what is in flight, not from cwnd.
-    this.ssthreshBytes = Math.max(Math.floor(inFlightBytes / 2), 2 * this.#mssBytes);
-    this.cwndBytes = signal === 'timeout' ? this.#mssBytes : this.ssthreshBytes;
+    this.#window.reduce(signal, signal === 'ecn' ? this.#ecnBeta : BETA, inFlightBytes);
   }
 
   onRecovered(_nowUs: number): void {
-    this.cwndBytes = Math.max(Math.min(this.cwndBytes, this.ssthreshBytes), this.#mssBytes);
+    // The window is what the signal made of it.
   }
 
   onSpurious(_nowUs: number): void {
-    this.cwndBytes = Math.max(this.cwndBytes, this.#priorCwndBytes);
-    this.ssthreshBytes = Math.max(this.ssthreshBytes, this.#priorSsthreshBytes);
+    this.#window.undo();
   }
 
   onIdle(_nowUs: number): void {
-    this.cwndBytes = Math.min(this.cwndBytes, this.#initialWindowBytes);
+    this.#creditBytes = 0;
+    this.#window.restart();
   }
 
   setMss(mssBytes: number): void {
-    this.#mssBytes = mssBytes;
-    this.cwndBytes = Math.max(this.cwndBytes, mssBytes);
+    this.#window.setMss(mssBytes);
   }
 }

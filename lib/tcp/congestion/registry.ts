@@ -2,9 +2,13 @@
 import { ArgumentValueError } from '../../base/errors.js';
 import type { Random } from '../../base/random.js';
 import type { CongestionFactory, CongestionMaker } from './congestion-control.js';
+import { Cubic } from './cubic.js';
 import { NewReno } from './new-reno.js';
 
-const FACTORIES = new Map<string, CongestionFactory>([['reno', (parameters) => new NewReno(parameters)]]);
+const FACTORIES = new Map<string, CongestionFactory>([
+  ['cubic', (parameters) => new Cubic(parameters)],
+  ['reno', (parameters) => new NewReno(parameters)],
+]);
 
 /**
  * The congestion control of a name, with the randomness it may want.
