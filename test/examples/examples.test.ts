@@ -72,6 +72,17 @@ describe('examples', function () {
     expect(nobody).to.match(/ETIMEDOUT after 127\.0 s and 6 SYNs more$/);
   });
 
+  it('probe: prints the congestion window over time', async () => {
+    const [head, ...lines] = await linesOf('probe.ts', 'reno', '3');
+    expect(head).to.equal('ms,event,cwnd,ssthresh,in flight,srtt ms');
+    const rows = lines.map((line) => line.split(','));
+    expect(rows.every((row) => row.length === 6 && Number(row[2]) > 0)).to.equal(true);
+    const windows = rows.map((row) => Number(row[2]));
+    const events = new Set(rows.map((row) => row[1]));
+    expect(Math.max(...windows)).to.be.above(5 * windows[0]);
+    expect([...events]).to.include.members(['ack', 'open to recovery', 'recovery to open', 'closed']);
+  });
+
   it('policy-routing: sends by destination, source, mark and port, and explains it', async () => {
     const answers = (await linesOf('policy-routing.ts')).map((line) => line.replaceAll(/ {2,}/g, ' | '));
     expect(answers).to.deep.equal([
