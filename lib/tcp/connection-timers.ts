@@ -191,8 +191,7 @@ export class ConnectionTimers {
     stats.tcp.retransSegs++;
     if (this.synTransmissions === options.retries1) this.#connection.doubtRoute(nowUs);
     // Text that followed a lost SYN-ACK found nobody who could take it.
-    const isEarly = fastOpenPlace !== undefined && this.synTransmissions === 1;
-    if (isEarly && sender.recovery.log.count > 0) sender.retransmissionTimeout(nowUs);
+    if (fastOpenPlace !== undefined && sender.recovery.log.count > 0) sender.retransmissionTimeout(nowUs);
     const rtoUs = Math.min(options.initialRtoMs * 1000 * 2 ** this.synTransmissions, options.rtoMaxMs * 1000);
     this.synTransmissions++;
     this.handshakeDeadlineUs = nowUs + rtoUs;
