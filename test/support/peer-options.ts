@@ -10,6 +10,8 @@ export interface PeerOptions extends HostOptions {
   role?: 'server' | 'client';
   /** Options of the stack's listener or connection. */
   options?: Partial<TcpOptions>;
+  /** Bytes the stack's application writes as it connects, before the SYN leaves. */
+  data?: number;
   /** Port of the stack; 80 for a server, an ephemeral one for a client. */
   stackPort?: number;
   /** Address of the stack; 10.0.0.1 or fd00::1. Others must be among `addresses`. */

@@ -330,7 +330,7 @@ export abstract class WirePeer implements WireListener {
 
   /** Text must be what was written, as far as this peer knows. */
   #checkText(line: SegmentLine, text: Uint8Array): void {
-    const position = line.start - 1;
+    const position = line.start + (line.flags & TcpFlag.SYN ? 1 : 0) - 1;
     const known = this.writtenBytes;
     if (text.length === 0 || position < 0 || position + text.length > known) return;
     const place = this.incoming.difference(position, text);

@@ -129,11 +129,13 @@ export class Peer extends WirePeer {
   /** The stack connects to the peer. */
   connect(): this {
     const { source, sourcePort, destinationPort } = this.direction;
+    const { data = 0 } = this.options;
     const endpoint = this.stack.connectTcp({
       address: source,
       port: sourcePort,
       localPort: destinationPort,
       options: this.options.options ?? {},
+      ...(data > 0 ? { data: this.incoming.bytes(0, data) } : {}),
     });
     (this.direction as { destinationPort: number }).destinationPort = endpoint.localPort;
     this.adopt(this.host.adopt(endpoint));
