@@ -31,6 +31,8 @@ export interface PathException {
   mtuUntilUs: number;
   gateway: IpAddress | undefined;
   gatewayUntilUs: number;
+  /** Where it stands among all entries, so that any can leave at once. */
+  place: number;
 }
 
 type PathMtuLimits = Pick<IpOptions, 'pathExceptions' | 'pathMtuMs' | 'redirectMs' | 'pathMtuFloor4'>;
@@ -160,6 +162,7 @@ export class PathMtuCache {
       mtuUntilUs: NEVER,
       gateway: undefined,
       gatewayUntilUs: NEVER,
+      place: this.#all.length,
     };
     const key = this.#key(destination);
     const chain = this.#buckets.get(key);
@@ -171,9 +174,11 @@ export class PathMtuCache {
   }
 
   #remove(entry: PathException): void {
-    const place = this.#all.indexOf(entry);
     const last = this.#all.pop();
-    if (last !== undefined && last !== entry) this.#all[place] = last;
+    if (last !== undefined && last !== entry) {
+      this.#all[entry.place] = last;
+      last.place = entry.place;
+    }
     const others = (this.#routes.get(entry.route) ?? 1) - 1;
     if (others === 0) this.#routes.delete(entry.route);
     else this.#routes.set(entry.route, others);

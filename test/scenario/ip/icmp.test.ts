@@ -325,7 +325,7 @@ describe('ICMP: what is not answered or believed', () => {
     }
   });
 
-  it('answers with errors only single hosts that sent no error [IC4-4]', () => {
+  it('answers with errors only single hosts that sent no error [IC4-4] [B10]', () => {
     const quiet: [string, Uint8Array][] = [
       ['an error', v4({ protocol: 1, payload: bytesOf(icmp4(3, 1, 0, sentUdp4)), options: [30, 0, 0, 0] })],
       ['a redirect', v4({ protocol: 1, payload: icmp4(5, 1, 0, sentUdp4), options: [30, 0, 0, 0] })],
@@ -351,7 +351,7 @@ describe('ICMP: what is not answered or believed', () => {
     expect(answers(queries), 'queries may be answered').to.have.length(2);
   });
 
-  it('answers with ICMPv6 errors only where RFC 4443 allows it [IC6-4]', () => {
+  it('answers with ICMPv6 errors only where RFC 4443 allows it [IC6-4] [B10]', () => {
     const unknownOption = (next: number): number[] => optionsHeader(next, [0x9e, 0]);
     const bad = (payload: Uint8Array | number[], given: V6Fields = {}): Uint8Array =>
       v6({ next: 60, payload, ...given });
@@ -609,7 +609,7 @@ describe('ICMP: errors that come in', () => {
     expect(peer.stats.icmp.inUnmatched).to.equal(2);
   });
 
-  it('does not believe quotations that are cut short, lie or are of others [IC4-18]', () => {
+  it('does not believe quotations that are cut short, lie or are of others [IC4-18] [B7]', () => {
     const segment = tcp('10.0.0.1', '192.0.2.9', pattern(20));
     const bad: [string, Uint8Array][] = [
       ['empty', new Uint8Array(0)],
@@ -727,7 +727,7 @@ describe('ICMP: redirects', () => {
   const gatewayOf = (peer: IpPeer, to = destination): string | undefined =>
     peer.ip.routing.routes.get(to).gateway;
 
-  it('ignores redirects unless told otherwise [IC4-14]', () => {
+  it('ignores redirects unless told otherwise [IC4-14] [B6]', () => {
     const peer = host(false);
     peer.receive(redirect4('10.0.0.253'));
     expect(peer.lastDrop).to.equal(DropReason.IcmpRedirect);
@@ -753,7 +753,7 @@ describe('ICMP: redirects', () => {
     expect(peer.ip.pathMtu.size).to.equal(0);
   });
 
-  it('believes nobody else, and nothing absurd [IC4-14]', () => {
+  it('believes nobody else, and nothing absurd [IC4-14] [B6]', () => {
     const absurd = [
       '0.0.0.0',
       '127.0.0.1',
@@ -781,7 +781,7 @@ describe('ICMP: redirects', () => {
     expect(gatewayOf(short)).to.equal('10.0.0.254');
   });
 
-  it('treats ICMPv6 redirects alike [IC6-16]', () => {
+  it('treats ICMPv6 redirects alike [IC6-16] [B6] [B9]', () => {
     const to = '2001:db8:9::9';
     const bytes16 = (text: string): Uint8Array => {
       const out = new Uint8Array(16);
@@ -827,7 +827,7 @@ describe('ICMP: redirects', () => {
 });
 
 describe('ICMP: links without link-layer addresses', () => {
-  it('answers and believes no neighbour discovery, and tells forged from useless [IC6-10] [IC6-11]', () => {
+  it('answers and believes no neighbour discovery, and tells forged from useless [IC6-10] [IC6-11] [B9]', () => {
     const fixed: Record<number, number> = { 133: 0, 134: 8, 135: 16, 136: 16, 137: 32 };
     const message = (
       type: number,
