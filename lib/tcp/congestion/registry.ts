@@ -1,11 +1,13 @@
 /** The congestion controls by name; users may add their own. */
 import { ArgumentValueError } from '../../base/errors.js';
 import type { Random } from '../../base/random.js';
+import { Bbr } from './bbr/bbr.js';
 import type { CongestionFactory, CongestionMaker } from './congestion-control.js';
 import { Cubic } from './cubic.js';
 import { NewReno } from './new-reno.js';
 
 const FACTORIES = new Map<string, CongestionFactory>([
+  ['bbr', (parameters) => new Bbr(parameters)],
   ['cubic', (parameters) => new Cubic(parameters)],
   ['reno', (parameters) => new NewReno(parameters)],
 ]);

@@ -1,0 +1,59 @@
+/** How much in flight the model asks for and allows (draft-ietf-ccwg-bbr-06 §5.5.8, §5.6.3, §5.6.4). */
+import { type BbrState, minPipeBytes, Phase } from './state.js';
+
+/** A quantum is what the pacing rate sends in this time, within two segments and the most below, µs and bytes. */
+const QUANTUM_US = 1000;
+const MAX_QUANTUM_BYTES = 65_536;
+/** One quantum each in the sender's queue, being cut up, and being put together by the receiver (§5.5.8.1). */
+const OFFLOAD_QUANTA = 3;
+/** ProbeRTTCwndGain. */
+export const PROBE_RTT_CWND_GAIN = 0.5;
+/** Headroom: this part of the long-term bound is left to others. */
+const HEADROOM = 0.15;
+
+/** The bandwidth-delay product, bytes; before any round-trip time is known, the initial window. */
+export function bdpBytes(bbr: BbrState): number {
+  return bbr.minRttUs === Number.POSITIVE_INFINITY
+    ? bbr.initialWindowBytes
+    : (bbr.bwBps * bbr.minRttUs) / 1e6;
+}
+
+/** BDPMultiple. */
+function bdpMultiple(bbr: BbrState, gain: number): number {
+  if (bbr.minRttUs === Number.POSITIVE_INFINITY) return bbr.initialWindowBytes;
+  return (gain * bbr.bwBps * bbr.minRttUs) / 1e6;
+}
+
+/** QuantizationBudget: at least what whole bursts and delayed ACKs need to keep the pipe full. */
+function quantized(bbr: BbrState, bytes: number): number {
+  const quantum = Math.max(
+    Math.min((bbr.pacingRateBps * QUANTUM_US) / 1e6, MAX_QUANTUM_BYTES),
+    2 * bbr.mssBytes,
+  );
+  const budget = Math.max(bytes, OFFLOAD_QUANTA * quantum, minPipeBytes(bbr));
+  return bbr.phase === Phase.UP ? budget + 2 * bbr.mssBytes : budget;
+}
+
+/** Inflight(gain): what is in flight when the pipe is full `gain` times. */
+export function inflightBytes(bbr: BbrState, gain: number): number {
+  return quantized(bbr, bdpMultiple(bbr, gain));
+}
+
+/** MaxInflight: what full use of the path needs, aggregation of ACKs included. */
+export function maxInflightBytes(bbr: BbrState): number {
+  return quantized(bbr, bdpMultiple(bbr, bbr.cwndGain) + bbr.extraAckedFilter.max);
+}
+
+/** TargetInflight: the bandwidth-delay product, unless congestion has cut cwnd below it. */
+export const targetInflightBytes = (bbr: BbrState): number => Math.min(bdpBytes(bbr), bbr.cwndBytes);
+
+/** ProbeRTTCwnd. */
+export const probeRttCwndBytes = (bbr: BbrState): number =>
+  Math.max(bdpMultiple(bbr, PROBE_RTT_CWND_GAIN), minPipeBytes(bbr));
+
+/** InflightWithHeadroom: the long-term bound less what is left to others; Infinity without a bound. */
+export function inflightWithHeadroomBytes(bbr: BbrState): number {
+  const bound = bbr.inflightLongtermBytes;
+  if (bound === Number.POSITIVE_INFINITY) return bound;
+  return Math.max(bound - Math.max(bbr.mssBytes, HEADROOM * bound), minPipeBytes(bbr));
+}
