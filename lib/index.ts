@@ -32,6 +32,15 @@ export type { Serve } from './net/serve.js';
 export type { TcpSocket } from './net/socket-tcp.js';
 // Gives every stack `net`, `serve`, `agent`, `httpsAgent` and `connector`.
 export { createNet } from './net/stack-net.js';
+export {
+  PacketdrillFailure,
+  type PacketdrillOptions,
+  type PacketdrillResult,
+  PacketdrillSyntaxError,
+  packetdrillVersions,
+  runPacketdrill,
+} from './sim/packetdrill/packetdrill.js';
+export { Sockets } from './sim/packetdrill/sockets.js';
 export { SeededRandom } from './sim/seeded-random.js';
 export { Simulation, type SimulationOptions } from './sim/simulation.js';
 export { VirtualClock } from './sim/virtual-clock.js';
