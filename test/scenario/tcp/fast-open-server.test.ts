@@ -60,9 +60,7 @@ describe('a listener with Fast Open', () => {
       peer.send('< . 101:101(0) ack 1').expectState('ESTABLISHED').expectNothing();
       peer.send('< . 101:101(0) ack 10001');
       expect(peer.drain().length).to.equal(20);
-      peer
-        .send('< . 101:101(0) ack 30001')
-        .expectEvents('connect', 'readable', 'writable', 'drain');
+      peer.send('< . 101:101(0) ack 30001').expectEvents('connect', 'readable', 'writable', 'drain');
     });
   });
 
@@ -140,7 +138,12 @@ describe('a listener with Fast Open', () => {
     peer.send(`< S 0:10(10) win 65535 <mss 1460,FO ${cookie}>`).expect('> S. 0:0(0) ack 11').takeEvents();
     for (const s of [1, 2, 4, 8, 16, 32]) peer.expectAfterMs(1000 * s, '> S. 0:0(0) ack 11');
     peer.advanceMs(63_990).expectNothing();
-    peer.advanceMs(20).expectState('CLOSED').expectEvents('soft ETIMEDOUT', 'close ETIMEDOUT').expectRead(10).expectNothing();
+    peer
+      .advanceMs(20)
+      .expectState('CLOSED')
+      .expectEvents('soft ETIMEDOUT', 'close ETIMEDOUT')
+      .expectRead(10)
+      .expectNothing();
   });
 
   it('may send and finish before the handshake ends, and is answered at last (RFC 9293 §3.10.4)', () => {
