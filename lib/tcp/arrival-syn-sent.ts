@@ -7,6 +7,7 @@ import type { TcpConnection } from './connection.js';
 import { negotiate } from './handshake.js';
 import type { Receiver } from './receiver.js';
 import type { TcpSegment } from './segment.js';
+import { hearUserTimeout } from './user-timeout.js';
 
 export function synSentArrived(c: TcpConnection, segment: TcpSegment): void {
   const { sender } = c;
@@ -36,6 +37,7 @@ export function synSentArrived(c: TcpConnection, segment: TcpSegment): void {
   }
   c.timers.heard(segment.nowUs);
   c.synSeen(negotiate(c.synOptions, segment, c.family));
+  if (segment.options.userTimeoutS > 0) hearUserTimeout(c, segment.options.userTimeoutS);
   if (hasAck) synAckArrived(c, segment);
   else simultaneousOpen(c, segment);
 }

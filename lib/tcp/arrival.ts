@@ -14,6 +14,7 @@ import type { TcpConnection } from './connection.js';
 import type { Receiver } from './receiver.js';
 import type { TcpSegment } from './segment.js';
 import { TcpState } from './state.js';
+import { hearUserTimeout } from './user-timeout.js';
 
 export function segmentArrived(c: TcpConnection, segment: TcpSegment): void {
   if (c.state === TcpState.SYN_SENT) {
@@ -189,6 +190,7 @@ function checkAck(c: TcpConnection, receiver: Receiver, segment: TcpSegment): bo
   }
   c.timers.heard(segment.nowUs);
   noteTimestamp(receiver, segment);
+  if (segment.options.userTimeoutS > 0) hearUserTimeout(c, segment.options.userTimeoutS);
   if (seqGe(segment.ack, sender.sndUna)) processAck(c, segment, true);
   return c.state !== TcpState.CLOSED;
 }

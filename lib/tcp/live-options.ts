@@ -64,6 +64,7 @@ const LIVE = {
     read: ({ connection }) => connection.timers.userTimeoutUs / 1000,
     change({ connection }, ms) {
       connection.timers.userTimeoutUs = ms * 1000;
+      connection.writer.userTimeout?.chosen(ms);
     },
   } satisfies Live<'userTimeoutMs'>,
   synRetries: { change: inOptions('synRetries') },

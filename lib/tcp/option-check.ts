@@ -18,6 +18,8 @@ const RANGES: Partial<Record<NumberOption, readonly [least: number, most: number
   keepAliveIntervalMs: [1, MAX_MS],
   keepAliveProbes: [1, 127],
   userTimeoutMs: [0, MAX_MS],
+  userTimeoutLowerMs: [0, MAX_MS],
+  userTimeoutUpperMs: [1, MAX_MS],
   synRetries: [0, 127],
   retries1: [0, MAX_MS],
   retries2: [0, MAX_MS],

@@ -20,6 +20,13 @@ export interface TcpOptions {
   readonly keepAliveProbes: number;
   /** Give up when sent data stays unacknowledged this long, ms (RFC 5482); 0 leaves it to `retries2`. */
   readonly userTimeoutMs: number;
+  /**
+   * Tell the peer how long we wait for acknowledgments, and unless `userTimeoutMs` is set wait as long as it tells
+   * us, within the two bounds, ms (RFC 5482). Off by default; the lower bound is R2's of RFC 9293 §3.8.3.
+   */
+  readonly userTimeoutOption: boolean;
+  readonly userTimeoutLowerMs: number;
+  readonly userTimeoutUpperMs: number;
   /** Retransmissions of a SYN: 6 give up after about 127 s. */
   readonly synRetries: number;
   /** R1 of RFC 9293 §3.8.3: after this many retransmissions the route is questioned and the user told. */
@@ -110,6 +117,9 @@ export const DEFAULT_TCP_OPTIONS: TcpOptions = Object.freeze({
   keepAliveIntervalMs: 75_000,
   keepAliveProbes: 9,
   userTimeoutMs: 0,
+  userTimeoutOption: false,
+  userTimeoutLowerMs: 100_000,
+  userTimeoutUpperMs: 3_600_000,
   synRetries: 6,
   retries1: 3,
   retries2: 15,

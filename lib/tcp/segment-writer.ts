@@ -17,23 +17,28 @@ import {
   sackOptionBytes,
   synOptionsBytes,
   TIMESTAMPS_BYTES,
+  USER_TIMEOUT_BYTES,
   writeSack,
   writeSynOptions,
   writeTimestamps,
+  writeUserTimeout,
 } from '../wire/tcp-options.js';
 import type { PendingReset } from './connection-parameters.js';
 import type { Ecn } from './ecn/ecn.js';
 import { EcnField, EcnMode } from './ecn/negotiation.js';
+import type { TcpOptions } from './options.js';
 import type { Receiver } from './receiver.js';
 import type { TcpSegment } from './segment.js';
 import type { SegmentOutput } from './segment-output.js';
 import type { Sender } from './sender.js';
+import { UserTimeout, userTimeoutField } from './user-timeout.js';
 
 export interface SegmentWriterParameters {
   readonly localPort: number;
   readonly remotePort: number;
   /** Added to the millisecond clock, so that uptime is not told (RFC 7323 §7.1). */
   readonly timestampOffset: number;
+  readonly options: TcpOptions;
 }
 
 export class SegmentWriter {
@@ -41,6 +46,8 @@ export class SegmentWriter {
   readonly #remotePort: number;
   readonly #timestampOffset: number;
   readonly #sender: Sender;
+  /** What is told of user timeouts, and heard; only where the option is on. */
+  readonly userTimeout: UserTimeout | undefined;
   /** Segments written, those among them with text, and the bytes of that, what was sent again included. */
   segmentsSent = 0;
   textSegmentsSent = 0;
@@ -59,6 +66,7 @@ export class SegmentWriter {
     this.#remotePort = parameters.remotePort;
     this.#timestampOffset = parameters.timestampOffset;
     this.#sender = sender;
+    if (parameters.options.userTimeoutOption) this.userTimeout = new UserTimeout(parameters.options);
   }
 
   /** TSval at a time: a clock of 1 ms (RFC 7323 §5.4). */
@@ -78,10 +86,11 @@ export class SegmentWriter {
     return ticks < 0 || ticks > elapsedMs ? -1 : Math.max(1, ticks) * 1000;
   }
 
-  /** Bytes of options that the next segment has beyond those that all have: SACK blocks and ECN's counters. */
+  /** Bytes of options that the next segment has beyond those that all have: SACK blocks, ECN's counters, user timeout. */
   extraBytes(hasText: boolean): number {
     const { receiver, ecn } = this;
-    const stampBytes = this.timestamps ? TIMESTAMPS_BYTES : 0;
+    const timeoutBytes = this.userTimeout?.isDue === true ? USER_TIMEOUT_BYTES : 0;
+    const stampBytes = (this.timestamps ? TIMESTAMPS_BYTES : 0) + timeoutBytes;
     let blocks = 0;
     if (receiver?.sack !== undefined) {
       blocks = (receiver.buffer.waiting?.count ?? 0) + (receiver.sack.hasDuplicate ? 1 : 0);
@@ -93,7 +102,7 @@ export class SegmentWriter {
       this.#countersBytes = ecn.report.layOut(roomBytes, hasText);
     }
     this.#sackBlocks = Math.min(blocks, sackBlocksThatFit(stampBytes + this.#countersBytes));
-    return sackOptionBytes(this.#sackBlocks) + this.#countersBytes;
+    return sackOptionBytes(this.#sackBlocks) + this.#countersBytes + timeoutBytes;
   }
 
   /** Bytes of header and options of the next segment, SYNs apart. */
@@ -120,12 +129,20 @@ export class SegmentWriter {
    * link is full.
    */
   syn(output: SegmentOutput, options: SynOptions, nowUs: number, textBytes = 0): boolean {
-    if (!output.begin(TcpHeader.MIN_BYTES + synOptionsBytes(options) + textBytes)) return false;
+    const optionBytes = synOptionsBytes(options);
+    const { userTimeout } = this;
+    // Where there is room for it; the first segment that is no SYN says it too (RFC 5482 §3.3).
+    const hasRoom = textBytes === 0 && optionBytes + USER_TIMEOUT_BYTES <= MAX_OPTION_BYTES;
+    const tells = userTimeout !== undefined && hasRoom;
+    const headerBytes = TcpHeader.MIN_BYTES + optionBytes + (tells ? USER_TIMEOUT_BYTES : 0);
+    if (!output.begin(headerBytes + textBytes)) return false;
     const { view, at } = output;
     const receiver = this.receiver;
     options.tsVal = this.timestamp(nowUs);
     options.tsEcr = receiver === undefined ? 0 : receiver.tsRecent;
-    const headerBytes = TcpHeader.MIN_BYTES + writeSynOptions(view, at + TcpHeader.MIN_BYTES, options);
+    const next = at + TcpHeader.MIN_BYTES;
+    writeSynOptions(view, next, options);
+    if (tells) writeUserTimeout(view, next + optionBytes, userTimeoutField(userTimeout.advertisedMs));
     const flags = options.ecnFlags | (receiver === undefined ? TcpFlag.SYN : TcpFlag.SYN | TcpFlag.ACK);
     const window = receiver === undefined ? this.initialWindow : receiver.advertise(true);
     writeTcpPorts(view, at, this.#localPort, this.#remotePort);
@@ -206,6 +223,9 @@ export class SegmentWriter {
     const receiver = this.receiver as Receiver;
     let next = at + TcpHeader.MIN_BYTES;
     if (this.timestamps) next += writeTimestamps(view, next, this.timestamp(nowUs), receiver.tsRecent);
+    if (this.userTimeout?.isDue === true) {
+      next += writeUserTimeout(view, next, userTimeoutField(this.userTimeout.advertisedMs));
+    }
     if (this.#countersBytes > 0 && this.ecn?.mode === EcnMode.Accurate) {
       next += writeEcnCounters(view, next, this.ecn.report);
     }
@@ -234,6 +254,7 @@ export class SegmentWriter {
   }
 
   #noteSent(hasText: boolean): void {
+    if (this.userTimeout !== undefined) this.userTimeout.isDue = false;
     if (this.ecn?.mode === EcnMode.Accurate) this.ecn.sent(hasText, this.#countersBytes > 0);
   }
 

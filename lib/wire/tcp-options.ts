@@ -261,6 +261,14 @@ export function writeSack(view: DataView, at: number, edges: Int32Array, blocks:
   return 2 + bytes;
 }
 
+export const USER_TIMEOUT_BYTES = 4;
+
+/** Writes a user timeout, `field` as RFC 5482 §3 has it. @returns 4 */
+export function writeUserTimeout(view: DataView, at: number, field: number): number {
+  view.setUint32(at, (TcpOptionKind.USER_TIMEOUT << 24) | (USER_TIMEOUT_BYTES << 16) | field);
+  return USER_TIMEOUT_BYTES;
+}
+
 /** How many SACK blocks fit beside `otherBytes` bytes of other options (RFC 2018 §3). */
 export const sackBlocksThatFit = (otherBytes: number): number =>
   Math.max(0, Math.min(MAX_SACK_BLOCKS, (MAX_OPTION_BYTES - otherBytes - 4) >> 3));
