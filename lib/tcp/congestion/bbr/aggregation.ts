@@ -17,7 +17,7 @@ export function updateAckAggregation(bbr: BbrState): void {
     expectedBytes = 0;
   }
   bbr.extraAckedDeliveredBytes += bbr.newlyDeliveredBytes;
-  const extraBytes = Math.min(bbr.extraAckedDeliveredBytes - expectedBytes, bbr.cwndBytes);
+  const extraBytes = Math.min(Math.floor(bbr.extraAckedDeliveredBytes - expectedBytes), bbr.cwndBytes);
   const window = bbr.fullBwReached ? FILTER_ROUNDS : STARTUP_FILTER_ROUNDS;
   bbr.extraAckedFilter.add(extraBytes, bbr.roundCount, window);
 }

@@ -26,7 +26,7 @@ export function setPacingRate(bbr: BbrState, gain: number): void {
 export function setCwnd(bbr: BbrState): void {
   const maxInflight = maxInflightBytes(bbr);
   const grown = bbr.cwndBytes + bbr.newlyDeliveredBytes;
-  if (bbr.fullBwReached) bbr.cwndBytes = Math.min(grown, Math.floor(maxInflight));
+  if (bbr.fullBwReached) bbr.cwndBytes = Math.min(grown, maxInflight);
   else if (bbr.cwndBytes < maxInflight || bbr.deliveredBytes < bbr.initialWindowBytes) bbr.cwndBytes = grown;
   boundCwnd(bbr);
 }

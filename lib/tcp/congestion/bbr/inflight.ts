@@ -1,4 +1,7 @@
-/** How much in flight the model asks for and allows (draft-ietf-ccwg-bbr-06 §5.5.8, §5.6.3, §5.6.4). */
+/**
+ * How much in flight the model asks for and allows (draft-ietf-ccwg-bbr-06 §5.5.8, §5.6.3, §5.6.4). All are whole
+ * bytes, which V8 passes from function to function without allocating.
+ */
 import { type BbrState, minPipeBytes, Phase } from './state.js';
 
 /** A quantum is what the pacing rate sends in this time, within two segments and the most below, µs and bytes. */
@@ -11,25 +14,14 @@ export const PROBE_RTT_CWND_GAIN = 0.5;
 /** Headroom: this part of the long-term bound is left to others. */
 const HEADROOM = 0.15;
 
-/** The bandwidth-delay product, bytes; before any round-trip time is known, the initial window. */
-export function bdpBytes(bbr: BbrState): number {
-  return bbr.minRttUs === Number.POSITIVE_INFINITY
-    ? bbr.initialWindowBytes
-    : (bbr.bwBps * bbr.minRttUs) / 1e6;
-}
-
-/** BDPMultiple. */
-function bdpMultiple(bbr: BbrState, gain: number): number {
-  if (bbr.minRttUs === Number.POSITIVE_INFINITY) return bbr.initialWindowBytes;
-  return (gain * bbr.bwBps * bbr.minRttUs) / 1e6;
-}
+/** BDPMultiple: before any round-trip time is known, the initial window. */
+const bdpMultiple = (bbr: BbrState, gain: number): number =>
+  bbr.minRttUs === Number.POSITIVE_INFINITY ? bbr.initialWindowBytes : Math.floor(gain * bbr.bdpBytes);
 
 /** QuantizationBudget: at least what whole bursts and delayed ACKs need to keep the pipe full. */
 function quantized(bbr: BbrState, bytes: number): number {
-  const quantum = Math.max(
-    Math.min((bbr.pacingRateBps * QUANTUM_US) / 1e6, MAX_QUANTUM_BYTES),
-    2 * bbr.mssBytes,
-  );
+  const sentBytes = Math.floor((bbr.pacingRateBps * QUANTUM_US) / 1e6);
+  const quantum = Math.max(Math.min(sentBytes, MAX_QUANTUM_BYTES), 2 * bbr.mssBytes);
   const budget = Math.max(bytes, OFFLOAD_QUANTA * quantum, minPipeBytes(bbr));
   return bbr.phase === Phase.UP ? budget + 2 * bbr.mssBytes : budget;
 }
@@ -45,7 +37,7 @@ export function maxInflightBytes(bbr: BbrState): number {
 }
 
 /** TargetInflight: the bandwidth-delay product, unless congestion has cut cwnd below it. */
-export const targetInflightBytes = (bbr: BbrState): number => Math.min(bdpBytes(bbr), bbr.cwndBytes);
+export const targetInflightBytes = (bbr: BbrState): number => Math.min(bdpMultiple(bbr, 1), bbr.cwndBytes);
 
 /** ProbeRTTCwnd. */
 export const probeRttCwndBytes = (bbr: BbrState): number =>
@@ -55,5 +47,5 @@ export const probeRttCwndBytes = (bbr: BbrState): number =>
 export function inflightWithHeadroomBytes(bbr: BbrState): number {
   const bound = bbr.inflightLongtermBytes;
   if (bound === Number.POSITIVE_INFINITY) return bound;
-  return Math.max(bound - Math.max(bbr.mssBytes, HEADROOM * bound), minPipeBytes(bbr));
+  return Math.max(bound - Math.max(bbr.mssBytes, Math.ceil(HEADROOM * bound)), minPipeBytes(bbr));
 }

@@ -13,7 +13,7 @@ export const PACING_MARGIN = 0.99;
 const MAX_RATE_BPS = 1e12;
 
 /** A number that may be used: what is NaN, negative or infinite becomes 0. */
-export const usable = (value: number): number => (value > 0 && value < Number.MAX_SAFE_INTEGER ? value : 0);
+export const usable = (value: number): number => (value > 0 && value < 9e15 ? value : 0);
 
 /** Takes over what this ACK says, as far as it makes sense. */
 export function takeSample(bbr: BbrState, sample: AckSample): void {
@@ -110,7 +110,8 @@ function lowerBounds(bbr: BbrState): void {
 const lowered = (bound: number, latest: number, share: number): number =>
   Math.max(latest, Math.min(bound, latest / share), BETA * bound);
 
-/** BoundBWForModel. */
+/** BoundBWForModel, and the product that follows. */
 export function boundBwForModel(bbr: BbrState): void {
   bbr.bwBps = Math.min(bbr.maxBwFilter.maxBps, bbr.bwShorttermBps);
+  bbr.bdpBytes = bbr.minRttUs === Number.POSITIVE_INFINITY ? 0 : (bbr.bwBps * bbr.minRttUs) / 1e6;
 }

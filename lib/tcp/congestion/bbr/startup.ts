@@ -1,6 +1,5 @@
 /** Startup: doubles the rate each round until the pipe is full or loses too much (draft-ietf-ccwg-bbr-06 §5.3.1). */
 import { enterDrain } from './drain.js';
-import { bdpBytes } from './inflight.js';
 import { isInflightTooHigh } from './signals.js';
 import { type BbrState, DEFAULT_CWND_GAIN, enterPhase, minPipeBytes, Phase } from './state.js';
 
@@ -38,6 +37,6 @@ export function checkStartupDone(bbr: BbrState, isRecovering: boolean): void {
 export function pipeIsFull(bbr: BbrState): void {
   bbr.fullBwNow = true;
   bbr.fullBwReached = true;
-  const safe = Math.max(bdpBytes(bbr), bbr.inflightLatestBytes, minPipeBytes(bbr));
+  const safe = Math.max(bbr.bdpBytes, bbr.inflightLatestBytes, minPipeBytes(bbr));
   bbr.inflightLongtermBytes = Math.floor(safe);
 }

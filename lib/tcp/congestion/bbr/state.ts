@@ -53,8 +53,9 @@ export class BbrState {
   pacingGain = 1;
   cwndGain = 1;
 
-  // This ACK, as far as it makes sense: what is NaN, negative or infinite counts as nothing.
-  nowUs: number;
+  // This ACK, as far as it makes sense: what is NaN, negative or infinite counts as nothing. Times begin as
+  // numbers, never undefined, or V8 would box each that is stored.
+  nowUs = 0;
   /** C.delivered: bytes delivered in the life of the connection. */
   deliveredBytes = 0;
   newlyDeliveredBytes = 0;
@@ -89,11 +90,12 @@ export class BbrState {
   bwShorttermBps = INFINITY;
   bwBps = 0;
 
-  // Volume (§2.9.2).
-  minRttUs: number;
-  minRttStampUs: number;
+  // Volume (§2.9.2). The bandwidth-delay product is that of the last ACK, 0 while either is unknown.
+  bdpBytes = 0;
+  minRttUs = 0;
+  minRttStampUs = 0;
   readonly extraAckedFilter = new WindowedMax();
-  extraAckedStartUs: number;
+  extraAckedStartUs = 0;
   extraAckedDeliveredBytes = 0;
   inflightLongtermBytes = INFINITY;
   inflightShorttermBytes = INFINITY;
@@ -127,13 +129,13 @@ export class BbrState {
   bwProbeUpRounds = 0;
   roundsSinceProbeUp = 0;
   bwProbeWaitUs = 0;
-  cycleStampUs: number;
+  cycleStampUs = 0;
   prevProbeTooHigh = false;
   prevProbePrecautionary = false;
 
   // Probing for the round-trip time (§2.16). A done stamp of 0 means that the 200 ms have not begun.
-  probeRttMinDelayUs: number;
-  probeRttMinStampUs: number;
+  probeRttMinDelayUs = 0;
+  probeRttMinStampUs = 0;
   probeRttExpired = false;
   probeRttDoneStampUs = 0;
   probeRttRoundDone = false;
