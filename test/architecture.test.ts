@@ -25,9 +25,10 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   udp: ['base', 'wire'],
   ip: ['base', 'wire'],
   'tcp/congestion': ['base'],
+  'tcp/ecn': ['base', 'wire'],
   'tcp/recovery': ['base'],
-  tcp: ['base', 'wire', 'buffer', 'tcp/recovery', 'tcp/congestion'],
-  stack: ['base', 'wire', 'buffer', 'link', 'ip', 'tcp', 'udp', 'tcp/recovery', 'tcp/congestion'],
+  tcp: ['base', 'wire', 'buffer', 'tcp/recovery', 'tcp/congestion', 'tcp/ecn'],
+  stack: ['base', 'wire', 'buffer', 'link', 'ip', 'tcp', 'udp', 'tcp/recovery', 'tcp/congestion', 'tcp/ecn'],
   net: ['base', 'wire/ip-address', 'stack'],
   // The manners of Node's API are written once.
   dgram: ['base', 'wire/ip-address', 'stack', 'net/arguments', 'net/node-errors', 'net/resolve'],

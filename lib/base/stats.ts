@@ -210,6 +210,9 @@ export class TcpStats {
   renoRecovery = 0;
   sackRecovery = 0;
   sackReneging = 0;
+  /** Segments acknowledged as marked (Linux `TCPDeliveredCE`), and SYNs repeated without ECN after an RST. */
+  deliveredCe = 0;
+  ecnFallbacks = 0;
   tlpProbes = 0;
   tlpRecoveries = 0;
   spuriousRtos = 0;

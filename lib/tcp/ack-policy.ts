@@ -67,15 +67,15 @@ export class AckPolicy {
   }
 
   /** The next segments are acknowledged at once, whatever the application does (Linux `tcp_enter_quickack_mode`). */
-  beQuick(): void {
+  beQuick(most = MAX_QUICK_ACKS): void {
     this.#interactive = false;
-    this.#grantQuickAcks();
+    this.#grantQuickAcks(most);
     this.#ackTimeoutUs = Math.max(this.#ackTimeoutUs, this.#minDelayUs);
   }
 
   /** As many as fill half of the window, 16 at most; not while the application answers what it receives. */
-  #grantQuickAcks(): void {
-    this.#quickAcks = Math.max(this.#quickAcks, this.#quickLimit);
+  #grantQuickAcks(most = MAX_QUICK_ACKS): void {
+    this.#quickAcks = Math.max(this.#quickAcks, Math.min(most, this.#quickLimit));
   }
 
   /** The window is such, and the peer's segments are so large: that bounds quick ACKs. */

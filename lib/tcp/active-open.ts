@@ -9,6 +9,7 @@ import type { ConnectionParameters } from './connection-parameters.js';
 import { ConnectionEntry, isTimeWait } from './entry.js';
 import { FastOpenAttempt } from './fast-open-attempt.js';
 import { FastOpenCache } from './fast-open-cache.js';
+import { askInSyn } from './handshake-ecn.js';
 import type { InitialSequence } from './initial-sequence.js';
 import type { TcpContext } from './layer-context.js';
 import { resolveTcpOptions, type TcpOptions } from './options.js';
@@ -64,6 +65,7 @@ export class ActiveOpen {
     this.#books.addConnection(entry, undefined);
     this.#context.stats.tcp.activeOpens++;
     this.#context.observers?.attach(entry);
+    askInSyn(connection);
     connection.open(nowUs);
     this.#books.touch(entry);
     return entry;

@@ -5,6 +5,7 @@ import { TcpFlag } from '../wire/tcp.js';
 import { takeText } from './arrival-text.js';
 import type { TcpConnection } from './connection.js';
 import { negotiate } from './handshake.js';
+import { answerSeen, answerSyn, askWithoutEcn } from './handshake-ecn.js';
 import type { Receiver } from './receiver.js';
 import type { TcpSegment } from './segment.js';
 import { hearUserTimeout } from './user-timeout.js';
@@ -26,7 +27,7 @@ export function synSentArrived(c: TcpConnection, segment: TcpSegment): void {
   }
   if (segment.has(TcpFlag.RST)) {
     c.drop(DropReason.TcpReset);
-    if (!hasAck) return;
+    if (!hasAck || askWithoutEcn(c, segment.nowUs)) return;
     c.stats.tcp.attemptFails++;
     c.end('ECONNREFUSED');
     return;
@@ -52,6 +53,7 @@ function echoIsOurs(c: TcpConnection, segment: TcpSegment): boolean {
 
 function synAckArrived(c: TcpConnection, segment: TcpSegment): void {
   const { timers, sender, fastOpenAttempt } = c;
+  answerSeen(c, segment);
   const isMeasured = timers.synTransmissions === 1 && fastOpenAttempt?.hasResent !== true;
   c.established(timers.synTransmissions, isMeasured ? segment.nowUs - timers.synSentAtUs : 0);
   fastOpenAttempt?.answered(c, segment, true);
@@ -77,4 +79,5 @@ function simultaneousOpen(c: TcpConnection, segment: TcpSegment): void {
   c.sender.sndWl1 = segment.sequence;
   c.sender.updateWindow(segment.sequence, c.sender.sndWl2, segment.window);
   c.sendSyn();
+  c.writer.ecn = answerSyn(c.synOptions, c.options.ecn, segment);
 }

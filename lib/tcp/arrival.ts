@@ -6,11 +6,13 @@
 import { type Seq, seqAdd, seqGe, seqGt, seqLe, seqLt } from '../base/seq.js';
 import { DropReason } from '../base/stats.js';
 import { TcpFlag } from '../wire/tcp.js';
+import { noteMark, takeEcnFeedback } from './arrival-ecn.js';
 import { takeSackBlocks } from './arrival-sack.js';
 import { synSentArrived } from './arrival-syn-sent.js';
 import { checkUrgent, takeText } from './arrival-text.js';
 import { farewellBegins } from './closing.js';
 import type { TcpConnection } from './connection.js';
+import { answerAcknowledged, answerCrossed, answerSeenAgain, synAgain } from './handshake-ecn.js';
 import type { Receiver } from './receiver.js';
 import type { TcpSegment } from './segment.js';
 import { TcpState } from './state.js';
@@ -27,6 +29,7 @@ export function segmentArrived(c: TcpConnection, segment: TcpSegment): void {
   if (!checkReset(c, receiver, segment)) return;
   if (!checkSyn(c, segment)) return;
   if (!checkAck(c, receiver, segment)) return;
+  noteMark(c, segment);
   checkUrgent(c, receiver, segment);
   takeText(c, receiver, segment);
 }
@@ -157,14 +160,29 @@ function checkSyn(c: TcpConnection, segment: TcpSegment): boolean {
     return false;
   }
   c.drop(DropReason.TcpSynInWindow);
-  if (c.timers.isHandshaking && segment.sequence === c.receiver?.irs) c.sendSyn();
-  else c.challenge(segment.nowUs, true);
+  if (c.timers.isHandshaking && segment.sequence === c.receiver?.irs) {
+    synRepeated(c, segment);
+  } else {
+    c.challenge(segment.nowUs, true);
+    answerSeenAgain(c, segment);
+  }
   return false;
+}
+
+/** Before the handshake is complete the peer's SYN, again, asks for our SYN-ACK again. */
+function synRepeated(c: TcpConnection, segment: TcpSegment): void {
+  if (synAgain(c.synOptions, c.writer.ecn, c.options.ecn, segment)) {
+    c.sendSyn();
+    return;
+  }
+  c.reset(c.sender.sndNxt, true);
+  c.end('ECONNRESET');
 }
 
 /** Simultaneous open: the peer's SYN-ACK completes it. */
 function synAckInSynReceived(c: TcpConnection, receiver: Receiver, segment: TcpSegment): void {
   const windowBytes = segment.window;
+  answerCrossed(c, segment);
   segment.dropSyn();
   if (!completeHandshake(c, segment)) return;
   noteTimestamp(receiver, segment);
@@ -209,6 +227,7 @@ function completeHandshake(c: TcpConnection, segment: TcpSegment): boolean {
   }
   const rttUs = timers.synTransmissions === 1 ? segment.nowUs - timers.synSentAtUs : 0;
   timers.heard(segment.nowUs);
+  answerAcknowledged(c.writer.ecn, segment);
   c.established(timers.synTransmissions, rttUs);
   c.fastOpenAttempt?.answered(c, segment, false);
   if (sender.finQueued && c.state === TcpState.ESTABLISHED) c.move('close');
@@ -228,6 +247,7 @@ function processAck(c: TcpConnection, segment: TcpSegment, withWindow: boolean):
   facts.isDuplicate = isDuplicateAck(c, segment, windowBytes);
   facts.timestampRttUs = c.writer.echoedRttUs(segment, c.timers.synSentAtUs);
   takeSackBlocks(c, segment);
+  takeEcnFeedback(c, segment);
   const advances = segment.ack !== sender.sndUna;
   // What was wrong with the path is over once it carries something again (Linux `tcp_ack`).
   if (advances) c.softError = '';

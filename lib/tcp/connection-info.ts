@@ -1,5 +1,6 @@
 /** What a connection knows of itself, for tools: the counterpart of Linux's `TCP_INFO` (RFC 4898). */
 import type { TcpConnection } from './connection.js';
+import { EcnMode } from './ecn/negotiation.js';
 import { Phase } from './recovery/recovery.js';
 import { SendState } from './send-times.js';
 import { stateName } from './state.js';
@@ -15,6 +16,15 @@ export interface ConnectionInfo {
   /** Text of a SYN was taken, ours by the peer or the peer's by us (RFC 7413). */
   readonly fastOpen: boolean;
   readonly sack: boolean;
+  /** Feedback of congestion marks that was agreed on (RFC 3168, RFC 9768), and whether new text can be marked. */
+  readonly ecn: 'none' | 'classic' | 'accurate';
+  readonly ecnCapable: boolean;
+  /** Segments of ours that were reported as marked, and segments of the peer that arrived so. */
+  readonly deliveredMarks: number;
+  readonly receivedMarks: number;
+  /** With accurate feedback, bytes of text with each ECN field: as the peer counts ours, and as we count its. */
+  readonly deliveredEcn: EcnByteCounts;
+  readonly receivedEcn: EcnByteCounts;
   /** Shifts of the windows received and sent. */
   readonly sendWindowShift: number;
   readonly receiveWindowShift: number;
@@ -82,6 +92,20 @@ export interface ConnectionInfo {
   readonly sinceSentUs: number;
 }
 
+/** Bytes of text by the ECN field they arrived with. */
+export interface EcnByteCounts {
+  readonly ceBytes: number;
+  readonly ect0Bytes: number;
+  readonly ect1Bytes: number;
+}
+
+const ECN_MODES = {
+  [EcnMode.None]: 'none',
+  [EcnMode.Classic]: 'classic',
+  [EcnMode.Accurate]: 'accurate',
+} as const;
+const NO_BYTES: EcnByteCounts = Object.freeze({ ceBytes: 0, ect0Bytes: 0, ect1Bytes: 0 });
+
 const PHASES = { [Phase.Open]: 'open', [Phase.Recovery]: 'recovery', [Phase.Loss]: 'loss' } as const;
 
 export const phaseName = (phase: Phase): ConnectionInfo['phase'] => PHASES[phase];
@@ -107,6 +131,7 @@ export function connectionInfo(c: TcpConnection, pathMtuBytes: number, nowUs: nu
     sentBytes: c.writer.textBytesSent,
     sinceHeardUs: nowUs - c.timers.heardAtUs,
     sinceSentUs: nowUs - c.sender.lastSentUs,
+    ...ecnInfo(c),
     ...senderInfo(c),
     ...receiverInfo(c),
     ...timesInfo(c, nowUs),
@@ -144,6 +169,24 @@ function senderInfo({ sender, timers }: TcpConnection) {
     ackedBytes: sender.bytesAcked,
   };
 }
+
+function ecnInfo({ writer: { ecn } }: TcpConnection) {
+  return {
+    ecn: ECN_MODES[ecn?.mode ?? EcnMode.None],
+    ecnCapable: ecn?.sendsEct === true,
+    deliveredMarks: ecn?.deliveredMarks ?? 0,
+    receivedMarks: ecn?.receivedMarks ?? 0,
+    deliveredEcn: ecn?.mode === EcnMode.Accurate ? byteCounts(ecn.feedback) : NO_BYTES,
+    receivedEcn: ecn?.mode === EcnMode.Accurate ? byteCounts(ecn.report) : NO_BYTES,
+  };
+}
+
+/** Two of the counters begin at 1. */
+const byteCounts = ({ ceBytes, ect0Bytes, ect1Bytes }: EcnByteCounts): EcnByteCounts => ({
+  ceBytes,
+  ect0Bytes: ect0Bytes - 1,
+  ect1Bytes: ect1Bytes - 1,
+});
 
 function receiverInfo({ receiver }: TcpConnection) {
   return {

@@ -4,6 +4,7 @@ import type { StackStats } from '../base/stats.js';
 import type { IpFamily } from '../wire/ip-address.js';
 import type { SynOptions } from '../wire/tcp-options.js';
 import type { CongestionMaker } from './congestion/congestion-control.js';
+import type { Ecn } from './ecn/ecn.js';
 import type { Negotiated } from './handshake.js';
 import type { MemoryAccount } from './memory.js';
 import type { TcpOptions } from './options.js';
@@ -56,6 +57,8 @@ export interface PassiveHandshake {
   readonly negotiated: Negotiated;
   /** What our SYN-ACK offered. */
   readonly offered: SynOptions;
+  /** What it led to about congestion marks. */
+  readonly ecn: Ecn | undefined;
   readonly synTransmissions: number;
   /** When the first SYN-ACK was sent, µs; for a SYN cookie, when its ACK came. */
   readonly synSentAtUs: number;

@@ -2,6 +2,7 @@
 import { NEVER } from '../base/clock.js';
 import { type TcpConnection } from './connection.js';
 import { ConnectionEvent } from './connection-parameters.js';
+import { askAgain } from './handshake-ecn.js';
 import type { SegmentOutput } from './segment-output.js';
 import { isSynchronized, TcpState } from './state.js';
 import { transmitProbe } from './transmission.js';
@@ -197,6 +198,7 @@ export class ConnectionTimers {
     this.handshakeDeadlineUs = nowUs + rtoUs;
     if (userLimit > 0)
       this.handshakeDeadlineUs = Math.min(this.handshakeDeadlineUs, this.synSentAtUs + userLimit);
+    askAgain(this.#connection);
     this.#connection.sendSyn();
   }
 

@@ -141,6 +141,7 @@ export class TcpConnection {
     const { sender, timers } = connection;
     connection.synOptions = handshake.offered;
     connection.synSeen(handshake.negotiated);
+    connection.writer.ecn = handshake.ecn;
     sender.sndNxt = seqAdd(parameters.iss, 1);
     sender.sndWl1 = handshake.negotiated.irs;
     sender.sndWl2 = parameters.iss;

@@ -7,6 +7,7 @@ import {
 } from './congestion/congestion-control.js';
 import type { TcpConnection } from './connection.js';
 import { ConnectionEvent, type ConnectionParameters } from './connection-parameters.js';
+import { EcnMode } from './ecn/negotiation.js';
 import type { FastOpenPlace } from './fast-open.js';
 import { effectiveMss, firstWindow, type Negotiated } from './handshake.js';
 import type { TcpOptions } from './options.js';
@@ -76,11 +77,16 @@ export function beginSending(c: TcpConnection, synTransmissions: number, rttUs: 
   sender.synAcknowledged();
   const mssBytes = effectiveMss(negotiated, c.transportBytes, options);
   sender.mssBytes = mssBytes;
-  // RFC 5681 §3.1: a SYN that had to be repeated says little good of the path.
-  const segments = synTransmissions > 2 ? 1 : options.initialWindow;
+  // RFC 5681 §3.1: a SYN that had to be repeated, or was marked, says little good of the path.
+  const isBad = synTransmissions > 2 || isHandshakeMarked(c);
+  const segments = isBad ? 1 : options.initialWindow;
   const nowUs = c.timers.heardAtUs;
   sender.congestion = congestionFor(c.parameters, options, { mssBytes, segments, rttUs, nowUs });
 }
+
+/** Whether the peer told that our SYN or SYN-ACK arrived marked (RFC 9768 §3.2.2.2). */
+const isHandshakeMarked = ({ writer: { ecn } }: TcpConnection): boolean =>
+  ecn?.mode === EcnMode.Accurate && ecn.feedback.handshakeMarked;
 
 /** What is known of the path when a congestion control is made for it. */
 interface PathFacts {

@@ -10,6 +10,7 @@ import {
 } from '../wire/tcp.js';
 import { type SynOptions, synOptionsBytes, writeSynOptions } from '../wire/tcp-options.js';
 import type { SegmentPath } from './carrier.js';
+import type { Ecn } from './ecn/ecn.js';
 import { firstWindow, type Negotiated } from './handshake.js';
 import type { TcpListener } from './listener.js';
 import type { TcpSegment } from './segment.js';
@@ -24,6 +25,8 @@ export class HalfOpen {
   readonly negotiated: Negotiated;
   /** What our SYN-ACK offers. */
   readonly offered: SynOptions;
+  /** What the SYN led to about congestion marks. */
+  readonly ecn: Ecn | undefined;
   readonly timestampOffset: number;
   slot = -1;
   /** SYN-ACKs sent, and when the first was, µs. */
@@ -38,6 +41,7 @@ export class HalfOpen {
     this.iss = parameters.iss;
     this.negotiated = parameters.negotiated;
     this.offered = parameters.offered;
+    this.ecn = parameters.ecn;
     this.timestampOffset = parameters.timestampOffset;
     this.arrivedAtUs = parameters.nowUs;
   }
@@ -75,6 +79,7 @@ export interface HalfOpenParameters {
   readonly iss: Seq;
   readonly negotiated: Negotiated;
   readonly offered: SynOptions;
+  readonly ecn: Ecn | undefined;
   readonly timestampOffset: number;
   readonly nowUs: number;
 }
@@ -96,7 +101,8 @@ export function writeSynAck(output: SegmentOutput, synAck: SynAck): boolean {
   const headerBytes = TcpHeader.MIN_BYTES + writeSynOptions(view, at + TcpHeader.MIN_BYTES, offered);
   writeTcpPorts(view, at, tuple.localPort, tuple.remotePort);
   writeTcpNumbers(view, at, synAck.iss, synAck.rcvNxt);
-  writeTcpControl(view, at, headerBytes, flagsAndWindow(TcpFlag.SYN | TcpFlag.ACK, synAck.windowBytes));
+  const flags = TcpFlag.SYN | TcpFlag.ACK | offered.ecnFlags;
+  writeTcpControl(view, at, headerBytes, flagsAndWindow(flags, synAck.windowBytes));
   output.setEcn(0);
   output.commit(headerBytes, 0);
   return true;

@@ -1,6 +1,7 @@
 /** Which values the settings of TCP may have: wrong ones are refused when they are given, not met later. */
 import { ArgumentRangeError, ArgumentTypeError, ArgumentValueError } from '../base/errors.js';
 import { isCongestionControl } from './congestion/registry.js';
+import { ECN_SETTINGS } from './ecn/negotiation.js';
 import type { TcpOptions } from './options.js';
 
 type NumberOption = {
@@ -77,7 +78,8 @@ export function checkTcpOptions(given: Partial<TcpOptions>): void {
       `TCP option "${name}" must be from ${range[0]} to ${range[1]}, not ${value}`,
     );
   }
-  const { maxPacingRateBps = 1, congestionControl } = given;
+  const { maxPacingRateBps = 1, congestionControl, ecn = 'off' } = given;
+  if (!ECN_SETTINGS.includes(ecn)) throw new ArgumentValueError(`unknown setting of ECN "${ecn}"`);
   if (!(maxPacingRateBps > 0)) {
     throw new ArgumentRangeError(`TCP option "maxPacingRateBps" must be above 0, not ${maxPacingRateBps}`);
   }

@@ -2,6 +2,8 @@
  * Settings of TCP. Some belong to a stack, a listener or a socket alike (`TcpOptions`), some to the
  * stack as a whole (`TcpLayerOptions`). Each default stands here once, with its reason.
  */
+
+import type { EcnSetting } from './ecn/negotiation.js';
 import { checkOptionNames, checkTcpOptions } from './option-check.js';
 import { TcpState } from './state.js';
 
@@ -83,6 +85,13 @@ export interface TcpOptions {
   readonly hopLimit: number;
   /** `close()` waits this long for the peer's ACK of our FIN, ms; 0 resets at once, -1 does not linger. */
   readonly lingerMs: number;
+  /**
+   * Explicit congestion notification (Linux `tcp_ecn`): `off`; `accept` it where a peer asks for it; `request` it
+   * for connections of our own as well. `accept-accurate` and `request-accurate` do the same with feedback of every
+   * single mark (RFC 9768), and with the classic one (RFC 3168) where a peer knows only that. A SYN that asks and
+   * is refused or gets no answer is followed by one that does not.
+   */
+  readonly ecn: EcnSetting;
   /** Congestion control to send with: `cubic`, `bbr`, `reno`, or one that was registered. */
   readonly congestionControl: string;
   /** Take less from the window for a congestion mark than for a loss (ABE, RFC 8511), which is an experiment. */
@@ -147,6 +156,7 @@ export const DEFAULT_TCP_OPTIONS: TcpOptions = Object.freeze({
   trafficClass: 0,
   hopLimit: 0,
   lingerMs: -1,
+  ecn: 'accept',
   congestionControl: 'reno',
   abe: false,
   maxCongestionWindowBytes: 2 ** 30,

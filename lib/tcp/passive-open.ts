@@ -14,6 +14,7 @@ import { COOKIES_AFTER_OVERFLOW_US, CookieHandshake } from './cookie-handshake.j
 import { FastOpenServer, withCookie } from './fast-open-passive.js';
 import { HalfOpen, type SynAck, writeSynAck } from './half-open.js';
 import { announcedMss, answer, negotiate, offer } from './handshake.js';
+import { answerAcknowledged, answerAgain, answerSyn, synAgain } from './handshake-ecn.js';
 import type { InitialSequence } from './initial-sequence.js';
 import type { TcpContext } from './layer-context.js';
 import type { TcpListener } from './listener.js';
@@ -111,13 +112,15 @@ export class PassiveOpen {
     const tuple = tupleOf(path, segment);
     const ours = this.#offer(listener, path);
     const fastOpen = this.#fastOpen.examine(listener, tuple, segment);
+    const offered = withCookie(answer(ours, segment), fastOpen?.cookie);
     const record = new HalfOpen({
       listener,
       tuple,
       path,
       iss: iss ?? this.#sequences.next(tuple, segment.nowUs),
       negotiated: negotiate(ours, segment, tuple.local.family),
-      offered: withCookie(answer(ours, segment), fastOpen?.cookie),
+      offered,
+      ecn: answerSyn(offered, listener.options.ecn, segment),
       timestampOffset: this.#sequences.timestampOffset(tuple),
       nowUs: segment.nowUs,
     });
@@ -148,6 +151,7 @@ export class PassiveOpen {
     record.transmissions++;
     stats.tcp.retransSegs++;
     stats.tcp.synRetrans++;
+    answerAgain(record.offered, record.ecn, record.transmissions);
     this.#host.rearmHalfOpen(record, nowUs + Math.min(rtoUs, listener.options.rtoMaxMs * 1000));
     this.#sendSynAck(record, nowUs);
   }
@@ -180,7 +184,11 @@ export class PassiveOpen {
       return;
     }
     if (record.isRepeatedSyn(segment)) {
-      this.#replyLimited(record, segment);
+      if (synAgain(record.offered, record.ecn, record.listener.options.ecn, segment)) {
+        this.#replyLimited(record, segment);
+      } else {
+        this.#resetArrived(record, packet, segment);
+      }
       return;
     }
     if (!record.isInWindow(segment)) {
@@ -244,6 +252,7 @@ export class PassiveOpen {
     }
     const rttUs = record.transmissions === 1 ? Math.max(1, segment.nowUs - record.arrivedAtUs) : 0;
     this.#leave(record);
+    answerAcknowledged(record.ecn, segment);
     const handshake = handshakeOf(record, rttUs, segment.nowUs);
     const place = { listener, tuple: record.tuple, path: record.path, iss: record.iss };
     this.#acceptance.complete({ ...place, record }, handshake, segment);
@@ -279,7 +288,7 @@ export class PassiveOpen {
     const path = this.#context.carrier.resolveReply(packet);
     if (path.unusable !== '') return false;
     const tuple = tupleOf(path, segment);
-    const found = this.#cookies.recall(tuple, this.#offer(listener, path), segment);
+    const found = this.#cookies.recall(listener, tuple, this.#offer(listener, path), segment);
     if (found === undefined) {
       stats.tcp.synCookiesFailed++;
       stats.drop(DropReason.TcpCookieFailed);
@@ -347,6 +356,7 @@ export interface PassiveOpenParts {
 const handshakeOf = (record: HalfOpen, rttUs: number, nowUs: number): PassiveHandshake => ({
   negotiated: record.negotiated,
   offered: record.offered,
+  ecn: record.ecn,
   synTransmissions: record.transmissions,
   synSentAtUs: record.arrivedAtUs,
   rttUs,

@@ -206,7 +206,8 @@ export class SegmentWriter {
     const headerBytes = TcpHeader.MIN_BYTES + (stamped ? TIMESTAMPS_BYTES : 0);
     if (!output.begin(headerBytes)) return false;
     const { view, at } = output;
-    const flags = receiver === undefined ? TcpFlag.RST : TcpFlag.RST | TcpFlag.ACK;
+    const ecnFlags = this.ecn?.mode === EcnMode.Accurate ? this.ecn.flags : 0;
+    const flags = receiver === undefined ? TcpFlag.RST : TcpFlag.RST | TcpFlag.ACK | ecnFlags;
     if (stamped) writeTimestamps(view, at + TcpHeader.MIN_BYTES, this.timestamp(nowUs), receiver.tsRecent);
     writeTcpPorts(view, at, this.#localPort, this.#remotePort);
     writeTcpNumbers(view, at, reset.sequence, receiver === undefined ? (0 as Seq) : receiver.rcvNxt);

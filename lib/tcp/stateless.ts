@@ -90,7 +90,7 @@ export class StatelessReplies {
   #writeAck(record: TimeWait, view: DataView, at: number, headerBytes: number): void {
     writeTcpPorts(view, at, record.tuple.localPort, record.tuple.remotePort);
     writeTcpNumbers(view, at, record.sndNxt, record.rcvNxt);
-    writeTcpControl(view, at, headerBytes, flagsAndWindow(TcpFlag.ACK, record.windowField));
+    writeTcpControl(view, at, headerBytes, flagsAndWindow(TcpFlag.ACK | record.ecnFlags, record.windowField));
   }
 
   /**

@@ -25,11 +25,15 @@ const MSS_V6: readonly number[] = [1220, 1420, 1440, 8940];
 const TS_BITS = 6;
 const TS_MASK = (1 << TS_BITS) - 1;
 const NO_SCALE = 0xf;
+const SACK_BIT = 0x10;
+const ECN_BIT = 0x20;
 
 export interface CookieOptions {
   /** -1 for none. */
   readonly windowScale: number;
   readonly sack: boolean;
+  /** Classic feedback of congestion marks. */
+  readonly ecn: boolean;
 }
 
 export class SynCookies {
@@ -65,7 +69,7 @@ export class SynCookies {
   /** The clock of a TSval, before its offset, with the peer's options in its low bits. */
   static stamp(clock: number, options: CookieOptions): number {
     const scale = options.windowScale < 0 ? NO_SCALE : Math.min(options.windowScale, NO_SCALE - 1);
-    const bits = scale | (options.sack ? 0x10 : 0);
+    const bits = scale | (options.sack ? SACK_BIT : 0) | (options.ecn ? ECN_BIT : 0);
     const stamped = (clock & ~TS_MASK) | bits;
     // Never ahead of the clock, so that later stamps do not seem older.
     return ((stamped - clock) | 0) > 0 ? (stamped - (1 << TS_BITS)) | 0 : stamped;
@@ -74,7 +78,11 @@ export class SynCookies {
   /** The options in an echoed clock value. */
   static unstamp(clock: number): CookieOptions {
     const scale = clock & NO_SCALE;
-    return { windowScale: scale === NO_SCALE ? -1 : scale, sack: (clock & 0x10) !== 0 };
+    return {
+      windowScale: scale === NO_SCALE ? -1 : scale,
+      sack: (clock & SACK_BIT) !== 0,
+      ecn: (clock & ECN_BIT) !== 0,
+    };
   }
 
   #hashBase(tuple: Tuple): number {

@@ -6,6 +6,7 @@ import { type Seq, seqAdd, seqGt, seqInWindow } from '../base/seq.js';
 import { TcpFlag } from '../wire/tcp.js';
 import type { SegmentPath } from './carrier.js';
 import type { TcpConnection } from './connection.js';
+import { EcnMode } from './ecn/negotiation.js';
 import type { Receiver } from './receiver.js';
 import type { TcpSegment } from './segment.js';
 import type { Tuple } from './tuple.js';
@@ -35,6 +36,8 @@ export class TimeWait {
   readonly rcvWnd: number;
   /** The window field of its ACKs. */
   readonly windowField: number;
+  /** The counter of marks in the flags of its ACKs, where the connection fed marks back accurately. */
+  readonly ecnFlags: number;
   readonly timestamps: boolean;
   readonly timestampOffset: number;
   tsRecent: number;
@@ -51,6 +54,8 @@ export class TimeWait {
     this.rcvNxt = receiver.rcvNxt;
     this.rcvWnd = receiver.rcvWnd;
     this.windowField = Math.min(0xffff, receiver.rcvWnd >> receiver.windowShift);
+    const { ecn } = connection.writer;
+    this.ecnFlags = ecn?.mode === EcnMode.Accurate ? ecn.flags : 0;
     this.timestamps = receiver.timestamps;
     this.timestampOffset = connection.parameters.timestampOffset;
     this.tsRecent = receiver.tsRecent;

@@ -1,7 +1,8 @@
 /**
  * TCP options as text, in packetdrill's words: `mss 1460`, `sackOK`, `TS val 100 ecr 0`, `nop`,
  * `wscale 7`, `sack 1001:2001 3001:4001`, `eol`; and for what packetdrill has no words `uto 120`
- * (seconds), `FO 0011223344556677`, `kind 30 00ff` (number and content of any other option) and
+ * (seconds), `FO 0011223344556677`, `ECN e0b 1 ceb 0 e1b 1` (the counters of RFC 9768 in either order, as
+ * many as there are), `kind 30 00ff` (number and content of any other option) and
  * `raw 02ff00` (bytes as they stand, for options that are not well-formed).
  */
 import { ArgumentValueError } from '../base/errors.js';
@@ -71,6 +72,10 @@ function optionText(view: DataView, at: number, bytes: number, origin: OptionOri
     case TcpOptionKind.USER_TIMEOUT:
       if (bytes === 4) return userTimeoutText(view.getUint16(at + 2));
       break;
+    case TcpOptionKind.ACCURATE_ECN_0:
+    case TcpOptionKind.ACCURATE_ECN_1:
+      if (bytes === 5 || bytes === 8 || bytes === 11) return countersText(view, at, bytes);
+      break;
     default:
       break;
   }
@@ -95,6 +100,29 @@ function sackText(view: DataView, at: number, bytes: number, origin: OptionOrigi
 
 const userTimeoutText = (field: number): string =>
   field & 0x8000 ? `uto ${(field & 0x7fff) * 60}` : `uto ${field}`;
+
+/** Names of the counters in the order of each kind. */
+const COUNTER_NAMES = { 172: ['e0b', 'ceb', 'e1b'], 174: ['e1b', 'ceb', 'e0b'] } as const;
+
+function countersText(view: DataView, at: number, bytes: number): string {
+  const names = COUNTER_NAMES[view.getUint8(at) as 172 | 174];
+  let text = 'ECN';
+  for (let i = 0; 5 + 3 * i <= bytes; i++)
+    text += ` ${names[i]} ${view.getUint32(at + 1 + 3 * i) & 0xff_ffff}`;
+  return text;
+}
+
+function countersBytes(text: string, words: readonly string[]): number[] {
+  const kind = words[0] === 'e1b' ? TcpOptionKind.ACCURATE_ECN_1 : TcpOptionKind.ACCURATE_ECN_0;
+  const content: number[] = [];
+  for (let i = 0; 2 * i < words.length; i++) {
+    if (words[2 * i] !== COUNTER_NAMES[kind][i])
+      throw new ArgumentValueError(`not counters of ECN: "${text}"`);
+    const value = numberOf(words[2 * i + 1], text);
+    content.push((value >> 16) & 0xff, ...word16(value));
+  }
+  return withLength(kind, content);
+}
 
 /**
  * Puts the options of a list of texts into bytes, unpadded.
@@ -125,6 +153,8 @@ function bytesOf(text: string, origin: OptionOrigin): number[] {
       return sackBytes(text, words, origin);
     case 'uto':
       return [TcpOptionKind.USER_TIMEOUT, 4, ...word16(userTimeoutField(numberOf(words[0], text)))];
+    case 'ECN':
+      return countersBytes(text, words);
     case 'FO':
       return withLength(TcpOptionKind.FAST_OPEN, fromHex(words.join(''), text));
     case 'kind':

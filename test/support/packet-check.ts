@@ -18,6 +18,8 @@ export interface SentPacket {
 interface Limits {
   readonly mtu: number;
   readonly checksumOffload: boolean;
+  /** Connections may agree on accurate ECN. */
+  readonly accurateEcn?: boolean;
 }
 
 const SYN = 0x02;
@@ -78,8 +80,9 @@ function tcpFault(packet: SentPacket, view: DataView, at: number, limits: Limits
   if (headerBytes < 20 || headerBytes > length) return `data offset of ${headerBytes} bytes`;
   const flags = view.getUint8(at + 13);
   const text = length - headerBytes;
-  // AE counts as reserved: it belongs to Accurate ECN (RFC 9768), which is not negotiated.
-  if (view.getUint8(at + 12) & 0x0f) return 'reserved bits of the TCP header are set';
+  // AE counts as reserved unless it may have been agreed on (RFC 9768).
+  if (view.getUint8(at + 12) & (limits.accurateEcn === true ? 0x0e : 0x0f))
+    return 'reserved bits of the TCP header are set';
   if (view.getUint16(at) === 0 || view.getUint16(at + 2) === 0) return 'port 0';
   if (!(flags & ACK) && view.getUint32(at + 8) !== 0) return 'an acknowledgment number without ACK';
   if (!(flags & URG) && view.getUint16(at + 18) !== 0) return 'an urgent pointer without URG';
@@ -91,7 +94,28 @@ function tcpFault(packet: SentPacket, view: DataView, at: number, limits: Limits
     if (at + headerBytes + packet.segmentSize > limits.mtu) return 'segments larger than the MTU';
     if (packet.headerBytes !== at + headerBytes) return `${packet.headerBytes} header bytes`;
   }
-  return checksumFault(packet, view, at, limits) || optionsFault(view, at + 20, at + headerBytes, flags);
+  return (
+    checksumFault(packet, view, at, limits) ||
+    optionsFault(view, at + 20, at + headerBytes, flags) ||
+    ecnFault(view, at, limits)
+  );
+}
+
+/** ECN's counters stand in no SYN that asks, have whole fields, and are sent only where that may have been agreed on. */
+function ecnFault(view: DataView, at: number, limits: Limits): string {
+  const end = at + (view.getUint8(at + 12) >> 4) * 4;
+  const flags = view.getUint8(at + 13);
+  let option = at + 20;
+  while (option < end && view.getUint8(option) !== 0) {
+    const kind = view.getUint8(option);
+    if (kind === 172 || kind === 174) {
+      if (limits.accurateEcn !== true) return `option ${kind} without accurate ECN`;
+      if ((flags & (SYN | ACK)) === SYN) return `option ${kind} on a SYN`;
+      if (![2, 5, 8, 11].includes(view.getUint8(option + 1))) return `option ${kind} of a wrong length`;
+    }
+    option += kind === 1 ? 1 : view.getUint8(option + 1);
+  }
+  return '';
 }
 
 function checksumFault(packet: SentPacket, view: DataView, at: number, limits: Limits): string {

@@ -94,6 +94,7 @@ export abstract class WirePeer implements WireListener {
     };
     this.origin.remoteSequence = seq(options.irs ?? DEFAULT_IRS);
     this.origin.remoteTimestamp = ((options.timestampBase ?? PEER_TS_BASE) - PEER_TS_BASE) | 0;
+    if (options.options?.ecn?.endsWith('accurate') === true) host.wire.accurateEcn = true;
     host.listeners.push(this);
   }
 

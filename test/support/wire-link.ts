@@ -31,6 +31,8 @@ export class WireLink implements LinkDevice {
   mtu: number;
   readonly maxPacketBytes: number;
   readonly checksumOffload: boolean;
+  /** Whether the stack's connections may agree on accurate ECN. */
+  accurateEcn = false;
   /** Hears of every packet the stack sends. */
   onSent: (packet: SentPacket) => void = () => {};
   onWritable: () => void = () => {};

@@ -44,6 +44,11 @@ export class AccurateEcn {
     return this.feedback.segments - 5;
   }
 
+  /** What is sent is not ECN-capable any more. */
+  mute(): void {
+    this.feedback.sendsEct = false;
+  }
+
   /** The peer's SYN-ACK arrived, perhaps once more. */
   synAckArrived(field: number): void {
     this.#synAckField = field;

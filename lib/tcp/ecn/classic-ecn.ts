@@ -6,7 +6,7 @@ import { EcnField, EcnMode } from './negotiation.js';
 export class ClassicEcn {
   readonly mode = EcnMode.Classic;
   /** New text is sent as ECN-capable. */
-  readonly sendsEct: boolean;
+  sendsEct: boolean;
   /** Segments of the peer that arrived marked, and segments of ours acknowledged with ECE. */
   receivedMarks = 0;
   deliveredMarks = 0;
@@ -18,6 +18,11 @@ export class ClassicEcn {
   /** @param sendsEct not where a SYN or SYN-ACK of the handshake had no ECN (RFC 3168 §6.1.1) */
   constructor(sendsEct: boolean) {
     this.sendsEct = sendsEct;
+  }
+
+  /** What is sent is not ECN-capable any more. */
+  mute(): void {
+    this.sendsEct = false;
   }
 
   /** Flags of what is sent next; ECE until the peer has heard of the mark (RFC 3168 §6.1.3). */

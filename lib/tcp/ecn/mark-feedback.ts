@@ -30,11 +30,15 @@ export class Feedback {
   /** SEG.ACK, and SND.NXT: where the round after this one ends. */
   ack = 0 as Seq;
   sndNxt = 0 as Seq;
-  /** Whether it has the option; and fields of it, -1 where it has them not. */
-  hasOption = false;
-  echoedCe = -1;
-  echoedEct0 = -1;
-  echoedEct1 = -1;
+  /** Its option; undefined where it has none. */
+  counters: EchoedCounters | undefined;
+}
+
+/** Counters of bytes as an option tells them, low 24 bits; -1 for each it leaves out. */
+export interface EchoedCounters {
+  readonly ect0Bytes: number;
+  readonly ceBytes: number;
+  readonly ect1Bytes: number;
 }
 
 const OptionState = { Unknown: 0, Believed: 1, Ignored: 2 } as const;
@@ -79,7 +83,6 @@ export class MarkFeedback {
 
   /** The flags of the ACK of our SYN-ACK, which stand for the field it arrived with (RFC 9768 Table 4). */
   handshakeAck(ace: number, field: number): void {
-    this.#isFirst = false;
     if (ace === NO_FEEDBACK) {
       this.#distrust();
       return;
@@ -89,17 +92,25 @@ export class MarkFeedback {
   }
 
   /** The option of a SYN-ACK, or of the ACK of one: only whether it is there, and not zeroed, counts. */
-  handshakeOption(feedback: Feedback): void {
-    this.#takeOption(feedback);
+  handshakeOption(counters: EchoedCounters): void {
+    this.#takeOption(counters);
+  }
+
+  /** The counter of an honest peer begins above zero (RFC 9768 §3.2.2.4): asked of all that arrives, only the first counts. */
+  passesFirst(ace: number): boolean {
+    if (!this.#isFirst) return true;
+    this.#isFirst = false;
+    if (ace !== 0) return true;
+    this.#distrust();
+    return false;
   }
 
   /** Takes what an ACK says. @returns how many segments it newly reports as marked */
   take(feedback: Feedback): number {
-    const { ace, segments } = feedback;
+    const { ace, segments, counters } = feedback;
     this.newBytes = 0;
-    if (this.#isFirst && !this.#passesFirst(ace)) return 0;
     const least = (ace - this.segments) & ACE_MASK;
-    const ceBytes = feedback.hasOption ? this.#takeOption(feedback) : -1;
+    const ceBytes = counters === undefined ? -1 : this.#takeOption(counters);
     if (ceBytes > 0 && least === 0 && segments < ACE_VALUES) {
       // Bytes were marked, but no segment: somebody changes what is fed back (RFC 9768 §3.2.3.2.5).
       this.sendsEct = false;
@@ -112,25 +123,16 @@ export class MarkFeedback {
     return marked;
   }
 
-  /** The counters of an honest peer begin above zero (RFC 9768 §3.2.2.4). */
-  #passesFirst(ace: number): boolean {
-    this.#isFirst = false;
-    if (ace !== 0) return true;
-    this.#distrust();
-    return false;
-  }
-
   /** @returns bytes newly marked; -1 where the option says nothing that can be used */
-  #takeOption(feedback: Feedback): number {
-    const { echoedCe, echoedEct0, echoedEct1 } = feedback;
+  #takeOption(counters: EchoedCounters): number {
     if (this.#options === OptionState.Unknown) {
-      const isZeroed = echoedEct0 === 0 || echoedEct1 === 0;
+      const isZeroed = counters.ect0Bytes === 0 || counters.ect1Bytes === 0;
       this.#options = isZeroed ? OptionState.Ignored : OptionState.Believed;
     }
     if (this.#options === OptionState.Ignored) return -1;
-    const ce = step(this.ceBytes, echoedCe);
-    const ect0 = step(this.ect0Bytes, echoedEct0);
-    const ect1 = step(this.ect1Bytes, echoedEct1);
+    const ce = step(this.ceBytes, counters.ceBytes);
+    const ect0 = step(this.ect0Bytes, counters.ect0Bytes);
+    const ect1 = step(this.ect1Bytes, counters.ect1Bytes);
     if (Math.max(ce, ect0, ect1) > MAX_FIELD_STEP) return -1;
     this.ceBytes += ce;
     this.ect0Bytes += ect0;
