@@ -1,0 +1,99 @@
+/** One run: the namespaces, the path between them, its receiver and its senders, all made anew. */
+import { constants, setPriority } from 'node:os';
+import { Child } from '../../test/support/child.js';
+import { TestNamespace } from '../../test/support/netns.js';
+import { compiledFrom } from '../support/compile.js';
+import type { SenderReport } from './our-sender.js';
+import type { PathOptions, RelayReport } from './relay.js';
+
+export type Who = 'kernel' | 'ours';
+
+export interface RunOptions {
+  readonly path: PathOptions;
+  /** Congestion control of all senders. */
+  readonly control: string;
+  /** In the order in which they start. */
+  readonly senders: readonly Who[];
+  /** From the last connection to the beginning of the measurement, and how long it lasts, s. */
+  readonly warmSeconds: number;
+  readonly seconds: number;
+}
+
+export interface SenderResult extends SenderReport {
+  readonly who: Who;
+  readonly goodputMbps: number;
+}
+
+export interface RunResult {
+  readonly senders: readonly SenderResult[];
+  readonly relay: RelayReport;
+}
+
+interface SinkReport {
+  readonly seconds: number;
+  readonly flows: readonly { readonly peer: string; readonly bytes: number }[];
+}
+
+const PORT = 7009;
+const RECEIVER = '10.98.0.2';
+const OUR_ADDRESS = '10.99.0.2';
+/** Time between the starts of two senders. */
+const STAGGER_MS = 500;
+
+type CommandLine = [command: string, args: string[]];
+
+const node = (file: string, ...args: string[]): CommandLine => [
+  process.execPath,
+  ['--import=tsx', `bench/compare-linux/${file}`, ...args],
+];
+
+/** Ahead of everything that is not in real time, so that the machine's load does not decide. */
+const inRealTime = ([command, args]: CommandLine): CommandLine => ['chrt', ['--rr', '1', command, ...args]];
+
+export async function runOnce(options: RunOptions): Promise<RunResult> {
+  const limitMs = (options.warmSeconds + options.seconds + 40) * 1000;
+  const program = await compiledFrom('bench/compare-linux/kernel-ends.c');
+  const [senders, receiver] = await Promise.all([TestNamespace.create(), TestNamespace.create()]);
+  const children: Child[] = [];
+  const start = (command: CommandLine, openStdin = false): Child => {
+    const child = new Child(...command, { limitMs, openStdin });
+    children.push(child);
+    setPriority(child.pid, constants.priority.PRIORITY_HIGHEST);
+    return child;
+  };
+  try {
+    const relayCommand = node('relay.ts', senders.path, receiver.path, JSON.stringify(options.path));
+    const relay = start(inRealTime(relayCommand), true);
+    await relay.output(/ready/);
+    // What our stack sends is forwarded by the kernel beside its own.
+    await senders.shell('sysctl -qw net.ipv4.ip_forward=1');
+    await receiver.shell('ip route add 10.99.0.0/24 dev wire0');
+    const times = [options.warmSeconds, options.seconds].map(String);
+    const sinkArgs = ['sink', RECEIVER, String(PORT), String(options.senders.length), ...times];
+    const sink = start(receiver.commandLine(program, sinkArgs));
+    await sink.output(/listening/);
+    const running: { who: Who; child: Child }[] = [];
+    for (const who of options.senders) {
+      if (running.length > 0) await new Promise((resolve) => setTimeout(resolve, STAGGER_MS));
+      const command =
+        who === 'kernel'
+          ? senders.commandLine(program, ['send', RECEIVER, String(PORT), options.control])
+          : node('our-sender.ts', senders.path, RECEIVER, String(PORT), options.control);
+      running.push({ who, child: start(command) });
+    }
+    const { stdout } = await sink.succeeded();
+    const report = JSON.parse(stdout.replace(/^listening/, '')) as SinkReport;
+    const results: SenderResult[] = [];
+    for (const { who, child } of running) {
+      const own = JSON.parse((await child.succeeded()).stdout) as SenderReport;
+      const flow = report.flows.find(({ peer }) => (peer === OUR_ADDRESS) === (who === 'ours'));
+      results.push({ ...own, who, goodputMbps: ((flow?.bytes ?? 0) * 8) / report.seconds / 1e6 });
+    }
+    relay.stdin.end();
+    const seen = (await relay.succeeded()).stdout.replace(/^ready/, '');
+    return { senders: results, relay: JSON.parse(seen) as RelayReport };
+  } finally {
+    await Promise.all(children.map((child) => child.kill()));
+    await Promise.all([senders.close(), receiver.close()]);
+  }
+}
