@@ -65,6 +65,8 @@ function abortOnData(c: TcpConnection): void {
   c.stats.tcp.abortOnData++;
   c.drop(DropReason.TcpAfterClose);
   c.abort();
+  // At what the peer has acknowledged: it expects nothing else, and would challenge any other (RFC 5961 §3.2).
+  c.reset(c.sender.sndUna, false);
 }
 
 function scheduleAck(c: TcpConnection, segment: TcpSegment, outcome: TextOutcome, takenBytes: number): void {
