@@ -246,6 +246,7 @@ function processAck(c: TcpConnection, segment: TcpSegment, withWindow: boolean):
   facts.mssBytes = sender.mssBytes;
   facts.isDuplicate = isDuplicateAck(c, segment, windowBytes);
   facts.timestampRttUs = c.writer.echoedRttUs(segment, c.timers.synSentAtUs);
+  facts.echoedAtUs = facts.timestampRttUs < 0 ? -1 : c.writer.echoedAtUs(segment);
   takeSackBlocks(c, segment);
   takeEcnFeedback(c, segment);
   const advances = segment.ack !== sender.sndUna;

@@ -10,7 +10,7 @@ export interface ConnectionInfo {
   /** As RFC 9293 writes it. */
   readonly state: string;
   /** What the sender does about losses. */
-  readonly phase: 'open' | 'recovery' | 'loss';
+  readonly phase: 'open' | 'cwr' | 'recovery' | 'loss';
   readonly congestionControl: string;
   readonly timestamps: boolean;
   /** Text of a SYN was taken, ours by the peer or the peer's by us (RFC 7413). */
@@ -106,7 +106,12 @@ const ECN_MODES = {
 } as const;
 const NO_BYTES: EcnByteCounts = Object.freeze({ ceBytes: 0, ect0Bytes: 0, ect1Bytes: 0 });
 
-const PHASES = { [Phase.Open]: 'open', [Phase.Recovery]: 'recovery', [Phase.Loss]: 'loss' } as const;
+const PHASES = {
+  [Phase.Open]: 'open',
+  [Phase.Cwr]: 'cwr',
+  [Phase.Recovery]: 'recovery',
+  [Phase.Loss]: 'loss',
+} as const;
 
 export const phaseName = (phase: Phase): ConnectionInfo['phase'] => PHASES[phase];
 

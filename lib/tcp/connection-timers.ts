@@ -3,9 +3,10 @@ import { NEVER } from '../base/clock.js';
 import { type TcpConnection } from './connection.js';
 import { ConnectionEvent } from './connection-parameters.js';
 import { askAgain } from './handshake-ecn.js';
+import { RecoveryTimer } from './recovery/recovery-timers.js';
 import type { SegmentOutput } from './segment-output.js';
 import { isSynchronized, TcpState } from './state.js';
-import { transmitProbe } from './transmission.js';
+import { transmitProbe, transmitTailProbe } from './transmission.js';
 
 /** A connection counts as idle when nothing was sent or heard for this long, µs; and is looked at this often at least. */
 const TRIM_AFTER_US = 1_000_000;
@@ -66,6 +67,7 @@ export class ConnectionTimers {
       this.#userDeadlineUs,
       sender.persistDeadlineUs,
       sender.small.deadlineUs,
+      sender.pacer.deadlineUs,
       acks.deadlineUs,
       this.keepAliveDeadlineUs,
       this.farewellDeadlineUs,
@@ -147,7 +149,7 @@ export class ConnectionTimers {
     }
     if (this.lingerDeadlineUs <= nowUs) this.#lingered();
     if (this.handshakeDeadlineUs <= nowUs) this.#handshakeExpired(nowUs);
-    if (Math.min(this.#recoveryDeadlineUs, this.#userDeadlineUs) <= nowUs) this.#retransmissionExpired(nowUs);
+    this.#recoveryExpired(output, nowUs);
     if (sender.persistDeadlineUs <= nowUs) this.#persistExpired(output, nowUs);
     if (acks.deadlineUs <= nowUs && acks.expired(sender.recovery.rtoUs)) {
       this.#connection.stats.tcp.delayedAcks++;
@@ -169,6 +171,7 @@ export class ConnectionTimers {
     this.trimDeadlineUs = NEVER;
     if (idleUs >= TRIM_AFTER_US) {
       sender.buffer.trim();
+      sender.recovery.log.trim();
       if (parameters.memory.isUnderPressure) receiver?.prune();
       else receiver?.buffer.trim();
     }
@@ -200,6 +203,22 @@ export class ConnectionTimers {
       this.handshakeDeadlineUs = Math.min(this.handshakeDeadlineUs, this.synSentAtUs + userLimit);
     askAgain(this.#connection);
     this.#connection.sendSyn();
+  }
+
+  /** What is late is lost, a lost tail is probed for, or everything is sent again. */
+  #recoveryExpired(output: SegmentOutput, nowUs: number): void {
+    const { sender, stats, fastOpenPlace } = this.#connection;
+    const timer = fastOpenPlace === undefined ? sender.recovery.timers.expired(nowUs) : RecoveryTimer.None;
+    if (timer === RecoveryTimer.Retransmission || this.#userDeadlineUs <= nowUs) {
+      this.#retransmissionExpired(nowUs);
+    } else if (timer === RecoveryTimer.Reordering) {
+      const wasRecovering = sender.recovery.isRecovering;
+      sender.reorderingTimeout(nowUs);
+      if (!wasRecovering && sender.recovery.isRecovering) stats.tcp.sackRecovery++;
+    } else if (timer === RecoveryTimer.Probe) {
+      sender.recovery.timers.noProbe();
+      transmitTailProbe(this.#connection, output, nowUs);
+    }
   }
 
   #retransmissionExpired(nowUs: number): void {

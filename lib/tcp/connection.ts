@@ -109,6 +109,7 @@ export class TcpConnection {
     this.sender = new Sender({
       iss: parameters.iss,
       options,
+      stats: this.stats.tcp,
       sack: false,
       congestion: congestionFor(parameters, options, {
         mssBytes,

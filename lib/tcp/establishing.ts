@@ -49,6 +49,7 @@ export function established(c: TcpConnection, synTransmissions: number, rttUs: n
   }
   if (rttUs > 0) {
     sender.recovery.rtt.sample(rttUs, sender.sndUna, sender.sndNxt);
+    sender.recovery.rtt.minimum.update(rttUs, c.timers.heardAtUs);
     c.receiver?.tuner.measured(rttUs);
   } else if (synTransmissions > 1) {
     sender.recovery.rtt.distrustHandshake();
@@ -60,14 +61,13 @@ export function established(c: TcpConnection, synTransmissions: number, rttUs: n
   else endEarly(c, fastOpenPlace);
 }
 
-/** The peer is real: what was sent before is now awaited as anything sent is (Linux `tcp_rcv_synrecv_state_fastopen`). */
+/** The peer is real: its time-outs begin anew (Linux `tcp_rcv_synrecv_state_fastopen`). */
 function endEarly(c: TcpConnection, place: FastOpenPlace): void {
   const { recovery } = c.sender;
   place.leave();
   c.fastOpenPlace = undefined;
   recovery.retries = 0;
   recovery.backoff = 0;
-  if (recovery.log.count > 0) recovery.deadlineUs = c.timers.heardAtUs + recovery.rtoUs;
 }
 
 /** Both SYNs were seen, and text may go: a segment's size and the first window are known. */

@@ -105,6 +105,12 @@ export class SegmentWriter {
     return sackOptionBytes(this.#sackBlocks) + this.#countersBytes + timeoutBytes;
   }
 
+  /** When the tick of the timestamp a segment echoes began, µs; for one that `echoedRttUs` accepts. */
+  echoedAtUs(segment: TcpSegment): number {
+    const ticks = (this.timestamp(segment.nowUs) - segment.options.tsEcr) | 0;
+    return (Math.floor(segment.nowUs / 1000) - ticks) * 1000;
+  }
+
   /** Bytes of header and options of the next segment, SYNs apart. */
   headerBytes(hasText: boolean): number {
     return TcpHeader.MIN_BYTES + (this.timestamps ? TIMESTAMPS_BYTES : 0) + this.extraBytes(hasText);

@@ -4,28 +4,18 @@
  * control how much may be in flight; neither knows of it.
  */
 import { NEVER } from '../base/clock.js';
-import { type Seq, seqAdd, seqDiff, seqGe, seqGt, seqLe, seqLt, seqMax } from '../base/seq.js';
+import { type Seq, seqAdd, seqDiff, seqGt, seqLe, seqLt, seqMax } from '../base/seq.js';
+import type { TcpStats } from '../base/stats.js';
 import { SendBuffer } from '../buffer/send-buffer.js';
 import { TcpFlag } from '../wire/tcp.js';
 import type { CongestionControl } from './congestion/congestion-control.js';
 import type { TcpOptions } from './options.js';
+import { Pacer } from './pacer.js';
 import type { AckFacts } from './recovery/ack-facts.js';
 import { Recovery } from './recovery/recovery.js';
-import { RowFlag } from './recovery/sent-log.js';
+import { type SegmentPlan, SegmentPlanner } from './segment-planner.js';
 import { SmallSegments } from './small-segments.js';
-
-/** The next segment to send. One object, filled anew for each. */
-export class SegmentPlan {
-  sequence = 0 as Seq;
-  textBytes = 0;
-  /** PSH, FIN and URG as they apply. */
-  flags = 0;
-  /** Text bytes per segment when the plan is a super-packet; 0 for a plain one. */
-  segmentSize = 0;
-  /** Row of the log that is sent again, or -1 for new data. */
-  row = -1;
-  urgentPointer = 0;
-}
+import { WindowUsage } from './window-usage.js';
 
 /** Persist time-outs are bounded as RTOs are; 120 s in Linux. */
 const MAX_PROBE_BACKOFF = 16;
@@ -37,6 +27,7 @@ export interface SenderParameters {
   readonly congestion: CongestionControl;
   /** Text bytes of a full segment. */
   readonly mssBytes: number;
+  readonly stats: TcpStats;
 }
 
 export class Sender {
@@ -52,15 +43,14 @@ export class Sender {
   sndUp: Seq;
   /** Shift of the window field of what we receive. */
   windowShift = 0;
-  mssBytes: number;
   /** Bytes of options the next segments carry beyond those that `mssBytes` allows for: SACK blocks. */
   optionBytes = 0;
   readonly buffer: SendBuffer;
   /** Size of the buffer where the application has fixed it, bytes; else 0. */
   fixedBufferBytes = 0;
   readonly recovery: Recovery;
-  congestion: CongestionControl;
-  readonly plan = new SegmentPlan();
+  readonly planner: SegmentPlanner;
+  readonly pacer = new Pacer();
   /** The application has closed: a FIN follows the last byte. */
   finQueued = false;
   finSent = false;
@@ -81,8 +71,8 @@ export class Sender {
   lastSentUs = 0;
   /** Replaced as a whole where the application changes something. */
   options: TcpOptions;
-  /** Whether the congestion window kept something back since the last ACK. */
-  #cwndLimited = false;
+  readonly #usage: WindowUsage;
+  #congestion: CongestionControl;
 
   constructor(parameters: SenderParameters) {
     const { iss, options } = parameters;
@@ -90,8 +80,6 @@ export class Sender {
     this.sndUna = iss;
     this.sndNxt = iss;
     this.sndUp = iss;
-    this.mssBytes = parameters.mssBytes;
-    this.congestion = parameters.congestion;
     this.buffer = new SendBuffer(seqAdd(iss, 1));
     this.recovery = new Recovery(iss, {
       maxRows: options.maxSentRecords,
@@ -99,9 +87,59 @@ export class Sender {
       rtoMinUs: options.rtoMinMs * 1000,
       rtoMaxUs: options.rtoMaxMs * 1000,
       initialRtoUs: options.initialRtoMs * 1000,
+      rack: options.rack,
+      tailLossProbe: options.tailLossProbe,
+      forwardRto: options.forwardRto,
+      stats: parameters.stats,
     });
+    this.mssBytes = parameters.mssBytes;
+    this.#congestion = parameters.congestion;
+    this.congestion = parameters.congestion;
+    this.planner = new SegmentPlanner(this);
+    this.#usage = new WindowUsage(iss);
     this.small = new SmallSegments({ noDelay: options.noDelay, cork: options.cork, iss });
     this.options = options;
+  }
+
+  /** Text bytes of a full segment without options beyond those that all have. */
+  get mssBytes(): number {
+    return this.recovery.mssBytes;
+  }
+
+  set mssBytes(mssBytes: number) {
+    this.recovery.mssBytes = mssBytes;
+  }
+
+  get congestion(): CongestionControl {
+    return this.#congestion;
+  }
+
+  set congestion(congestion: CongestionControl) {
+    this.#congestion = congestion;
+    this.recovery.lossListener = congestion.onLost === undefined ? undefined : congestion;
+  }
+
+  /** How much may be in flight now: while the window is being reduced, as RFC 9937 says. */
+  get cwndBytes(): number {
+    const { congestion, recovery } = this;
+    return recovery.episode.isReducing && congestion.usesPrr ? recovery.prr.cwndBytes : congestion.cwndBytes;
+  }
+
+  /** Bytes per second that may leave; Infinity where nobody paces. */
+  get pacingRateBps(): number {
+    const { congestion, options } = this;
+    const { srttUs } = this.recovery.rtt;
+    const asked = congestion.pacingRateBps;
+    if (asked !== Number.POSITIVE_INFINITY || !options.pacing || srttUs === 0) {
+      return Math.min(asked, options.maxPacingRateBps);
+    }
+    // Twice the window in a round trip lets slow start double it; a little more than it lets the rest grow.
+    const gain = congestion.cwndBytes < congestion.ssthreshBytes / 2 ? 2 : 1.2;
+    return Math.min((gain * congestion.cwndBytes * 1e6) / srttUs, options.maxPacingRateBps);
+  }
+
+  get plan(): SegmentPlan {
+    return this.planner.plan;
   }
 
   /** Bytes written and not yet sent. */
@@ -129,7 +167,7 @@ export class Sender {
 
   /** Whether the peer's window keeps back what could be sent. */
   get isWindowLimited(): boolean {
-    return this.unsentBytes > 0 && this.#windowRoom() < Math.min(this.unsentBytes, this.segmentBytes);
+    return this.unsentBytes > 0 && this.windowRoom < Math.min(this.unsentBytes, this.segmentBytes);
   }
 
   get finAcknowledged(): boolean {
@@ -145,7 +183,7 @@ export class Sender {
   synAcknowledged(ack = seqAdd(this.iss, 1)): void {
     this.#release(ack, seqDiff(ack, this.iss) - 1);
     this.sndNxt = seqMax(this.sndNxt, ack);
-    this.recovery.recoveryPoint = ack;
+    this.recovery.episode.recoveryPoint = ack;
   }
 
   /**
@@ -161,19 +199,42 @@ export class Sender {
   /** Takes an ACK in [SND.UNA, SND.NXT] and what came with it. */
   acknowledged(facts: AckFacts): void {
     const { recovery, congestion } = this;
+    const { episode } = recovery;
+    facts.canSendNew = this.unsentBytes > 0 && this.windowRoom > 0;
     const sample = recovery.acknowledge(facts, this.sndUna);
-    sample.cwndLimited = this.#cwndLimited;
+    sample.cwndLimited = this.#usage.isLimited(congestion.cwndBytes, congestion.ssthreshBytes);
     this.deliveredBytes += sample.deliveredBytes;
     if (sample.ackedBytes > 0) this.#release(facts.ack, sample.ackedBytes);
-    if (recovery.mustEnter) {
-      congestion.onCongestion('loss', Math.min(recovery.outstandingBytes, congestion.cwndBytes), facts.nowUs);
-      recovery.enter(this.sndNxt);
-    } else if (recovery.isDone(this.sndUna)) {
-      recovery.leave();
-      congestion.onRecovered(facts.nowUs);
-    }
-    if (!recovery.isRecovering) congestion.onAck(sample);
-    if (sample.ackedBytes > 0) this.#cwndLimited = false;
+    if (episode.wasSpurious) this.#undo(facts.nowUs);
+    if (episode.hasEnded) congestion.onRecovered(facts.nowUs);
+    if (recovery.repairedTail) this.#reduceAtOnce(facts.nowUs);
+    if (episode.signal !== '') this.#reduce(facts.nowUs);
+    else if (episode.isReducing) recovery.reduce();
+    if (!episode.isReducing || !congestion.usesPrr) congestion.onAck(sample);
+  }
+
+  /** A loss or a mark was seen: the window shrinks, and recovery begins. */
+  #reduce(nowUs: number): void {
+    const { recovery, congestion } = this;
+    const { signal } = recovery.episode;
+    if (signal === '') return;
+    congestion.onCongestion(signal, Math.min(recovery.outstandingBytes, congestion.cwndBytes), nowUs);
+    recovery.enter(this.sndUna, this.sndNxt, congestion.ssthreshBytes);
+    this.cwrDue = true;
+  }
+
+  /** A probe has repaired the loss it was sent for: nothing is left to recover. */
+  #reduceAtOnce(nowUs: number): void {
+    const { recovery, congestion } = this;
+    congestion.onCongestion('loss', Math.min(recovery.outstandingBytes, congestion.cwndBytes), nowUs);
+    congestion.onRecovered(nowUs);
+    this.cwrDue = true;
+  }
+
+  /** The last reduction was a mistake (RFC 4015). */
+  #undo(nowUs: number): void {
+    this.congestion.onSpurious(nowUs);
+    this.cwrDue = false;
   }
 
   #release(ack: Seq, ackedBytes: number): void {
@@ -210,27 +271,54 @@ export class Sender {
 
   /** Fills `plan` with the next segment: first what was lost, then new data. False when none may leave. */
   next(maxTextBytes: number, nowUs: number): boolean {
-    return this.#nextLost(maxTextBytes) || this.#nextNew(maxTextBytes, nowUs);
+    const rateBps = this.pacingRateBps;
+    if (rateBps === Number.POSITIVE_INFINITY) return this.planner.next(maxTextBytes, nowUs);
+    const { segmentBytes, pacer } = this;
+    const burst = pacer.burstBytes(rateBps, segmentBytes);
+    pacer.isBlocked = false;
+    const isPlanned = this.planner.next(Math.min(maxTextBytes, burst - (burst % segmentBytes)), nowUs);
+    return isPlanned && pacer.mayLeave(nowUs);
   }
 
   /** The planned segment has left. */
   sent(nowUs: number): void {
-    const plan = this.plan;
+    const { plan, recovery } = this;
     const isFin = (plan.flags & TcpFlag.FIN) !== 0;
     const end = seqAdd(plan.sequence, plan.textBytes + (isFin ? 1 : 0));
+    const rateBps = this.pacingRateBps;
+    if (rateBps !== Number.POSITIVE_INFINITY) this.pacer.sent(plan.textBytes, rateBps, nowUs);
+    this.congestion.onTransmit?.(recovery.inFlightBytes, recovery.rate.isAppLimited, nowUs);
     this.lastSentUs = nowUs;
-    if (plan.row >= 0) {
-      this.recovery.resent(plan.row, end, nowUs);
-      this.retransmissions += plan.segmentSize > 0 ? Math.ceil(plan.textBytes / plan.segmentSize) : 1;
-      this.retransmittedBytes += plan.textBytes;
-      return;
-    }
+    if (plan.row >= 0) this.#sentAgain(end, nowUs);
+    else this.#sentNew(end, isFin, nowUs);
+    if (plan.isProbe) recovery.probeSent(this.sndNxt, plan.row >= 0, nowUs);
+  }
+
+  #sentAgain(end: Seq, nowUs: number): void {
+    const { plan } = this;
+    this.recovery.resent(plan.row, end, plan.segments, nowUs);
+    this.retransmissions += plan.segments;
+    this.retransmittedBytes += plan.textBytes;
+  }
+
+  #sentNew(end: Seq, isFin: boolean, nowUs: number): void {
+    const { plan } = this;
     this.recovery.sent(plan.sequence, end, nowUs, isFin);
     this.sndNxt = end;
     if (isFin) this.finSent = true;
     this.small.sent(end, plan.textBytes > 0 && plan.textBytes % this.segmentBytes !== 0);
     this.persistDeadlineUs = NEVER;
     if (this.unsentBytes === 0) this.small.emptied();
+  }
+
+  /** Nothing more may leave for now. */
+  paused(): void {
+    const { recovery, planner } = this;
+    const { inFlightBytes } = recovery;
+    this.#usage.paused(inFlightBytes, planner.cwndLimited, this.sndUna, this.sndNxt);
+    planner.cwndLimited = false;
+    const hasMore = this.unsentBytes >= this.segmentBytes || recovery.board.hasLost;
+    if (!hasMore && inFlightBytes < this.cwndBytes) recovery.rate.appLimited(inFlightBytes);
   }
 
   /** RFC 5681 §4.1: after an idle time of more than an RTO the window is not what it was. */
@@ -242,14 +330,21 @@ export class Sender {
     }
   }
 
+  /** What was late is lost now (RFC 8985 §6.2 step 5). */
+  reorderingTimeout(nowUs: number): void {
+    this.recovery.reorderingTimeout(nowUs);
+    this.#reduce(nowUs);
+  }
+
   /** The retransmission timer expired (RFC 6298 §5.4 to §5.6). */
   retransmissionTimeout(nowUs: number): void {
     const { recovery, congestion } = this;
     // RFC 5681 §3.1: ssthresh falls once for each window of data, not at every backoff.
     if (recovery.retries === 0) {
       congestion.onCongestion('timeout', Math.min(recovery.outstandingBytes, congestion.cwndBytes), nowUs);
+      this.cwrDue = true;
     }
-    recovery.timedOut(this.sndNxt, nowUs);
+    recovery.timedOut(this.sndUna, this.sndNxt, nowUs);
   }
 
   /** Whether something waits that the peer's window does not admit, with nothing in flight to bring an ACK. */
@@ -262,16 +357,6 @@ export class Sender {
     if (this.persistDeadlineUs !== NEVER || !this.isStalled) return;
     const backoff = Math.min(this.probes, MAX_PROBE_BACKOFF);
     this.persistDeadlineUs = nowUs + this.recovery.rtt.rtoUs(backoff);
-  }
-
-  /**
-   * The persist timer expired. Fills `plan` with what little the window admits, overriding silly-window
-   * avoidance (RFC 9293 §3.8.6.2.1); false when it admits nothing and a probe must be sent.
-   */
-  nextForced(): boolean {
-    const room = this.#windowRoom();
-    if (room <= 0) return false;
-    return this.#planNew(Math.min(room, this.unsentBytes, this.segmentBytes), room);
   }
 
   /** A probe was sent, or forced data. */
@@ -303,97 +388,7 @@ export class Sender {
   }
 
   /** Bytes beyond SND.NXT that the peer's window admits; negative after it shrank. */
-  #windowRoom(): number {
+  get windowRoom(): number {
     return seqDiff(seqAdd(this.sndUna, this.sndWnd), this.sndNxt);
   }
-
-  #nextLost(maxTextBytes: number): boolean {
-    const { recovery, congestion, plan } = this;
-    const row = recovery.nextLost();
-    if (row < 0) return false;
-    const room = congestion.cwndBytes - recovery.inFlightBytes;
-    // The first segment goes at once, whatever is in flight (RFC 5681 §3.2, RFC 6675 §5, RFC 6582 §3.2).
-    if (row > 0 && room < Math.min(this.mssBytes, congestion.cwndBytes) && recovery.inFlightBytes > 0) {
-      this.#cwndLimited = true;
-      return false;
-    }
-    const log = recovery.log;
-    const at = log.row(row);
-    const start = log.start[at] as Seq;
-    // RFC 9293 §3.8.6: beyond a window that has shrunk only the first segment is sent again.
-    const inWindow = seqDiff(seqAdd(this.sndUna, this.sndWnd), start);
-    if (inWindow <= 0 && start !== this.sndUna) return false;
-    const isFin = (log.flags[at] & RowFlag.FIN) !== 0;
-    const rowText = log.bytes(row) - (isFin ? 1 : 0);
-    const limit = Math.min(maxTextBytes, wholeSegments(room, this.segmentBytes));
-    const textBytes = Math.min(rowText, limit, inWindow > 0 ? inWindow : this.segmentBytes);
-    this.#fillPlan(start, textBytes, isFin && textBytes === rowText);
-    plan.row = row;
-    return true;
-  }
-
-  #nextNew(maxTextBytes: number, nowUs: number): boolean {
-    const unsent = this.unsentBytes;
-    if ((unsent === 0 && !(this.finQueued && !this.finSent)) || this.recovery.log.isFull) return false;
-    const windowRoom = this.#windowRoom();
-    if (windowRoom <= 0) return false;
-    const inFlight = this.recovery.inFlightBytes;
-    const cwndRoom = this.congestion.cwndBytes - inFlight;
-    // A link may carry even less than the smallest segment size that is believed.
-    const segmentBytes = Math.max(1, Math.min(this.segmentBytes, maxTextBytes));
-    if (cwndRoom < Math.min(unsent, segmentBytes) || cwndRoom <= 0) {
-      this.#cwndLimited = true;
-      return false;
-    }
-    if (unsent > cwndRoom) this.#cwndLimited = true;
-    const limit = Math.max(0, Math.min(unsent, windowRoom, cwndRoom, maxTextBytes));
-    const whole = limit - (limit % segmentBytes);
-    const tail = limit - whole;
-    const mayBePartial = tail > 0 && this.#mayLeavePartial(limit < unsent ? tail : 0, limit, nowUs);
-    if (whole === 0 && tail > 0 && !mayBePartial) return false;
-    // A FIN rides on the last text, or goes alone, where the window has room for it.
-    return this.#planNew(mayBePartial ? limit : whole, windowRoom);
-  }
-
-  /**
-   * Whether a segment smaller than a full one may leave (RFC 9293 §3.8.6.2.1): not while the congestion
-   * window alone cuts it; if the peer's window does, only from half its largest; else as Nagle and
-   * Minshall say (RFC 9293 §3.7.4). `cutBytes` is its size where something cuts it, else 0.
-   */
-  #mayLeavePartial(cutBytes: number, limit: number, nowUs: number): boolean {
-    if (cutBytes > 0) return this.#windowRoom() === limit && cutBytes >= this.maxSndWnd / 2;
-    if (this.finQueued || seqGt(this.sndUp, this.sndNxt)) return true;
-    return this.small.mayLeave(this.sndUna, this.recovery.log.count > 0, nowUs);
-  }
-
-  #planNew(textBytes: number, windowRoom: number): boolean {
-    const withFin = this.finQueued && !this.finSent && textBytes === this.unsentBytes;
-    const carriesFin = withFin && windowRoom > textBytes;
-    if (textBytes === 0 && !carriesFin) return false;
-    this.#fillPlan(this.sndNxt, textBytes, carriesFin);
-    this.plan.row = -1;
-    return true;
-  }
-
-  #fillPlan(sequence: Seq, textBytes: number, isFin: boolean): void {
-    const plan = this.plan;
-    plan.sequence = sequence;
-    plan.textBytes = textBytes;
-    plan.segmentSize = textBytes > this.segmentBytes ? this.segmentBytes : 0;
-    plan.flags = isFin ? TcpFlag.FIN : 0;
-    const end = seqAdd(sequence, textBytes);
-    // RFC 9293 §3.9.1.2: without a PUSH call, PSH marks the segment that empties the queue.
-    if (textBytes > 0 && seqGe(end, this.buffer.end)) plan.flags |= TcpFlag.PSH;
-    plan.urgentPointer = 0;
-    const urgent = seqDiff(this.sndUp, sequence);
-    // A mark too far to be told is told of only where it lies beyond everything sent (Linux).
-    if (urgent > 0 && (urgent <= 0xffff || seqGt(seqAdd(sequence, 0xffff), this.sndNxt))) {
-      plan.flags |= TcpFlag.URG;
-      plan.urgentPointer = Math.min(urgent, 0xffff);
-    }
-  }
 }
-
-/** `bytes` rounded down to whole segments, one at least. */
-const wholeSegments = (bytes: number, mssBytes: number): number =>
-  Math.max(mssBytes, bytes - (bytes % mssBytes));

@@ -1,7 +1,7 @@
 /** Sending what a connection has due: an RST, its SYN, text, an ACK, or a probe. */
 import { seqAdd, seqGt } from '../base/seq.js';
 import type { TcpConnection } from './connection.js';
-import { Phase } from './recovery/recovery.js';
+import { Phase } from './recovery/episode.js';
 import type { SegmentOutput } from './segment-output.js';
 import { SendState } from './send-times.js';
 import { TcpState } from './state.js';
@@ -63,6 +63,7 @@ function transmitText(c: TcpConnection, output: SegmentOutput, nowUs: number): b
     if (!sender.next(limit, nowUs)) break;
     if (!transmitPlanned(c, output, nowUs)) return false;
   }
+  sender.paused();
   sender.armPersist(nowUs);
   noteState(c, nowUs);
   // Who waits for what is unsent to become less waits for this.
@@ -84,7 +85,7 @@ function transmitPlanned(c: TcpConnection, output: SegmentOutput, nowUs: number)
   const { plan } = c.sender;
   if (!c.writer.planned(output, nowUs)) return false;
   const isRetransmission = plan.row >= 0;
-  const segments = plan.segmentSize > 0 ? Math.ceil(plan.textBytes / plan.segmentSize) : 1;
+  const { segments } = plan;
   c.stats.tcp.outSegs += segments;
   if (isRetransmission) countRetransmission(c, segments);
   else c.acks.answered(nowUs);
@@ -114,8 +115,16 @@ function transmitAck(c: TcpConnection, output: SegmentOutput, nowUs: number): bo
 export function transmitProbe(c: TcpConnection, output: SegmentOutput, nowUs: number): boolean {
   const { sender, writer } = c;
   sender.optionBytes = writer.extraBytes(true);
-  if (sender.isStalled && sender.nextForced()) return transmitPlanned(c, output, nowUs);
+  if (sender.isStalled && sender.planner.nextForced()) return transmitPlanned(c, output, nowUs);
   if (!writer.ack(output, writer.probeSequence, nowUs)) return false;
   c.stats.tcp.outSegs++;
   return true;
+}
+
+/** Sends the probe for a lost tail (RFC 8985 §7.3). */
+export function transmitTailProbe(c: TcpConnection, output: SegmentOutput, nowUs: number): void {
+  const { sender, writer } = c;
+  sender.optionBytes = writer.extraBytes(true);
+  const room = output.maxTransportBytes - writer.headerBytes(true);
+  if (sender.planner.nextProbe(Math.max(1, room))) transmitPlanned(c, output, nowUs);
 }

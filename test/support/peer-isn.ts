@@ -27,7 +27,10 @@ export function isnDelayUs(options: PeerOptions, measure: (options: PeerOptions)
  *
  * It moves the time at which they begin, too: a scenario that cannot bear that chooses its own.
  */
-export function withIsnOfRun(options: PeerOptions): PeerOptions {
+export function withIsnOfRun(given: PeerOptions): PeerOptions {
+  const { tailLossProbe } = given;
+  const options =
+    tailLossProbe === undefined ? given : { ...given, options: { tailLossProbe, ...given.options } };
   const isn = process.env.SCENARIO_ISN;
   if (isn === undefined || options.iss !== undefined || options.irs !== undefined) return options;
   return { ...options, iss: Number(isn), irs: Number(isn) };

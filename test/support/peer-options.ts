@@ -10,6 +10,8 @@ export interface PeerOptions extends HostOptions {
   role?: 'server' | 'client';
   /** Options of the stack's listener or connection. */
   options?: Partial<TcpOptions>;
+  /** False: no probe for a lost tail comes before the retransmission timer. Short for the option of that name. */
+  tailLossProbe?: boolean;
   /** Bytes the stack's application writes as it connects, before the SYN leaves. */
   data?: number;
   /** Port of the stack; 80 for a server, an ephemeral one for a client. */

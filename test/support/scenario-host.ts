@@ -46,6 +46,9 @@ export interface HostOptions {
   addresses?: readonly string[];
 }
 
+/** Those of Linux before 6.16, by which windows in lines count in units of 128 bytes: a scale of 7. */
+const BUFFERS = Object.freeze({ receiveBufferMaxBytes: 6 << 20, sendBufferBytes: 4 << 20 });
+
 /** Hears what is sent to one address and port. */
 export interface WireListener {
   /** @returns whether the packet was for it */
@@ -76,7 +79,7 @@ export class ScenarioHost {
     this.stack = new Stack({
       clock: this.clock,
       random: new SeededRandom(options.seed ?? 1),
-      ...(options.tcp === undefined ? {} : { tcp: options.tcp }),
+      tcp: { ...options.tcp, connection: BUFFERS },
       ...(options.ip === undefined ? {} : { ip: options.ip }),
     });
     // IPv6 needs links that carry 1,280 bytes (RFC 8200 §5).

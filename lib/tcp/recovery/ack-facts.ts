@@ -8,7 +8,7 @@ export class AckFacts {
   /** SND.NXT, and the size of a full segment. */
   sndNxt = 0 as Seq;
   mssBytes = 0;
-  /** A duplicate ACK by RFC 5681 §2; only asked where SACK is not in use. */
+  /** A duplicate ACK by RFC 5681 §2. */
   isDuplicate = false;
   /** Blocks of the SACK option, already known to be within what was sent, in ascending order. */
   sackCount = 0;
@@ -17,6 +17,8 @@ export class AckFacts {
   hasDsack = false;
   dsackStart = 0 as Seq;
   dsackEnd = 0 as Seq;
+  /** There is new data, and the peer's window admits some of it. */
+  canSendNew = false;
   /** Round-trip time by the echoed timestamp, µs; -1 without one. Coarse, and safe after retransmission. */
   timestampRttUs = -1;
   /** When the tick of the echoed timestamp began, µs; -1 without one. What was sent later is not what is echoed. */
@@ -57,4 +59,14 @@ export class AckResult {
   totalDeliveredBytes = 0;
   totalLostBytes = 0;
   readonly rate = new RateResult();
+
+  /** An ACK came, and acknowledges `ackedBytes`; everything else is still to be seen. */
+  begin(facts: AckFacts, ackedBytes: number, priorInFlightBytes: number): void {
+    this.nowUs = facts.nowUs;
+    this.ackedBytes = ackedBytes;
+    this.priorInFlightBytes = priorInFlightBytes;
+    this.deliveredBytes = 0;
+    this.lostBytes = 0;
+    this.markedBytes = facts.markedBytes;
+  }
 }

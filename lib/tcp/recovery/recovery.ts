@@ -1,375 +1,399 @@
 /**
  * What became of the data in flight: acknowledged, selectively acknowledged, lost, sent again. Told of
- * transmissions, ACKs and the passing of its deadline, it answers how much is in flight and what to
- * send again. It does not decide how much may be sent; that is the congestion control's business.
- *
- * Losses are inferred from three duplicate ACKs (RFC 5681 §3.2, RFC 6582) or their equivalent in
- * selective acknowledgments (RFC 6675 §4), and from the retransmission time-out (RFC 6298 §5).
+ * transmissions, ACKs and the passing of its deadline, it answers how much is in flight, what to send again,
+ * and what the congestion control must hear. It composes parts that know little of each other: the
+ * scoreboard, the detection of losses (RACK, RFC 8985), the tail loss probe, proportional rate reduction
+ * (RFC 9937), the episodes of recovery, and the estimators of round trip and delivery rate.
  */
-import { NEVER } from '../../base/clock.js';
-import { type Seq, seqAdd, seqDiff, seqGe, seqGt, seqLe, seqLt, seqMin } from '../../base/seq.js';
-import { type AckFacts, AckResult } from './ack-facts.js';
+import { type Seq, seqDiff, seqLe } from '../../base/seq.js';
+import type { TcpStats } from '../../base/stats.js';
+import { AckFacts, AckResult } from './ack-facts.js';
+import { DeliveryRate } from './delivery-rate.js';
+import { DuplicateAcks } from './duplicate-acks.js';
+import { Episode, Phase } from './episode.js';
+import { DetectionFacts, LossDetector } from './loss-detector.js';
+import { type LossListener, LossReport } from './loss-report.js';
+import { ProportionalReduction } from './prr.js';
+import type { Rack } from './rack.js';
+import { RecoveryTimer, RecoveryTimers } from './recovery-timers.js';
 import { RttEstimator, type RttLimits } from './rtt-estimator.js';
-import { RowFlag, SentLog } from './sent-log.js';
+import { RttSampler } from './rtt-sampler.js';
+import { Scoreboard, type ScoreboardWitness } from './scoreboard.js';
+import { RowFlag, type SentLog } from './sent-log.js';
+import { ProbeVerdict, TailLossProbe } from './tail-loss-probe.js';
 
-/** RFC 5681 §3.2: duplicate ACKs that indicate a loss. */
-const DUP_THRESH = 3;
+export { Phase, RecoveryTimer };
 
 /** Shortest wait for a peer that has reneged to change its mind, µs (Linux `tcp_check_sack_reneging`). */
 const RENEGING_DELAY_US = 10_000;
-
-/** What the sender is doing about losses, after Linux's names. */
-export const Phase = {
-  /** Nothing is known to be missing. */
-  Open: 0,
-  /** Fast recovery: until all that was sent when it began is acknowledged. */
-  Recovery: 1,
-  /** After a time-out: everything is sent again in slow start. */
-  Loss: 2,
-} as const;
-export type Phase = (typeof Phase)[keyof typeof Phase];
 
 export interface RecoveryOptions extends RttLimits {
   /** Most records of what is in flight. */
   readonly maxRows?: number;
   readonly sack: boolean;
+  readonly rack: boolean;
+  readonly tailLossProbe: boolean;
+  readonly forwardRto: boolean;
+  readonly stats: TcpStats;
 }
 
-export class Recovery {
-  readonly log: SentLog;
+export class Recovery implements ScoreboardWitness {
+  readonly board: Scoreboard;
+  readonly episode: Episode;
+  readonly detector: LossDetector;
+  readonly probe = new TailLossProbe();
+  readonly timers: RecoveryTimers;
+  readonly prr = new ProportionalReduction();
   readonly rtt: RttEstimator;
+  readonly rate = new DeliveryRate();
   readonly result = new AckResult();
-  phase: Phase = Phase.Open;
-  /** RFC 6582 `recover`: SND.NXT when the last recovery began. */
-  recoveryPoint: Seq;
-  /** Duplicate ACKs since SND.UNA advanced; without SACK each stands for a segment that left the network. */
-  dupAcks = 0;
+  /** Without SACK. */
+  readonly duplicates = new DuplicateAcks();
   /** Doublings of the RTO, and time-outs since data was last acknowledged. */
   backoff = 0;
   retries = 0;
   /** When the first of those retransmissions was sent, µs; 0 when there is none. */
   firstRetryUs = 0;
-  /** When the retransmission timer expires, µs. */
-  deadlineUs = NEVER;
-  /** Whether selective acknowledgment was negotiated. */
-  sack: boolean;
-  #mssBytes = 0;
-  /** Bytes in the log, and in rows that are SACKED, LOST, RETRANSMITTED. */
-  #loggedBytes = 0;
-  #sackedBytes = 0;
-  #lostBytes = 0;
-  #retransmittedBytes = 0;
-  /** When the newest of the rows an ACK covers was sent, if a sample may be taken of it; -1 otherwise. */
-  #sampleSentAtUs = -1;
-  /** `EVER_RETRANSMITTED` of the rows SND.UNA passes with an ACK: whether all have it, and whether any has. */
-  #passedAll = 0;
-  #passedAny = 0;
+  /** Segments ever sent again, and reported as duplicates; time-outs ever. */
+  resentSegments = 0;
+  duplicateSegments = 0;
+  timeouts = 0;
+  /** Who wants to hear of each loss. */
+  lossListener: LossListener | undefined;
+  /** Whether the last ACK showed that a probe had repaired a loss, which asks for a reduction (RFC 8985 §7.4.2). */
+  repairedTail = false;
+  /** Text of a full segment. */
+  mssBytes = 536;
+  readonly #options: RecoveryOptions;
+  readonly #sampler = new RttSampler();
+  readonly #detection = new DetectionFacts();
+  readonly #lossReport = new LossReport();
+  #facts = new AckFacts();
 
   constructor(iss: Seq, options: RecoveryOptions) {
-    this.log = new SentLog(options.maxRows);
-    this.recoveryPoint = iss;
+    this.board = new Scoreboard(options.maxRows, this);
+    this.episode = new Episode(iss, this.board, options.stats);
+    this.detector = new LossDetector(iss, options.sack, options.rack);
+    this.timers = new RecoveryTimers(this.detector, this.probe);
     this.rtt = new RttEstimator(options);
-    this.sack = options.sack;
+    this.#options = options;
   }
 
+  get log(): SentLog {
+    return this.board.log;
+  }
+
+  get rack(): Rack {
+    return this.detector.rack;
+  }
+
+  get phase(): Phase {
+    return this.episode.phase;
+  }
+
+  /** In fast recovery. */
   get isRecovering(): boolean {
-    return this.phase === Phase.Recovery;
+    return this.episode.phase === Phase.Recovery;
+  }
+
+  /** Whether selective acknowledgment was negotiated. */
+  get sack(): boolean {
+    return this.detector.sack;
+  }
+
+  set sack(negotiated: boolean) {
+    this.detector.sack = negotiated;
+    this.board.isSelective = negotiated;
   }
 
   get rtoUs(): number {
     return this.rtt.rtoUs(this.backoff);
   }
 
-  /** Bytes sent and not acknowledged, in flight or not (FlightSize of RFC 5681 §2). */
+  /** Bytes sent and not acknowledged cumulatively, in flight or not (FlightSize of RFC 5681 §2). */
   get outstandingBytes(): number {
-    return this.#loggedBytes;
+    return this.board.outstandingBytes;
   }
 
   get sackedBytes(): number {
-    return this.#sackedBytes;
+    return this.board.sackedBytes;
   }
 
   get lostBytes(): number {
-    return this.#lostBytes;
+    return this.board.lostBytes;
   }
 
-  /** Bytes believed to be in the network (`pipe` of RFC 6675 §4). */
+  /** Bytes believed to be in the network. Without SACK each duplicate ACK stands for a segment that left it. */
   get inFlightBytes(): number {
-    const there = this.#loggedBytes - this.#sackedBytes - this.#lostBytes + this.#retransmittedBytes;
-    if (this.sack || this.dupAcks === 0) return there;
-    return Math.max(0, there - this.dupAcks * this.#mssBytes);
+    const pipe = this.board.pipeBytes;
+    const { count } = this.duplicates;
+    return count === 0 ? pipe : Math.max(0, pipe - count * this.mssBytes);
   }
 
-  /** Whether something lost waits to be sent again. */
-  get hasLost(): boolean {
-    return this.#lostBytes > this.#retransmittedBytes;
+  get hasReneged(): boolean {
+    return this.board.hasReneged;
   }
+
+  /** When something is due, µs. */
+  get deadlineUs(): number {
+    return this.timers.deadlineUs;
+  }
+
+  // ---- what is sent -------------------------------------------------------------------------------
 
   /** New data `[start, end)` left. */
   sent(start: Seq, end: Seq, nowUs: number, isFin: boolean): void {
-    this.log.append(start, end, nowUs, isFin ? RowFlag.FIN : 0);
-    this.#loggedBytes += seqDiff(end, start);
-    // RFC 6298 §5.1: start the timer if it is not running.
-    if (this.deadlineUs === NEVER) this.deadlineUs = nowUs + this.rtoUs;
+    const slot = this.board.sent(start, end, nowUs, isFin);
+    this.rate.sent(this.log, slot, this.inFlightBytes, nowUs);
+    this.prr.sent(seqDiff(end, start));
+    this.timers.start(nowUs, this.rtoUs);
+    this.#scheduleProbe(nowUs);
   }
 
-  /** The index in the log of the first row to send again; -1 when there is none. */
-  nextLost(): number {
-    if (!this.hasLost) return -1;
-    const log = this.log;
-    for (let i = 0; i < log.count; i++) {
-      const flags = log.flags[log.row(i)];
-      if ((flags & (RowFlag.LOST | RowFlag.RETRANSMITTED | RowFlag.SACKED)) === RowFlag.LOST) return i;
-    }
-    return -1;
-  }
-
-  /** Row `i` was sent again, up to `end`, which may lie inside it. */
-  resent(i: number, end: Seq, nowUs: number): void {
-    const log = this.log;
-    if (log.straddles(i, end)) log.split(i, end);
-    const row = log.row(i);
-    log.flags[row] |= RowFlag.RETRANSMITTED | RowFlag.EVER_RETRANSMITTED;
-    log.sentAtUs[row] = nowUs;
-    this.#retransmittedBytes += log.bytes(i);
+  /** Record `i` was sent again, up to `end`, which may lie inside it, as `segments` segments. */
+  resent(i: number, end: Seq, segments: number, nowUs: number): void {
+    const slot = this.board.resent(i, end, nowUs);
+    this.rate.sent(this.log, slot, this.inFlightBytes, nowUs);
+    this.prr.sent(this.log.bytes(slot));
+    this.resentSegments += segments;
+    if (this.episode.phase !== Phase.Open) this.episode.alarm.resent(segments, nowUs);
+    this.episode.hasResent = true;
     if (this.firstRetryUs === 0) this.firstRetryUs = nowUs;
     // RFC 6675 §6: the first retransmission of a recovery re-arms the timer.
-    if (i === 0 || this.deadlineUs === NEVER) this.deadlineUs = nowUs + this.rtoUs;
+    if (i === 0) this.timers.restart(nowUs, this.rtoUs);
+    else this.timers.start(nowUs, this.rtoUs);
   }
 
-  /** Takes an ACK that lies in [SND.UNA, SND.NXT]. */
+  /** The probe for a lost tail left. RFC 8985 §7.3: the retransmission timer starts anew. */
+  probeSent(sndNxt: Seq, isRetransmission: boolean, nowUs: number): void {
+    this.#options.stats.tlpProbes++;
+    this.probe.sent(sndNxt, isRetransmission);
+    this.timers.restart(nowUs, this.rtoUs);
+  }
+
+  // ---- what is acknowledged -----------------------------------------------------------------------
+
+  /** Takes an ACK that lies in [SND.UNA, SND.NXT]. What it asks for is in `episode`. */
   acknowledge(facts: AckFacts, sndUna: Seq): AckResult {
-    const result = this.result;
-    this.#mssBytes = facts.mssBytes;
-    result.nowUs = facts.nowUs;
-    result.priorInFlightBytes = this.inFlightBytes;
-    result.ackedBytes = seqDiff(facts.ack, sndUna);
-    result.deliveredBytes = 0;
-    result.lostBytes = 0;
-    this.#sampleSentAtUs = -1;
-    this.#passedAll = RowFlag.EVER_RETRANSMITTED;
-    this.#passedAny = 0;
+    const { result } = this;
+    this.#begin(facts, seqDiff(facts.ack, sndUna));
+    if (facts.hasDsack) this.#duplicateSeen(facts);
     if (result.ackedBytes > 0) this.#advance(facts);
-    if (this.sack) for (let i = 0; i < facts.sackCount; i++) this.#markSacked(facts, i);
-    else if (facts.isDuplicate) this.dupAcks++;
+    const isNews = this.sack ? this.board.sacked(facts) > 0 : this.#countDuplicate(facts);
     this.#measure(facts);
+    this.#judge(facts, isNews);
+    const namesHead = !this.sack && this.duplicates.nameHead(facts.ack, result.ackedBytes, this.episode);
+    this.#detect(facts.nowUs, namesHead);
+    this.episode.decide(facts, result.lostBytes);
     if (result.ackedBytes > 0) this.#rearm(facts.nowUs);
-    this.#detectLosses(facts);
-    result.inFlightBytes = this.inFlightBytes;
+    this.#scheduleProbe(facts.nowUs);
+    this.#finish(facts);
     return result;
   }
 
-  /** Whether losses ask for fast recovery to begin (RFC 5681 §3.2, RFC 6582 §3.2 step 2). */
-  get mustEnter(): boolean {
-    return this.phase === Phase.Open && this.#lostBytes > 0;
+  /** The reduction that the episode asks for begins, its aim `ssthreshBytes`. */
+  enter(sndUna: Seq, sndNxt: Seq, ssthreshBytes: number): void {
+    const { board, prr, result } = this;
+    const resent = Math.ceil(board.retransmittedBytes / this.mssBytes);
+    this.episode.enter(sndUna, sndNxt, resent);
+    this.probe.cancel();
+    prr.start(ssthreshBytes, board.outstandingBytes - board.sackedBytes + result.deliveredBytes);
+    prr.delivered(result.deliveredBytes, this.inFlightBytes, false, this.mssBytes);
   }
 
-  enter(sndNxt: Seq): void {
-    this.phase = Phase.Recovery;
-    this.recoveryPoint = sndNxt;
+  /** The window goes on being reduced (RFC 9937). */
+  reduce(): void {
+    const { ackedBytes, lostBytes, deliveredBytes, inFlightBytes } = this.result;
+    this.prr.delivered(deliveredBytes, inFlightBytes, ackedBytes > 0 && lostBytes === 0, this.mssBytes);
   }
 
-  /**
-   * Whether recovery is over: everything sent before it began is acknowledged (RFC 6675 §5). Without
-   * SACK one byte more must be, lest duplicate ACKs of old data begin another (RFC 6582 §4).
-   */
-  isDone(sndUna: Seq): boolean {
-    if (this.phase === Phase.Open) return false;
-    return this.sack || this.#loggedBytes === 0
-      ? seqGe(sndUna, this.recoveryPoint)
-      : seqGt(sndUna, this.recoveryPoint);
+  // ---- what time brings ---------------------------------------------------------------------------
+
+  /** RFC 8985 §6.2 step 5: what was late a while ago is lost now. */
+  reorderingTimeout(nowUs: number): void {
+    this.#facts.nowUs = nowUs;
+    this.#facts.ecnEcho = false;
+    this.result.lostBytes = 0;
+    this.result.deliveredBytes = 0;
+    this.episode.begin();
+    this.#detect(nowUs, false);
+    this.episode.decide(this.#facts, this.result.lostBytes);
   }
 
-  leave(): void {
-    this.phase = Phase.Open;
-    this.dupAcks = 0;
-  }
-
-  /** Whether the peer took back what it had acknowledged selectively (RFC 2018 §8). */
-  get hasReneged(): boolean {
-    const log = this.log;
-    return log.count > 0 && (log.flags[log.row(0)] & RowFlag.SACKED) !== 0;
-  }
-
-  /** The retransmission timer expired: everything not selectively acknowledged counts as lost (RFC 6298 §5.4). */
-  timedOut(sndNxt: Seq, nowUs: number): void {
-    const log = this.log;
-    const reneged = this.hasReneged;
-    this.#sackedBytes = 0;
-    this.#lostBytes = 0;
-    this.#retransmittedBytes = 0;
+  /** The retransmission timer expired (RFC 6298 §5.4 to §5.6). */
+  timedOut(sndUna: Seq, sndNxt: Seq, nowUs: number): void {
+    const { board, log } = this;
+    this.#facts.nowUs = nowUs;
+    this.episode.begin();
+    const reneged = board.hasReneged;
+    if (reneged) board.forgetSacked();
+    const detection = this.#detectionFacts(nowUs, false);
+    detection.isRecovering = true;
     for (let i = 0; i < log.count; i++) {
-      const row = log.row(i);
-      if (!reneged && (log.flags[row] & RowFlag.SACKED) !== 0) {
-        this.#sackedBytes += log.bytes(i);
-        continue;
-      }
-      log.flags[row] = (log.flags[row] & ~(RowFlag.RETRANSMITTED | RowFlag.SACKED)) | RowFlag.LOST;
-      this.#lostBytes += log.bytes(i);
+      const slot = log.slot(i);
+      if (i === 0 || reneged || !this.detector.isYoung(board, slot, detection)) board.markLost(slot);
     }
-    this.dupAcks = 0;
-    this.phase = Phase.Loss;
-    this.recoveryPoint = sndNxt;
+    this.duplicates.clear();
+    this.episode.timedOut(sndUna, sndNxt, this.retries === 0, this.#options.forwardRto);
+    this.timeouts++;
     this.retries++;
     this.backoff++;
-    this.deadlineUs = nowUs + this.rtoUs;
+    this.timers.stop();
+    this.probe.cancel();
+    this.timers.restart(nowUs, this.rtoUs);
   }
 
   /** The path now takes smaller packets only: what is in flight and larger will not arrive (RFC 1191 §6.4). */
   lostToSize(mssBytes: number): void {
-    const log = this.log;
-    for (let i = 0; i < log.count; i++) {
-      if (log.bytes(i) > mssBytes) this.#markLost(i);
-    }
+    this.board.markLarger(mssBytes);
   }
 
   clear(): void {
-    this.log.clear();
-    this.#loggedBytes = 0;
-    this.#sackedBytes = 0;
-    this.#lostBytes = 0;
-    this.#retransmittedBytes = 0;
-    this.deadlineUs = NEVER;
+    this.board.clear();
+    this.probe.cancel();
+    this.timers.stop();
   }
 
-  /** SND.UNA moves up: rows it passes leave the log. */
+  // ---- what the scoreboard tells ------------------------------------------------------------------
+
+  delivered(slot: number, bytes: number): void {
+    const { log, episode } = this;
+    const facts = this.#facts;
+    this.result.deliveredBytes += bytes;
+    this.rate.delivered(log, slot, bytes, facts);
+    if (this.detector.usesRack) this.rack.delivered(log, slot, facts, this.rtt.minRttUs);
+    if (log.has(slot, RowFlag.EVER_RETRANSMITTED)) return;
+    this.#sampler.delivered(log, slot);
+    if (seqLe(log.end(slot), episode.recoveryPoint)) episode.sawOriginal = true;
+  }
+
+  passed(slot: number): void {
+    this.#sampler.passed(this.log.flags(slot));
+  }
+
+  lost(slot: number, wasResent: boolean): void {
+    const { log, rate, lossListener } = this;
+    const bytes = log.bytes(slot);
+    this.result.lostBytes += bytes;
+    rate.totalLostBytes += bytes;
+    if (wasResent) {
+      this.episode.lostAgain = true;
+      this.#options.stats.lostRetransmit++;
+    }
+    if (lossListener === undefined) return;
+    this.#lossReport.nowUs = this.#facts.nowUs;
+    this.#lossReport.tell(lossListener, log, slot, rate);
+  }
+
+  // ---- an ACK, step by step -----------------------------------------------------------------------
+
+  #begin(facts: AckFacts, ackedBytes: number): void {
+    const { result } = this;
+    this.#facts = facts;
+    result.begin(facts, ackedBytes, this.inFlightBytes);
+    this.rate.begin(result.rate);
+    this.#sampler.begin();
+    this.episode.begin();
+  }
+
+  /** The peer has received something twice (RFC 2883). */
+  #duplicateSeen(facts: AckFacts): void {
+    const segments = Math.ceil(seqDiff(facts.dsackEnd, facts.dsackStart) / facts.mssBytes);
+    this.duplicateSegments += segments;
+    // What we did not send twice was doubled by the network, or was a probe of the window.
+    if (this.duplicateSegments > this.resentSegments) return;
+    this.episode.alarm.duplicateSeen(facts.dsackStart, facts.dsackEnd, segments);
+    if (!this.probe.isMatchedBy(facts)) this.rack.duplicateSeen(facts.ack, facts.sndNxt);
+  }
+
+  /** SND.UNA moves up. */
   #advance(facts: AckFacts): void {
-    const log = this.log;
-    while (log.count > 0) {
-      const row = log.row(0);
-      if (seqLe(log.end[row] as Seq, facts.ack)) {
-        this.#delivered(0, log.bytes(0));
-        log.shift();
-      } else if (seqLt(log.start[row] as Seq, facts.ack)) {
-        this.#delivered(0, seqDiff(facts.ack, log.start[row] as Seq));
-        log.start[row] = facts.ack;
-        break;
-      } else {
-        break;
-      }
-    }
-    if (!this.sack && this.dupAcks > 0) {
-      // Segments that left the network and are now acknowledged no longer count (as Linux does).
-      const segments = Math.ceil(this.result.ackedBytes / facts.mssBytes);
-      this.dupAcks = Math.max(0, this.dupAcks - Math.max(0, segments - 1));
-    }
-    // RFC 6298 §3: where something sent twice was passed, it may be that what waited for the ACK.
-    if (this.#passedAny !== 0) this.#sampleSentAtUs = -1;
-    if (this.#passedAll === 0) this.backoff = 0;
+    const { board, result } = this;
+    board.advance(facts.ack);
+    this.rack.advanced(facts.ack);
+    this.#sampler.advanced();
+    if (!this.#sampler.passedOnlyResent) this.backoff = 0;
     this.retries = 0;
     this.firstRetryUs = 0;
-    if (log.count === 0) log.clear();
+    if (this.sack) return;
+    // Without SACK what was passed may have arrived as an original or not: nobody can tell.
+    if (this.#sampler.passedResent) this.episode.sawOriginal = false;
+    this.duplicates.advanced(result, facts.mssBytes);
+  }
+
+  /** @returns whether it is a duplicate */
+  #countDuplicate(facts: AckFacts): boolean {
+    if (!facts.isDuplicate) return false;
+    this.duplicates.counted(facts, this.result, this.isRecovering, this.outstandingBytes);
+    return true;
+  }
+
+  #measure(facts: AckFacts): void {
+    const { result, rtt } = this;
+    result.rttUs = this.#sampler.measure(facts, result.ackedBytes, rtt);
+    if (result.rttUs >= 0) this.backoff = 0;
+    this.rate.finish(rtt.hasMinimum ? rtt.minRttUs : 0);
+  }
+
+  /** Whether the probe, or the episode under way, has an end or was a mistake. */
+  #judge(facts: AckFacts, isNews: boolean): void {
+    const { episode } = this;
+    const { phase } = episode;
+    const isPlainDuplicate = facts.isDuplicate && !(this.sack && isNews);
+    const isRepaired = this.probe.acknowledged(facts, isPlainDuplicate) === ProbeVerdict.Repaired;
+    episode.judge(facts, this.result, isNews);
+    if (phase >= Phase.Recovery && episode.phase === Phase.Open) this.rack.recoveryEnded();
+    if (phase !== Phase.Open && episode.phase === Phase.Open) this.duplicates.clear();
+    this.repairedTail = isRepaired && phase === Phase.Open;
+    if (isRepaired) this.#options.stats.tlpRecoveries++;
+  }
+
+  #detectionFacts(nowUs: number, namesHead: boolean): DetectionFacts {
+    const detection = this.#detection;
+    detection.nowUs = nowUs;
+    detection.mssBytes = this.mssBytes;
+    detection.minRttUs = this.rtt.minRttUs;
+    detection.srttUs = this.rtt.srttUs;
+    detection.isRecovering = this.episode.phase >= Phase.Recovery;
+    detection.namesHead = namesHead;
+    return detection;
+  }
+
+  #detect(nowUs: number, namesHead: boolean): void {
+    this.detector.detect(this.board, this.#detectionFacts(nowUs, namesHead));
   }
 
   /** SND.UNA has moved (RFC 6298 §5.2 and §5.3). */
   #rearm(nowUs: number): void {
+    const { board, timers } = this;
+    if (board.outstandingBytes === 0) timers.stop();
     // After reneging the rest may yet be acknowledged; if not soon, all of it is sent again.
-    const delayUs = this.hasReneged ? Math.max(this.rtt.srttUs / 2, RENEGING_DELAY_US) : this.rtoUs;
-    this.deadlineUs = this.log.count === 0 ? NEVER : nowUs + delayUs;
+    else if (board.hasReneged) timers.restart(nowUs, Math.max(this.rtt.srttUs / 2, RENEGING_DELAY_US));
+    else timers.restart(nowUs, this.rtoUs);
   }
 
-  /** `bytes` at the front of row `i` leave the books. */
-  #delivered(i: number, bytes: number): void {
-    const row = this.log.row(i);
-    const flags = this.log.flags[row];
-    this.#loggedBytes -= bytes;
-    if (flags & RowFlag.SACKED) this.#sackedBytes -= bytes;
-    else {
-      this.result.deliveredBytes += bytes;
-      if ((flags & RowFlag.EVER_RETRANSMITTED) === 0) this.#sampleSentAtUs = this.log.sentAtUs[row];
-    }
-    this.#passedAll &= flags;
-    this.#passedAny |= flags & RowFlag.EVER_RETRANSMITTED;
-    if (flags & RowFlag.LOST) this.#lostBytes -= bytes;
-    if (flags & RowFlag.RETRANSMITTED) this.#retransmittedBytes -= bytes;
-  }
-
-  #markSacked(facts: AckFacts, block: number): void {
-    const start = facts.sackEdges[2 * block] as Seq;
-    const end = facts.sackEdges[2 * block + 1] as Seq;
-    const log = this.log;
-    let i = log.find(start);
-    if (i < log.count && log.straddles(i, start)) {
-      log.split(i, start);
-      i++;
-    }
-    for (; i < log.count; i++) {
-      const row = log.row(i);
-      if (seqGe(log.start[row] as Seq, end)) return;
-      if (log.straddles(i, end)) log.split(i, end);
-      if (log.within(i, start, end)) this.#sackRow(i);
-    }
-  }
-
-  #sackRow(i: number): void {
-    const log = this.log;
-    const row = log.row(i);
-    const flags = log.flags[row];
-    if (flags & RowFlag.SACKED) return;
-    const bytes = log.bytes(i);
-    if (flags & RowFlag.LOST) this.#lostBytes -= bytes;
-    if (flags & RowFlag.RETRANSMITTED) this.#retransmittedBytes -= bytes;
-    this.#sackedBytes += bytes;
-    this.result.deliveredBytes += bytes;
-    if ((flags & RowFlag.EVER_RETRANSMITTED) === 0) this.#sampleSentAtUs = log.sentAtUs[row];
-    log.flags[row] = (flags & ~(RowFlag.LOST | RowFlag.RETRANSMITTED)) | RowFlag.SACKED;
-  }
-
-  /** RFC 6298 §3: Karn's rule, and timestamps where it forbids a sample (RFC 7323 §4.1). */
-  #measure(facts: AckFacts): void {
-    const result = this.result;
-    result.rttUs = -1;
-    if (this.#sampleSentAtUs >= 0) result.rttUs = facts.nowUs - this.#sampleSentAtUs;
-    else if (result.ackedBytes > 0 && facts.timestampRttUs >= 0) result.rttUs = facts.timestampRttUs;
-    if (result.rttUs < 0) return;
-    this.rtt.sample(result.rttUs, facts.ack, facts.sndNxt);
-    this.backoff = 0;
-  }
-
-  #detectLosses(facts: AckFacts): void {
-    if (this.log.count === 0) return;
-    if (this.sack) {
-      if (this.#sackedBytes > 0) this.#detectBySack(facts.mssBytes);
+  /** RFC 8985 §7.2: a probe is due where nothing else will tell of a lost tail. */
+  #scheduleProbe(nowUs: number): void {
+    const { board, log } = this;
+    const isWanted = this.sack && this.#options.tailLossProbe && !this.probe.isOut && log.count > 0;
+    if (!isWanted || this.episode.phase > Phase.Cwr || board.sackedBytes > 0 || board.lostBytes > 0) {
+      this.timers.noProbe();
       return;
     }
-    // RFC 6582 §3.2: the third duplicate, and each partial acknowledgment, names the first segment.
-    const isPartial =
-      this.phase === Phase.Recovery && this.result.ackedBytes > 0 && seqLt(facts.ack, this.recoveryPoint);
-    const isThird = this.phase === Phase.Open && this.dupAcks >= DUP_THRESH;
-    // Duplicates below `recover` tell of data sent again already.
-    if (isPartial || (isThird && seqGe(facts.ack, this.recoveryPoint))) this.#markHeadLost(facts.mssBytes);
+    const isSingle = log.count === 1 && board.outstandingBytes <= this.mssBytes;
+    this.timers.probeAt(nowUs + TailLossProbe.timeoutUs(this.rtt.srttUs, isSingle));
   }
 
-  /** RFC 6675 §4 IsLost: three segments, or more than two full ones in bytes, are acknowledged above it. */
-  #detectBySack(mssBytes: number): void {
-    const log = this.log;
-    let bytesAbove = 0;
-    let rowsAbove = 0;
-    for (let i = log.count - 1; i >= 0; i--) {
-      const flags = log.flags[log.row(i)];
-      if (flags & RowFlag.SACKED) {
-        bytesAbove += log.bytes(i);
-        rowsAbove++;
-      } else if (rowsAbove >= DUP_THRESH || bytesAbove > (DUP_THRESH - 1) * mssBytes) {
-        this.#markLost(i);
-      }
-    }
-  }
-
-  #markHeadLost(mssBytes: number): void {
-    const log = this.log;
-    const row = log.row(0);
-    const end = seqMin(seqAdd(log.start[row] as Seq, mssBytes), log.end[row] as Seq);
-    if (log.straddles(0, end)) log.split(0, end);
-    this.#markLost(0);
-  }
-
-  #markLost(i: number): void {
-    const log = this.log;
-    const row = log.row(i);
-    if (log.flags[row] & (RowFlag.LOST | RowFlag.SACKED)) return;
-    log.flags[row] |= RowFlag.LOST;
-    this.#lostBytes += log.bytes(i);
-    this.result.lostBytes += log.bytes(i);
+  /** The rest of what the congestion control is told. */
+  #finish(facts: AckFacts): void {
+    const { result, rate, rtt } = this;
+    result.inFlightBytes = this.inFlightBytes;
+    result.srttUs = rtt.srttUs;
+    result.minRttUs = rtt.minRttUs;
+    result.isRecovering = this.episode.phase !== Phase.Open;
+    result.sndUna = facts.ack;
+    result.sndNxt = facts.sndNxt;
+    result.totalDeliveredBytes = rate.deliveredBytes;
+    result.totalLostBytes = rate.totalLostBytes;
   }
 }

@@ -5,6 +5,10 @@
  * noticed too late; as in Linux the largest of a round trip counts, and it decays once per round trip.
  */
 import { type Seq, seqGt } from '../../base/seq.js';
+import { WindowedMin } from './windowed-min.js';
+
+/** How long the smallest round-trip time counts, µs (Linux `tcp_min_rtt_wlen`). */
+const MIN_RTT_WINDOW_US = 300_000_000;
 
 export interface RttLimits {
   /** Lower bound on 4·RTTVAR, µs. RFC 6298 §2.4 has 1 s for the whole RTO; Linux and we go lower. */
@@ -21,8 +25,9 @@ export class RttEstimator {
   srttUs = 0;
   /** RTTVAR of RFC 6298 §2.3, µs. */
   rttVarUs = 0;
-  /** Smallest and latest sample, µs; Infinity and 0 before the first. */
-  minRttUs = Number.POSITIVE_INFINITY;
+  /** Smallest sample of the last minutes, of what was sent once. */
+  readonly minimum = new WindowedMin(MIN_RTT_WINDOW_US);
+  /** Latest sample, µs; 0 before the first. */
   latestUs = 0;
   /** What 4·RTTVAR counts as in the RTO, µs: floored, and the largest of the last round trips. */
   #deviationUs = 0;
@@ -40,15 +45,23 @@ export class RttEstimator {
     this.baseRtoUs = limits.initialRtoUs;
   }
 
+  get hasMinimum(): boolean {
+    return this.minimum.value !== Number.POSITIVE_INFINITY;
+  }
+
   get hasSample(): boolean {
     return this.srttUs > 0;
+  }
+
+  /** Smallest sample of the last minutes, µs; Infinity before the first. */
+  get minRttUs(): number {
+    return this.minimum.value;
   }
 
   /** Takes a sample. `sndUna` and `sndNxt` tell when a round trip has ended. */
   sample(rttUs: number, sndUna: Seq, sndNxt: Seq): void {
     const rtt = Math.max(1, rttUs);
     this.latestUs = rtt;
-    if (rtt < this.minRttUs) this.minRttUs = rtt;
     if (this.srttUs === 0) this.#first(rtt, sndNxt);
     else this.#next(rtt, sndUna, sndNxt);
     this.#compute();

@@ -22,7 +22,7 @@ describe('the counters of TCP', () => {
     ],
     'segments sent again, time-outs': [
       { retransSegs: 2, timeouts: 2, slowStartRetrans: 2, fastRetrans: 0 },
-      () => Peer.established().wrote(10).advanceMs(700),
+      () => Peer.established({ tailLossProbe: false }).wrote(10).advanceMs(700),
     ],
     'fast retransmission by SACK': [
       { retransSegs: 1, fastRetrans: 1, sackRecovery: 1, timeouts: 0 },
@@ -89,9 +89,14 @@ describe('the counters of TCP', () => {
           .advanceMs(500),
     ],
     'D-SACKs sent': [{ dsackSent: 1 }, () => Peer.established().sendText(10).send('< P. 1:11(10) ack 1')],
-    'tail loss probes, of which there are none': [
-      { tlpProbes: 0, tlpRecoveries: 0 },
-      () => Peer.established().wrote(10).advanceMs(700),
+    'tail loss probes, and losses they repaired': [
+      { tlpProbes: 1, tlpRecoveries: 1, timeouts: 0 },
+      () =>
+        Peer.established({ options: { noDelay: true } })
+          .wrote(10)
+          .advanceMs(300)
+          .write(10)
+          .ackAll(),
     ],
     'TIME-WAIT, and tuples used again': [
       { tw: 1, twRecycled: 1, twCount: 0 },
@@ -257,7 +262,7 @@ describe('what a connection tells of itself', () => {
   });
 
   it('is its timers and its tries (Linux TCP_INFO) [RM-14]', () => {
-    const peer = Peer.established({ mss: 1000 }).wrote(10).advanceMs(700);
+    const peer = Peer.established({ tailLossProbe: false, mss: 1000 }).wrote(10).advanceMs(700);
     expect(peer.endpoint.info).to.include({
       phase: 'loss',
       backoff: 2,

@@ -27,7 +27,7 @@ describe('a problem of RFC 2525 that this stack does not have', () => {
   });
 
   it('no slow start after a time-out (§2.2): the next flight is one segment, then two [RM-2]', () => {
-    const peer = grown(3).write(50_000);
+    const peer = grown(3, { tailLossProbe: false }).write(50_000);
     const highest = peer.rcvNxt;
     peer.drain();
     peer.advanceMs(500);
@@ -130,7 +130,7 @@ describe('a problem of RFC 2525 that this stack does not have', () => {
   });
 
   it('failure to back off the RTO (§2.10): each is twice the one before [RM-2]', () => {
-    const peer = Peer.established({ mss: MSS }).wrote(10);
+    const peer = Peer.established({ tailLossProbe: false, mss: MSS }).wrote(10);
     for (let i = 0; i < 9; i++) peer.expectAfterMs(220 * 2 ** i, '> P. 1:11(10) ack 1');
     peer.ackAll();
   });
@@ -172,7 +172,8 @@ describe('a problem of RFC 2525 that this stack does not have', () => {
   });
 
   it('retransmission sends multiple packets (§2.14): a time-out sends one, and an ACK no more than left [RM-2]', () => {
-    const peer = Peer.established({ mss: MSS }).wrote(8000);
+    const options = { forwardRto: false };
+    const peer = Peer.established({ tailLossProbe: false, mss: MSS, options }).wrote(8000);
     for (let i = 0; i < 4; i++) {
       peer.expectAfterMs(220 * 2 ** i, '> . 1:1001(1000) ack 1').expectNothing();
     }

@@ -150,7 +150,7 @@ describe('errors that do not end a connection', () => {
   });
 
   it('include that retransmissions go unanswered (RFC 9293 §3.9.1.8) [MUST-47]', () => {
-    const peer = Peer.established().wrote(100);
+    const peer = Peer.established({ tailLossProbe: false }).wrote(100);
     peer.takeEvents();
     peer
       .advanceMs(220 + 440 + 880 + 5)

@@ -95,7 +95,11 @@ describe('keep-alive', () => {
   });
 
   it('does not probe while text is unacknowledged or waits to be sent (RFC 9293 §3.8.4) [MUST-26]', () => {
-    const peer = Peer.established({ mss: 1000, options: { ...QUICK, keepAliveIdleMs: 100 } });
+    const peer = Peer.established({
+      tailLossProbe: false,
+      mss: 1000,
+      options: { ...QUICK, keepAliveIdleMs: 100 },
+    });
     peer.write(10).expect('> P. 1:11(10) ack 1');
     peer.expectAfterMs(220, '> P. 1:11(10) ack 1').expectAfterMs(440, '> P. 1:11(10) ack 1');
     peer.send('< . 1:1(0) ack 11 win 0').write(1000);

@@ -39,7 +39,7 @@ describe('the retransmission time-out', () => {
   });
 
   it('doubles with every time-out of a segment, up to its bound (RFC 6298 §5.5) [MUST-18 MUST-19]', () => {
-    const peer = Peer.established({ mss: 1000 });
+    const peer = Peer.established({ tailLossProbe: false, mss: 1000 });
     const times = [peer.nowMs];
     peer.write(100).expect('> P. 1:101(100) ack 1');
     for (let i = 0; i < 13; i++) {
@@ -69,7 +69,12 @@ describe('congestion control', () => {
     return sent.length;
   };
   const busy = (): Peer => {
-    const peer = Peer.established({ mss: 1000, windowScale: 7, options: { timestamps: false } });
+    const peer = Peer.established({
+      tailLossProbe: false,
+      mss: 1000,
+      windowScale: 7,
+      options: { timestamps: false, forwardRto: false },
+    });
     peer.onEvent = (event) => {
       if (event === 'writable' || event === 'drain') fill(peer);
     };
@@ -128,7 +133,7 @@ describe('congestion control', () => {
 
 describe('a peer that does not answer', () => {
   it('makes the stack look at the route again and tell its user at R1, and give up at R2 (RFC 9293 §3.8.3) [MUST-20 SHLD-9 SHLD-10 SHLD-11]', () => {
-    const peer = Peer.established();
+    const peer = Peer.established({ tailLossProbe: false });
     peer.takeEvents();
     const sentAt = peer.nowMs;
     peer.write(100).drain();

@@ -24,7 +24,7 @@ describe('urgent data that is sent', () => {
   });
 
   it('is announced while it waits for a window, and in what is sent again (RFC 9293 §3.8.5) [MUST-30]', () => {
-    const peer = Peer.established({ mss: 1000, window: 2000 });
+    const peer = Peer.established({ tailLossProbe: false, mss: 1000, window: 2000 });
     peer.write(2000).write(1500, { urgent: true });
     peer.expect('> . 1:1001(1000) ack 1').expect('> P. 1001:2001(1000) ack 1').expectNothing();
     peer.expectAfterMs(220, '> .U 1:1001(1000) ack 1 urg 3500');

@@ -9,7 +9,12 @@ const HOUR_MS = 3_600_000;
 describe('a window that the peer shrinks', () => {
   /** Window 10000, of which 8000 are in flight, and then only 1000. */
   const shrunk = (initialWindow = 10): Peer => {
-    const peer = Peer.established({ mss: 1000, window: 10_000, options: { initialWindow } }).wrote(8000);
+    const peer = Peer.established({
+      tailLossProbe: false,
+      mss: 1000,
+      window: 10_000,
+      options: { initialWindow },
+    }).wrote(8000);
     peer.write(12_000);
     expect(peer.drain().length).to.equal(2);
     return peer.send('< . 1:1(0) ack 1 win 1000');
@@ -79,7 +84,7 @@ describe('a window that the peer shrinks', () => {
   });
 
   it('to nothing with data in flight is probed by that data (RFC 9293 §3.8.6) [MUST-35]', () => {
-    const peer = Peer.established({ mss: 1000, window: 3000 }).wrote(3000).write(1000);
+    const peer = Peer.established({ tailLossProbe: false, mss: 1000, window: 3000 }).wrote(3000).write(1000);
     peer.advanceMs(20).send('< . 1:1(0) ack 1001 win 0').expectNothing();
     peer.expectAfterMs(220, '> . 1001:2001(1000) ack 1').expectAfterMs(440, '> . 1001:2001(1000) ack 1');
     peer.send('< . 1:1(0) ack 3001 win 0');

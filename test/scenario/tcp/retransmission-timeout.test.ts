@@ -6,7 +6,9 @@ import { Simulation } from '../../../lib/sim/simulation.js';
 import { RttEstimator } from '../../../lib/tcp/recovery/rtt-estimator.js';
 import { forEachFamily, Peer, type PeerOptions } from '../../support/peer.js';
 
-const established = (options: PeerOptions = {}): Peer => Peer.established({ mss: 1000, ...options });
+/** Without probes for lost tails: the retransmission timer speaks alone. */
+const established = (options: PeerOptions = {}): Peer =>
+  Peer.established({ tailLossProbe: false, mss: 1000, ...options });
 
 const LIMITS = { rtoMinUs: 200_000, rtoMaxUs: 120e6, initialRtoUs: 1e6 };
 
@@ -214,7 +216,9 @@ describe('the retransmission timer', () => {
     forEachFamily((family) => {
       for (const timestamps of [false, true]) {
         const size = timestamps ? 988 : 1000;
-        const client = Peer.connecting({ ...family, mss: 1000, timestamps }).expect('> S 0:0(0)');
+        const client = Peer.connecting({ tailLossProbe: false, ...family, mss: 1000, timestamps }).expect(
+          '> S 0:0(0)',
+        );
         client.expectAfterMs(1000, '> S 0:0(0)').advanceMs(20);
         const stamps = timestamps ? `,TS val ${client.tsVal} ecr ${client.tsEcr}` : '';
         client.send(`< S. 0:0(0) ack 1 <mss 1000,sackOK${stamps}>`).expect('> . 1:1(0) ack 1');
@@ -222,7 +226,7 @@ describe('the retransmission timer', () => {
           .write(size)
           .expect(`> P. 1:${size + 1}(${size})`)
           .expectAfterMs(3000, `> P. 1:${size + 1}(${size})`);
-        const server = Peer.in('SYN-RECEIVED', { ...family, mss: 1000, timestamps });
+        const server = Peer.in('SYN-RECEIVED', { tailLossProbe: false, ...family, mss: 1000, timestamps });
         server.expectAfterMs(1000, '> S. 0:0(0) ack 1').advanceMs(20).send('< . 1:1(0) ack 1');
         server
           .write(size)

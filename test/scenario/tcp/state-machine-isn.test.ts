@@ -68,7 +68,7 @@ const scenarios: Readonly<Record<string, (isn: IsnChoice) => void>> = {
   },
 
   'a retransmission time-out, and the ACK that comes late': (isn) => {
-    const peer = Peer.established({ ...isn, mss: 1000 }).wrote(3000);
+    const peer = Peer.established({ tailLossProbe: false, ...isn, mss: 1000 }).wrote(3000);
     peer.expectAfterMs(220, '> . 1:1001(1000) ack 1').expectAfterMs(440, '> . 1:1001(1000) ack 1');
     peer.send('< . 1:1(0) ack 1001').expect('> . 1001:2001(1000) ack 1').expect('> P. 2001:3001(1000) ack 1');
     peer.send('< . 1:1(0) ack 3001').expectNothing(5000);

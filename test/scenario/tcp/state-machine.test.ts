@@ -284,7 +284,7 @@ describe('a FIN', () => {
   });
 
   it('takes one number and is sent until it is acknowledged, the same every time (RFC 9293 §3.10.4) [FSM-32]', () => {
-    const peer = Peer.established();
+    const peer = Peer.established({ tailLossProbe: false });
     peer.shutdown().expect('> F. 1:1(0) ack 1');
     for (let rtoMs = 220, i = 0; i < 5; i++, rtoMs *= 2) peer.expectAfterMs(rtoMs, '> F. 1:1(0) ack 1');
     peer.shutdown().expectNothing();
@@ -318,7 +318,7 @@ describe('CLOSE', () => {
   });
 
   it('in SYN-RECEIVED sends SYN-ACK and FIN until they are acknowledged, both at once (RFC 9293 §3.10.4) [FSM-34]', () => {
-    const peer = Peer.in('SYN-RECEIVED', { role: 'client' });
+    const peer = Peer.in('SYN-RECEIVED', { tailLossProbe: false, role: 'client' });
     peer.shutdown().expect('> F. 1:1(0) ack 1');
     peer.expectAfterMs(1000, '> S. 0:0(0) ack 1').expect('> F. 1:1(0) ack 1');
     peer.send('< S. 0:0(0) ack 2').expect('> . 2:2(0) ack 1').expectState('FIN-WAIT-2').expectNothing(5000);

@@ -141,7 +141,7 @@ describe('timestamps on the wire', () => {
   });
 
   it('take 12 bytes from every segment, and are new in one that is sent again (RFC 7323 §4) [TS-17]', () => {
-    const peer = established().write(988);
+    const peer = established({ tailLossProbe: false }).write(988);
     peer.expect('> P. 1:989(988) ack 1 <TS val 20 ecr 1020>');
     peer.expectAfterMs(220, '> P. 1:989(988) ack 1 <TS val 240 ecr 1020>');
     peer.expectAfterMs(440, '> P. 1:989(988) ack 1 <TS val 680 ecr 1020>');

@@ -32,8 +32,8 @@ describe('the urgent pointer of what is sent', () => {
   });
 
   it('further away says 65,535 where nothing so far was sent, else nothing, lest it name a byte (Linux) [URG-1]', () => {
-    const options = { initialWindow: 80, sendBufferBytes: 200_000 };
-    const peer = Peer.established({ mss: 1000, windowScale: 7, options });
+    const options = { initialWindow: 80, sendBufferBytes: 200_000, forwardRto: false };
+    const peer = Peer.established({ tailLossProbe: false, mss: 1000, windowScale: 7, options });
     peer.endpoint.setSendBuffer(200_000);
     peer.endpoint.write(peer.incoming.bytes(0, 99_999));
     peer.endpoint.writeUrgent(peer.incoming.bytes(99_999, 1));

@@ -1,0 +1,40 @@
+/**
+ * Pacing: when the next bytes may leave, at a rate. There is no timer for each packet: a deadline among
+ * those of the connection, and as much at once as the rate gives in a millisecond, the grain of timers.
+ */
+import { NEVER } from '../base/clock.js';
+
+/** Largest interval that goes out as one burst, and that a late alarm makes good, µs. */
+const BURST_US = 1_000;
+/** Segments that may always leave together: an ACK is asked for at every second. */
+const BURST_SEGMENTS = 2;
+const MAX_BURST_BYTES = 65_536;
+
+export class Pacer {
+  /** Whether something waited for the rate since it was last asked; then `deadlineUs` counts. */
+  isBlocked = false;
+  /** When the next burst may leave, µs. */
+  #nextUs = 0;
+
+  /** When to try again, µs. */
+  get deadlineUs(): number {
+    return this.isBlocked ? this.#nextUs : NEVER;
+  }
+
+  /** Whether a burst may leave now. */
+  mayLeave(nowUs: number): boolean {
+    this.isBlocked = this.#nextUs > nowUs;
+    return !this.isBlocked;
+  }
+
+  /** Bytes of one burst. @param rateBps bytes per second */
+  burstBytes(rateBps: number, mssBytes: number): number {
+    const wanted = (rateBps * BURST_US) / 1e6;
+    return Math.min(MAX_BURST_BYTES, Math.max(BURST_SEGMENTS * mssBytes, wanted));
+  }
+
+  /** `bytes` left. A link, or an alarm, that was late by no more than a burst loses nothing. */
+  sent(bytes: number, rateBps: number, nowUs: number): void {
+    this.#nextUs = Math.max(this.#nextUs, nowUs - BURST_US) + (bytes * 1e6) / rateBps;
+  }
+}

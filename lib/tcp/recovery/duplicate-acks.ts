@@ -1,0 +1,46 @@
+/**
+ * Without selective acknowledgment a duplicate ACK is all the news there is: each stands for one segment
+ * that has left the network (RFC 5681 §3.2), and the third names the first segment lost (RFC 6582 §3.2).
+ */
+import { type Seq, seqGe, seqLt } from '../../base/seq.js';
+import type { AckFacts, AckResult } from './ack-facts.js';
+import { type Episode, Phase } from './episode.js';
+import { DUP_THRESH } from './loss-by-count.js';
+
+export class DuplicateAcks {
+  /** Duplicates that stand for segments not acknowledged since. */
+  count = 0;
+  /** Bytes they were taken to have delivered, to be made good by later ACKs (RFC 9937). */
+  #estimatedBytes = 0;
+
+  /** One more came. @param outstandingBytes what they can stand for at most (Savage et al., 1999) */
+  counted(facts: AckFacts, result: AckResult, isRecovering: boolean, outstandingBytes: number): void {
+    const { mssBytes } = facts;
+    if ((this.count + 1) * mssBytes <= outstandingBytes + mssBytes - 1) this.count++;
+    if (!isRecovering && this.count < DUP_THRESH) return;
+    if (this.#estimatedBytes + mssBytes > outstandingBytes) return;
+    result.deliveredBytes += mssBytes;
+    this.#estimatedBytes += mssBytes;
+  }
+
+  /** SND.UNA moved: what is acknowledged now has not been delivered now, as far as it was counted before. */
+  advanced(result: AckResult, mssBytes: number): void {
+    const segments = Math.ceil(result.ackedBytes / mssBytes);
+    this.count = Math.max(0, this.count - Math.max(0, segments - 1));
+    const counted = Math.min(this.#estimatedBytes, result.deliveredBytes);
+    result.deliveredBytes -= counted;
+    this.#estimatedBytes -= counted;
+  }
+
+  clear(): void {
+    this.count = 0;
+    this.#estimatedBytes = 0;
+  }
+
+  /** Whether the first segment is lost: so say the third duplicate, and each partial acknowledgment. */
+  nameHead(ack: Seq, ackedBytes: number, episode: Episode): boolean {
+    if (episode.phase === Phase.Recovery) return ackedBytes > 0 && seqLt(ack, episode.recoveryPoint);
+    // Duplicates below `recover` tell of data sent again already.
+    return episode.phase <= Phase.Cwr && this.count >= DUP_THRESH && seqGe(ack, episode.recoveryPoint);
+  }
+}
