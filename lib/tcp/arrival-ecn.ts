@@ -110,6 +110,6 @@ function segmentsOf(log: SentLog, i: number, facts: AckFacts): number {
   return Math.max(1, Math.ceil(seqDiff(acked, start) / facts.mssBytes));
 }
 
-const startOf = (log: SentLog, i: number): Seq => log.start[log.row(i)] as Seq;
-const endOf = (log: SentLog, i: number): Seq => log.end[log.row(i)] as Seq;
-const isSacked = (log: SentLog, i: number): boolean => (log.flags[log.row(i)] & RowFlag.SACKED) !== 0;
+const startOf = (log: SentLog, i: number): Seq => log.start(log.slot(i));
+const endOf = (log: SentLog, i: number): Seq => log.end(log.slot(i));
+const isSacked = (log: SentLog, i: number): boolean => log.has(log.slot(i), RowFlag.SACKED);
