@@ -239,7 +239,7 @@ describe('reassembly: completing', () => {
     expect(peer.udp.packets[0].payload).to.deep.equal(whole);
   });
 
-  it('merges ECN fields, and refuses what does not mix [FR4-12] [FR6-14]', () => {
+  it('merges ECN fields, and refuses what does not mix [FR4-12, FR6-14, ECN-11]', () => {
     const [notEct, ect1, ect0, ce] = [0, 1, 2, 3];
     const cases: [number[], number | 'drop'][] = [
       [[notEct, notEct], notEct],
