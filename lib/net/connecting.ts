@@ -19,7 +19,7 @@ import {
 import { lookup } from './resolve.js';
 import type { StackSocket } from './socket.js';
 import { attach } from './socket-owner.js';
-import { kState } from './socket-state.js';
+import { kState, type SocketState } from './socket-state.js';
 
 export interface ConnectOptions {
   port?: number | string | undefined;
@@ -37,6 +37,11 @@ export interface ConnectOptions {
   autoSelectFamily?: boolean | undefined;
   /** ms; at least 10. */
   autoSelectFamilyAttemptTimeout?: number | undefined;
+  /**
+   * TCP Fast Open (RFC 7413), which Node has not: the first `write`, before the attempt begins, goes with the SYN
+   * where the server is known, unless several addresses are tried. The server may get it twice. False by default.
+   */
+  fastOpen?: boolean | undefined;
 }
 
 /** One address to try, and the local end to try it from. */
@@ -46,6 +51,7 @@ interface Target {
   readonly port: number;
   readonly localAddress: string | undefined;
   readonly localPort: number | undefined;
+  readonly fastOpen: boolean;
 }
 
 /** Looks up and connects, in a later tick. @throws argument errors */
@@ -75,6 +81,7 @@ interface Plan {
   readonly localPort: number | undefined;
   readonly autoSelectFamily: boolean;
   readonly attemptTimeoutMs: number;
+  readonly fastOpen: boolean;
 }
 
 function checkOptions(socket: StackSocket, options: ConnectOptions): Plan {
@@ -96,6 +103,8 @@ function checkOptions(socket: StackSocket, options: ConnectOptions): Plan {
     checkInteger(given, 'options.autoSelectFamilyAttemptTimeout', 1);
     attemptTimeoutMs = Math.max(10, given);
   }
+  const { fastOpen = false } = options;
+  checkBoolean(fastOpen, 'options.fastOpen');
   return {
     host: options.host || 'localhost',
     port: port === undefined ? 0 : checkPort(port),
@@ -103,6 +112,7 @@ function checkOptions(socket: StackSocket, options: ConnectOptions): Plan {
     localPort,
     autoSelectFamily,
     attemptTimeoutMs,
+    fastOpen,
   };
 }
 
@@ -214,6 +224,13 @@ function tryOne(socket: StackSocket, target: Target): void {
     socket.destroy(failure);
   });
   if (error !== undefined) socket.destroy(error);
+  else if (target.fastOpen) writeEarly(socket[kState]);
+}
+
+/** What was written so far may go with the SYN, which leaves at the end of this turn. */
+function writeEarly(state: SocketState): void {
+  state.handle?.put(state.pending);
+  state.pending = [];
 }
 
 /**
@@ -237,6 +254,7 @@ function begin(socket: StackSocket, target: Target, failed: (code: string) => vo
       port,
       ...(localAddress === undefined ? {} : { localAddress }),
       ...(localPort ? { localPort } : {}),
+      ...(target.fastOpen ? { options: { fastOpen: true } } : {}),
     });
     attach(socket, { endpoint, isMapped: family === 6, connectFailed: failed });
   } catch (error) {
@@ -294,7 +312,7 @@ class Race {
     const index = this.#current++;
     const found = this.#order[index];
     // A local address of one family cannot serve both: such a connect does not come here.
-    const target = { ...this.#plan, ...found, localAddress: undefined };
+    const target = { ...this.#plan, ...found, localAddress: undefined, fastOpen: false };
     const { address, port, family } = target;
     socket.autoSelectFamilyAttemptedAddresses.push(`${address}:${port}`);
     const error = begin(socket, target, (code) => this.#failed(target, connectError(code, target)));

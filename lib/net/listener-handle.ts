@@ -29,6 +29,7 @@ export interface PortOptions {
   readonly port: number;
   readonly backlog: number;
   readonly ipv6Only: boolean;
+  readonly fastOpen: boolean;
 }
 
 /** Whether `maxConnections` 0 lets nobody in; before Node 21 it meant no limit. */
@@ -49,7 +50,8 @@ export class ListenerHandle {
   constructor(context: NetContext, server: ConnectionServer, options: PortOptions) {
     this.#context = context;
     this.#server = server;
-    this.#listener = context.stack.listenTcp(options);
+    const { fastOpen, ...place } = options;
+    this.#listener = context.stack.listenTcp({ ...place, ...(fastOpen ? { options: { fastOpen } } : {}) });
     this.#listener.onConnection = () => this.#accept();
     this.#updateHold();
   }

@@ -14,6 +14,11 @@ export interface ListenOptions {
   backlog?: number | undefined;
   /** With `::`, do not take IPv4; false by default. */
   ipv6Only?: boolean | undefined;
+  /**
+   * TCP Fast Open (RFC 7413), which Node has not: clients that were here before may send with their SYN, and are
+   * answered at once. The same request may come twice, on two connections. False by default.
+   */
+  fastOpen?: boolean | undefined;
   /** No stack but the host's has these: listening fails with `EAFNOSUPPORT`. */
   path?: string | undefined;
   signal?: AbortSignal | undefined;
@@ -53,7 +58,14 @@ export function listenOn(context: NetContext, server: ListeningServer, args: rea
     return;
   }
   const bind = (address: string): void => {
-    bindTo(context, server, { address, port, backlog, ipv6Only: options.ipv6Only === true });
+    const { ipv6Only, fastOpen } = options;
+    bindTo(context, server, {
+      address,
+      port,
+      backlog,
+      ipv6Only: ipv6Only === true,
+      fastOpen: fastOpen === true,
+    });
   };
   const { host } = options;
   if (!host) {
@@ -100,6 +112,7 @@ interface Place {
   readonly port: number;
   readonly backlog: number;
   readonly ipv6Only: boolean;
+  readonly fastOpen: boolean;
 }
 
 function bindTo(context: NetContext, server: ListeningServer, place: Place): void {

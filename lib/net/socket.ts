@@ -382,10 +382,11 @@ function writeOnceConnected(socket: StackSocket, chunks: readonly Chunk[], done:
   const failed = (): void => done(plainError('ERR_SOCKET_CLOSED_BEFORE_CONNECTION'));
   socket.once('connect', () => {
     socket.off('close', failed);
+    const rest = state.pending; // Less what Fast Open has handed over.
     state.pending = [];
     const handle = handleToWrite(socket, done);
     if (handle === undefined) return;
-    handle.writev(chunks, done);
+    handle.writev(rest, done);
     state.waitingBytes = handle.waitingBytes;
   });
   socket.once('close', failed);

@@ -228,8 +228,13 @@ export class TcpHandle implements TcpEndpointHandler, TextSink {
       done(this.#writeError());
       return;
     }
-    for (const { chunk, encoding } of chunks) this.#outlet.put(chunk, encoding);
+    this.put(chunks);
     this.#settleWrite(done);
+  }
+
+  /** Hands over chunks of a write that a `writev` of no more will settle. */
+  put(chunks: readonly { chunk: Uint8Array | string; encoding: BufferEncoding }[]): void {
+    for (const { chunk, encoding } of chunks) this.#outlet.put(chunk, encoding);
   }
 
   /** A FIN follows what was written. */

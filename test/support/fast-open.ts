@@ -37,9 +37,8 @@ export function knowingClient(options: PeerOptions = {}): Peer {
 
 /** Another connection of the same client to the same server. */
 export function connectAgain(client: Peer, options: PeerOptions = {}): Peer {
-  const { stackPort: _, ...same } = client.options;
   const peer = client.another({
-    ...same,
+    ...client.options,
     options: { fastOpen: true, ...client.options.options },
     ...options,
   });

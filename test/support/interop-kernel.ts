@@ -34,6 +34,8 @@ export interface KernelConnect extends Endpoint {
   readonly localPort?: number;
   /** Set before the connection is made. */
   readonly options?: readonly SocketOption[];
+  /** Sent with the SYN where the kernel has a cookie (`MSG_FASTOPEN`). */
+  readonly data?: string;
 }
 
 export interface KernelListen {
@@ -59,6 +61,8 @@ export interface KernelTcpInfo {
   readonly sack: boolean;
   readonly windowScaling: boolean;
   readonly ecn: boolean;
+  /** Text of a SYN was taken (`TCPI_OPT_SYN_DATA`). */
+  readonly synData: boolean;
   readonly sendScale: number;
   readonly receiveScale: number;
   readonly sendMss: number;
@@ -109,7 +113,9 @@ export class KernelPeer {
   }
 
   async connect(options: KernelConnect): Promise<KernelSocket> {
-    return new KernelSocket(this, await this.ask<Described>('connect', options));
+    const { data, ...rest } = options;
+    const request = data === undefined ? rest : { ...rest, data: hex(data) };
+    return new KernelSocket(this, await this.ask<Described>('connect', request));
   }
 
   async listen(options: KernelListen): Promise<KernelListener> {

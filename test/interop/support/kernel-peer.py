@@ -75,7 +75,12 @@ def op_connect(request):
     try:
         if 'localPort' in request:
             sock.bind((request.get('localAddress', ''), request['localPort']))
-        sock.connect((request['address'], request['port']))
+        target = (request['address'], request['port'])
+        if 'data' in request:
+            sock.settimeout(None)
+            sock.sendto(bytes.fromhex(request['data']), socket.MSG_FASTOPEN, target)
+        else:
+            sock.connect(target)
     except BaseException:
         sock.close()
         raise
@@ -196,7 +201,8 @@ def op_info(request):
     return {
         'state': TCP_STATES[state], 'retransmits': retransmits, 'probes': probes,
         'timestamps': bool(options & 1), 'sack': bool(options & 2), 'windowScaling': bool(options & 4),
-        'ecn': bool(options & 8), 'sendScale': scales & 15, 'receiveScale': scales >> 4,
+        'ecn': bool(options & 8), 'synData': bool(options & 32),
+        'sendScale': scales & 15, 'receiveScale': scales >> 4,
         'sendMss': words[2], 'receiveMss': words[3], 'unacked': words[4], 'lost': words[6],
         'lastAckReceivedMs': words[12], 'pathMtu': words[13], 'advertisedMss': words[19],
         'retransmitted': words[23],
