@@ -4,7 +4,7 @@
  * on short paths, it grows like Reno. Slow start is HyStart++ (RFC 9406).
  *
  * The threshold is set from what is outstanding (RFC 9438 §4.6), as the RFC has it, where Linux takes the
- * window; a window that is not in use does not grow either (see window-validation.ts).
+ * window; a window that is not in use does not grow either.
  */
 import type {
   AckSample,
@@ -58,7 +58,7 @@ export class Cubic implements CongestionControl {
     this.#curve ??= new CubicCurve();
     const curve = this.#curve;
     if (!curve.isRunning) curve.begin(window.cwndBytes, window.mssBytes, sample.nowUs);
-    if (!window.isInUse) curve.skip(sample.nowUs);
+    if (!sample.cwndLimited) curve.skip(sample.nowUs);
     else if (bytes > 0) this.#avoidCongestion(curve, bytes, sample);
   }
 

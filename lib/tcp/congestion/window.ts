@@ -44,11 +44,6 @@ export class CongestionWindow {
     return this.cwndBytes < this.ssthreshBytes;
   }
 
-  /** Whether the window is in use and may grow, as of the last ACK. */
-  get isInUse(): boolean {
-    return this.#validation.allowsGrowth(this.cwndBytes, this.isSlowStart);
-  }
-
   /**
    * Takes an ACK, and grows by it in slow start.
    *
@@ -56,21 +51,20 @@ export class CongestionWindow {
    * (RFC 3465), nor after a time-out by an ACK for what had left the network long before it, for which
    * RFC 3465 §2.3 would have slow start take one segment an ACK, and be slow where ACKs are thinned out.
    * Bytes delivered out of order count once SND.UNA advances, or else duplicate ACKs would grow the window
-   * (RFC 3042 §2); if they turn out to be followed by a loss, they do not count.
+   * (RFC 3042 §2); if they turn out to be followed by a loss, they do not count. Nor does anything while the
+   * window is not what holds the sender back.
    * @returns how many bytes count for congestion avoidance
    */
   acknowledged(sample: AckSample): number {
-    this.#validation.acknowledged(sample, this.cwndBytes, this.mssBytes);
-    if (this.#validation.hasExpired(sample.nowUs)) this.#forget();
-    const { isInUse, isSlowStart } = this;
+    if (this.#validation.hasExpired(sample, this.cwndBytes)) this.#forget();
     let bytes = this.#selectiveBytes + Math.min(sample.deliveredBytes, sample.priorInFlightBytes);
     this.#selectiveBytes = 0;
     if (sample.ackedBytes === 0) {
       this.#selectiveBytes = bytes;
       bytes = 0;
     }
-    if (isSlowStart) return this.#growSlowly(sample, isInUse ? bytes : 0);
-    return isInUse ? bytes : 0;
+    if (!sample.cwndLimited) bytes = 0;
+    return this.isSlowStart ? this.#growSlowly(sample, bytes) : bytes;
   }
 
   /** Slow start up to the threshold (RFC 5681 §3.1); what is left over counts for congestion avoidance. */
@@ -119,7 +113,7 @@ export class CongestionWindow {
     this.#priorCwndBytes = 0;
     if (prior === 0 || this.cwndBytes >= prior) return false;
     this.cwndBytes = this.#bounded(prior);
-    this.ssthreshBytes = this.#priorSsthreshBytes;
+    this.ssthreshBytes = Math.max(this.#priorSsthreshBytes, MIN_SSTHRESH_SEGMENTS * this.mssBytes);
     return true;
   }
 

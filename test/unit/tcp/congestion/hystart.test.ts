@@ -174,6 +174,13 @@ for (const Control of [NewReno, Cubic]) {
       expect(flow.cwnd).to.be.within(before, before + 2 * MSS);
     });
 
+    it('grows a quarter as fast, too, where ACKs are for single bytes [HYS-4]', () => {
+      const flow = conservative();
+      const before = flow.cwnd;
+      for (let i = 0; i < 400; i++) flow.ack({ acked: 1, rttMs: 70 });
+      expect(flow.cwnd).to.equal(before + 100);
+    });
+
     it('doubles again when round trips get shorter again [HYS-4]', () => {
       const flow = conservative();
       flow.round({ rttMs: 50 });
@@ -211,6 +218,12 @@ for (const Control of [NewReno, Cubic]) {
       const before = flow.cwnd;
       flow.round().round({ rttMs: 70 });
       expect(flow.cwnd).to.be.within(2 * before, 3 * before);
+      // And what it thought of them before is no longer so.
+      const other = conservative();
+      other.control.onCongestion('loss', other.cwnd, other.nowUs);
+      other.control.onSpurious(other.nowUs);
+      const { cwnd } = other;
+      expect(other.ack(MSS).cwnd).to.equal(cwnd + MSS);
     });
 
     it('takes no notice of ACKs in close succession, in which Linux sees the end [HYS-7]', () => {

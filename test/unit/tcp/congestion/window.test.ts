@@ -13,36 +13,15 @@ for (const Control of [NewReno, Cubic]) {
     new Flow((parameters) => new Control(parameters), options);
 
   describe(`the window of ${Control.name}: whether it is in use`, () => {
-    it('does not grow in congestion avoidance while nothing fills it (RFC 7661, Linux) [CC-13]', () => {
-      const flow = begun().rounds(3).loss().rounds(2).drain();
+    it('does not grow while it is not what holds the sender back (RFC 7661, Linux) [CC-13]', () => {
+      const flow = begun().rounds(3);
+      expect(flow.round({ bytes: 10 * MSS, limited: false }).cwnd, 'in slow start').to.equal(8 * IW);
+      flow.loss().rounds(2).drain();
       const { cwnd } = flow;
-      for (let i = 0; i < 100; i++) flow.round({ bytes: 10 * MSS, limited: false });
-      expect(flow.cwnd).to.equal(cwnd);
-      flow.round();
+      for (let i = 0; i < 100; i++) flow.round({ bytes: 0.8 * cwnd, limited: false });
+      expect(flow.cwnd, 'in congestion avoidance').to.equal(cwnd);
+      flow.rounds(2, { bytes: 0.8 * cwnd });
       expect(flow.cwnd).to.be.above(cwnd);
-    });
-
-    it('grows in slow start to twice what was in flight, and no further (Linux) [CC-13]', () => {
-      const flow = begun();
-      for (let i = 0; i < 20; i++) flow.round({ bytes: 7 * MSS, limited: false });
-      expect(flow.cwnd).to.equal(14 * MSS);
-      const small = begun();
-      for (let i = 0; i < 20; i++) small.round({ bytes: 5 * MSS, limited: false });
-      expect(small.cwnd).to.equal(IW);
-      // An application that writes just what the window admits is held back by it.
-      expect(begun().round({ limited: false }).cwnd).to.equal(2 * IW);
-    });
-
-    it('counts all ACKs of a round in which the window held the sender back [CC-13]', () => {
-      // Of the ACKs that come in one batch only the first is told.
-      const flow = begun().rounds(2).loss();
-      const before = flow.cwnd;
-      for (let i = 0; i < 40; i++) flow.ack({ acked: before / 40, inFlight: before, limited: i === 0 });
-      const other = begun().rounds(2).loss();
-      for (let i = 0; i < 40; i++) other.ack({ acked: before / 40, inFlight: before });
-      expect(flow.cwnd)
-        .to.equal(other.cwnd)
-        .and.to.be.above(before - 1);
     });
 
     it('starts anew after idleness with the initial window; ssthresh is kept (RFC 5681 §4.1) [CC-12]', () => {
@@ -151,7 +130,7 @@ for (const Control of [NewReno, Cubic]) {
             }
           },
         ),
-        { numRuns: 300 },
+        { numRuns: 150 },
       );
     });
 
@@ -187,6 +166,8 @@ for (const Control of [NewReno, Cubic]) {
       expect(flow.round().cwnd).to.be.within(55_555, 55_555 + 2 * MSS);
       const fresh = begun({ inherited: { cwndBytes: 20_000, ssthreshBytes: Number.POSITIVE_INFINITY } });
       expect(fresh.round().cwnd).to.equal(40_000);
+      const huge = { cwndBytes: 2 ** 35, ssthreshBytes: 2 ** 35 };
+      expect(begun({ inherited: huge, maxWindowBytes: 2 ** 40 }).cwnd).to.equal(2 ** 30);
     });
   });
 }
