@@ -13,12 +13,26 @@ const MAX_BURST_BYTES = 65_536;
 export class Pacer {
   /** Whether something waited for the rate since it was last asked; then `deadlineUs` counts. */
   isBlocked = false;
+  /** Until when nothing leaves at all, µs; 0 for no such time. */
+  #heldUntilUs = 0;
   /** When the next burst may leave, µs. */
   #nextUs = 0;
 
   /** When to try again, µs. */
   get deadlineUs(): number {
+    if (this.#heldUntilUs > 0) return this.#heldUntilUs;
     return this.isBlocked ? this.#nextUs : NEVER;
+  }
+
+  /** Nothing may leave before. */
+  hold(untilUs: number): void {
+    this.#heldUntilUs = untilUs;
+  }
+
+  /** Whether nothing may leave now. */
+  isHeld(nowUs: number): boolean {
+    if (nowUs >= this.#heldUntilUs) this.#heldUntilUs = 0;
+    return this.#heldUntilUs > 0;
   }
 
   /** Whether a burst may leave now. */

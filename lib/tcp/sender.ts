@@ -218,7 +218,12 @@ export class Sender {
     const { recovery, congestion } = this;
     const { signal } = recovery.episode;
     if (signal === '') return;
-    congestion.onCongestion(signal, Math.min(recovery.outstandingBytes, congestion.cwndBytes), nowUs);
+    // RFC 3168 §6.1.2: a window of one segment cannot shrink, so the next waits as if this one were lost.
+    if (signal === 'ecn' && this.cwndBytes <= this.mssBytes) this.pacer.hold(nowUs + recovery.rtoUs);
+    // What this ACK acknowledges was outstanding when its marks were made.
+    const ackedBytes = signal === 'ecn' ? recovery.result.ackedBytes : 0;
+    const outstandingBytes = Math.min(recovery.outstandingBytes + ackedBytes, congestion.cwndBytes);
+    congestion.onCongestion(signal, outstandingBytes, nowUs);
     recovery.enter(this.sndUna, this.sndNxt, congestion.ssthreshBytes);
     this.cwrDue = true;
   }
@@ -272,8 +277,9 @@ export class Sender {
   /** Fills `plan` with the next segment: first what was lost, then new data. False when none may leave. */
   next(maxTextBytes: number, nowUs: number): boolean {
     const rateBps = this.pacingRateBps;
-    if (rateBps === Number.POSITIVE_INFINITY) return this.planner.next(maxTextBytes, nowUs);
     const { segmentBytes, pacer } = this;
+    if (pacer.isHeld(nowUs)) return false;
+    if (rateBps === Number.POSITIVE_INFINITY) return this.planner.next(maxTextBytes, nowUs);
     const burst = pacer.burstBytes(rateBps, segmentBytes);
     pacer.isBlocked = false;
     const isPlanned = this.planner.next(Math.min(maxTextBytes, burst - (burst % segmentBytes)), nowUs);
