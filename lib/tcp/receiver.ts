@@ -352,6 +352,7 @@ export class Receiver {
   /** Remembers where the peer's stream ends; what waits beyond is no part of it (RFC 9293 §3.10.7.4). */
   #noteFin(at: Seq): void {
     this.#finAt = at;
+    this.sack?.noteFin(at);
     this.buffer.waiting?.removeAfter(at);
   }
 

@@ -2,7 +2,7 @@
  * Which SACK blocks our ACKs carry and in which order (RFC 2018 §4, RFC 2883 §4): a duplicate just
  * received first, then the block that holds the newest arrival, then those reported before.
  */
-import { type Seq, seqGe, seqGt, seqLe, seqLt, seqMax } from '../base/seq.js';
+import { type Seq, seqAdd, seqGe, seqGt, seqLe, seqLt, seqMax } from '../base/seq.js';
 import type { RangeSet } from '../buffer/range-set.js';
 
 /** Points remembered: more than blocks, as several come to lie in one block when blocks join. */
@@ -15,6 +15,9 @@ export class SackReport {
   #duplicateStart = 0 as Seq;
   #duplicateEnd = 0 as Seq;
   #hasDuplicate = false;
+  /** Where a FIN lies that is out of order: it takes a number, which a block holds too. */
+  #finAt: Seq | undefined;
+  #finIsNewest = false;
   /** Left and right edges, as written to the wire by the last `compose`. */
   readonly edges = new Int32Array(8);
 
@@ -29,8 +32,26 @@ export class SackReport {
     return seqLe(waiting.start(i), point) && seqLt(point, waiting.end(i));
   }
 
+  /** How many blocks there are to be told of. */
+  blockCount(waiting: RangeSet | undefined): number {
+    return (waiting?.count ?? 0) + (this.#hasDuplicate ? 1 : 0) + (this.#isFinAlone(waiting) ? 1 : 0);
+  }
+
+  /** A FIN at `sequence` was remembered. */
+  noteFin(sequence: Seq): void {
+    this.#finAt = sequence;
+    this.#finIsNewest = true;
+  }
+
+  /** Whether the FIN lies behind no text that waits; nothing waits beyond it. */
+  #isFinAlone(waiting: RangeSet | undefined): boolean {
+    if (this.#finAt === undefined) return false;
+    return waiting === undefined || waiting.count === 0 || waiting.end(waiting.count - 1) !== this.#finAt;
+  }
+
   /** Text at `sequence` was kept out of order. */
   noteArrival(sequence: Seq): void {
+    this.#finIsNewest = false;
     const count = Math.min(this.#recentCount, MAX_RECENT - 1);
     this.#recent.copyWithin(1, 0, count);
     this.#recent[0] = sequence;
@@ -48,6 +69,7 @@ export class SackReport {
 
   /** Everything before `rcvNxt` is acknowledged cumulatively now. */
   forget(rcvNxt: Seq): void {
+    if (this.#finAt !== undefined && seqLt(this.#finAt, rcvNxt)) this.#finAt = undefined;
     let kept = 0;
     for (let i = 0; i < this.#recentCount; i++) {
       if (seqGe(this.#recent[i] as Seq, rcvNxt)) this.#recent[kept++] = this.#recent[i];
@@ -67,6 +89,10 @@ export class SackReport {
       this.edges[1] = this.#duplicateEnd;
       count = 1;
     }
+    const finIsAlone = this.#isFinAlone(waiting);
+    if (finIsAlone && (this.#finIsNewest || waiting === undefined) && count < limit) {
+      count = this.#put(count, this.#finAt as Seq, this.#finAt as Seq);
+    }
     if (waiting === undefined || waiting.count === 0) return count;
     const firstBlock = count;
     let kept = 0;
@@ -84,12 +110,15 @@ export class SackReport {
       count = this.#put(count, waiting.start(range), waiting.end(range));
       if (this.#recentCount < MAX_RECENT) this.#recent[this.#recentCount++] = waiting.start(range);
     }
+    if (finIsAlone && !this.#finIsNewest && count < limit) {
+      count = this.#put(count, this.#finAt as Seq, this.#finAt as Seq);
+    }
     return count;
   }
 
   #put(count: number, start: Seq, end: Seq): number {
     this.edges[2 * count] = start;
-    this.edges[2 * count + 1] = end;
+    this.edges[2 * count + 1] = end === this.#finAt ? seqAdd(end, 1) : end;
     return count + 1;
   }
 

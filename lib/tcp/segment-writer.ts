@@ -93,7 +93,7 @@ export class SegmentWriter {
     const stampBytes = (this.timestamps ? TIMESTAMPS_BYTES : 0) + timeoutBytes;
     let blocks = 0;
     if (receiver?.sack !== undefined) {
-      blocks = (receiver.buffer.waiting?.count ?? 0) + (receiver.sack.hasDuplicate ? 1 : 0);
+      blocks = receiver.sack.blockCount(receiver.buffer.waiting);
     }
     this.#countersBytes = 0;
     if (ecn?.mode === EcnMode.Accurate) {
