@@ -55,6 +55,8 @@ export class Flow {
   readonly #stamps = new Map<number, number>();
   /** First number of the newest SYN of the other side. */
   #remoteIsn: number | undefined;
+  /** A SYN with another number came in: if the stack answers it with a SYN, that begins anew. */
+  #isReborn = false;
   /** The last packet the stack sent, for ICMP errors that do not say what they are about. */
   lastSent: Uint8Array | undefined;
 
@@ -106,7 +108,7 @@ export class Flow {
   }
 
   #synArrives(isn: number): void {
-    if (this.#remoteIsn !== undefined && this.#remoteIsn !== isn) this.#offset = undefined;
+    this.#isReborn = this.#remoteIsn !== undefined && this.#remoteIsn !== isn;
     this.#remoteIsn = isn;
   }
 
@@ -147,7 +149,9 @@ export class Flow {
   /** Learns from the line that a packet of the stack is expected by, before both are compared. */
   learn(spec: TcpSpec, bytes: Uint8Array): void {
     const { view, at } = locate(bytes);
-    if (this.#offset === undefined && view.getUint8(at + 13) & TcpFlag.SYN) {
+    const isSyn = (view.getUint8(at + 13) & TcpFlag.SYN) !== 0;
+    if (isSyn && (this.#offset === undefined || this.#isReborn)) {
+      this.#isReborn = false;
       this.#offset = seq(view.getInt32(at + 4) - spec.start);
     }
     if (spec.options === 'any') return;

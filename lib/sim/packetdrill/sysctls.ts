@@ -181,4 +181,11 @@ export function resetToDefaults({ connection }: Environment): void {
   connection.receiveBufferMaxBytes = 15_728_640;
 }
 
-export const freshEnvironment = (): Environment => ({ connection: {}, layer: {}, isStarted: false });
+/** What `tcp_rmem` and `tcp_wmem` are on machines that packetdrill's scripts are written for: a scale of 7. */
+const BUFFERS = { receiveBufferMaxBytes: 6 << 20, sendBufferBytes: 4 << 20 };
+
+export const freshEnvironment = (): Environment => ({
+  connection: { ...BUFFERS },
+  layer: {},
+  isStarted: false,
+});
