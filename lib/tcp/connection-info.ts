@@ -132,7 +132,6 @@ export function connectionInfo(c: TcpConnection, pathMtuBytes: number, nowUs: nu
     segmentsSent: c.writer.segmentsSent,
     textSegmentsReceived: c.textSegmentsReceived,
     textSegmentsSent: c.writer.textSegmentsSent,
-    outOfOrderSegments: c.outOfOrderSegments,
     sentBytes: c.writer.textBytesSent,
     sinceHeardUs: nowUs - c.timers.heardAtUs,
     sinceSentUs: nowUs - c.sender.lastSentUs,
@@ -157,7 +156,7 @@ function senderInfo({ sender, timers }: TcpConnection) {
     mssBytes: sender.mssBytes,
     unackedBytes: recovery.outstandingBytes,
     sackedBytes: recovery.sackedBytes,
-    lostBytes: recovery.lostBytes,
+    lostBytes: recovery.board.lostBytes,
     inFlightBytes: recovery.inFlightBytes,
     unsentBytes: sender.unsentBytes,
     retransmissions: sender.retransmissions,
@@ -200,6 +199,7 @@ function receiverInfo({ receiver }: TcpConnection) {
     receiverRttUs: receiver?.tuner.rttUs ?? 0,
     receiveBufferBytes: receiver?.tuner.limitBytes ?? 0,
     receivedBytes: receiver?.bytesReceived ?? 0,
+    outOfOrderSegments: receiver?.outOfOrderSegments ?? 0,
   };
 }
 

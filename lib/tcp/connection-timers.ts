@@ -237,7 +237,7 @@ export class ConnectionTimers {
       return;
     }
     stats.tcp.timeouts++;
-    if (recovery.hasReneged) stats.tcp.sackReneging++;
+    if (recovery.board.hasReneged) stats.tcp.sackReneging++;
     sender.retransmissionTimeout(nowUs);
     if (recovery.retries === options.retries1) connection.doubtRoute(nowUs);
   }

@@ -3,6 +3,11 @@
  * those of the connection, and as much at once as the rate gives in a millisecond, the grain of timers.
  */
 import { NEVER } from '../base/clock.js';
+import type { CongestionControl } from './congestion/congestion-control.js';
+import type { TcpOptions } from './options.js';
+
+/** A rate that nobody limits. */
+const UNLIMITED = Number.POSITIVE_INFINITY;
 
 /** Largest interval that goes out as one burst, and that a late alarm makes good, µs. */
 const BURST_US = 1_000;
@@ -51,4 +56,18 @@ export class Pacer {
   sent(bytes: number, rateBps: number, nowUs: number): void {
     this.#nextUs = Math.max(this.#nextUs, nowUs - BURST_US) + (bytes * 1e6) / rateBps;
   }
+}
+
+/** Whether what leaves is paced: the algorithm, or an option, wants it. */
+export const isPaced = (congestion: CongestionControl, options: TcpOptions): boolean =>
+  options.pacing || congestion.pacingRateBps !== UNLIMITED || options.maxPacingRateBps !== UNLIMITED;
+
+/** Bytes per second that may leave; Infinity where nobody paces. */
+export function pacingRate(congestion: CongestionControl, options: TcpOptions, srttUs: number): number {
+  const asked = congestion.pacingRateBps;
+  if (asked !== UNLIMITED || !options.pacing || srttUs === 0)
+    return Math.min(asked, options.maxPacingRateBps);
+  // Twice the window in a round trip lets slow start double it; a little more than it lets the rest grow.
+  const gain = congestion.cwndBytes < congestion.ssthreshBytes / 2 ? 2 : 1.2;
+  return Math.min((gain * congestion.cwndBytes * 1e6) / srttUs, options.maxPacingRateBps);
 }

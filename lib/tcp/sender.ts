@@ -10,7 +10,7 @@ import { SendBuffer } from '../buffer/send-buffer.js';
 import { TcpFlag } from '../wire/tcp.js';
 import type { CongestionControl } from './congestion/congestion-control.js';
 import type { TcpOptions } from './options.js';
-import { Pacer } from './pacer.js';
+import { isPaced, Pacer, pacingRate } from './pacer.js';
 import type { AckFacts } from './recovery/ack-facts.js';
 import { Recovery } from './recovery/recovery.js';
 import { type SegmentPlan, SegmentPlanner } from './segment-planner.js';
@@ -127,15 +127,7 @@ export class Sender {
 
   /** Bytes per second that may leave; Infinity where nobody paces. */
   get pacingRateBps(): number {
-    const { congestion, options } = this;
-    const { srttUs } = this.recovery.rtt;
-    const asked = congestion.pacingRateBps;
-    if (asked !== Number.POSITIVE_INFINITY || !options.pacing || srttUs === 0) {
-      return Math.min(asked, options.maxPacingRateBps);
-    }
-    // Twice the window in a round trip lets slow start double it; a little more than it lets the rest grow.
-    const gain = congestion.cwndBytes < congestion.ssthreshBytes / 2 ? 2 : 1.2;
-    return Math.min((gain * congestion.cwndBytes * 1e6) / srttUs, options.maxPacingRateBps);
+    return pacingRate(this.congestion, this.options, this.recovery.rtt.srttUs);
   }
 
   get plan(): SegmentPlan {
@@ -276,11 +268,10 @@ export class Sender {
 
   /** Fills `plan` with the next segment: first what was lost, then new data. False when none may leave. */
   next(maxTextBytes: number, nowUs: number): boolean {
-    const rateBps = this.pacingRateBps;
+    if (this.pacer.isHeld(nowUs)) return false;
+    if (!isPaced(this.#congestion, this.options)) return this.planner.next(maxTextBytes, nowUs);
     const { segmentBytes, pacer } = this;
-    if (pacer.isHeld(nowUs)) return false;
-    if (rateBps === Number.POSITIVE_INFINITY) return this.planner.next(maxTextBytes, nowUs);
-    const burst = pacer.burstBytes(rateBps, segmentBytes);
+    const burst = pacer.burstBytes(this.pacingRateBps, segmentBytes);
     pacer.isBlocked = false;
     const isPlanned = this.planner.next(Math.min(maxTextBytes, burst - (burst % segmentBytes)), nowUs);
     return isPlanned && pacer.mayLeave(nowUs);
@@ -291,8 +282,7 @@ export class Sender {
     const { plan, recovery } = this;
     const isFin = (plan.flags & TcpFlag.FIN) !== 0;
     const end = seqAdd(plan.sequence, plan.textBytes + (isFin ? 1 : 0));
-    const rateBps = this.pacingRateBps;
-    if (rateBps !== Number.POSITIVE_INFINITY) this.pacer.sent(plan.textBytes, rateBps, nowUs);
+    if (isPaced(this.#congestion, this.options)) this.pacer.sent(plan.textBytes, this.pacingRateBps, nowUs);
     this.congestion.onTransmit?.(recovery.inFlightBytes, recovery.rate.isAppLimited, nowUs);
     this.lastSentUs = nowUs;
     if (plan.row >= 0) this.#sentAgain(end, nowUs);
@@ -310,6 +300,8 @@ export class Sender {
   #sentNew(end: Seq, isFin: boolean, nowUs: number): void {
     const { plan } = this;
     this.recovery.sent(plan.sequence, end, nowUs, isFin);
+    this.planner.burstSegments += plan.segments;
+    if (plan.flags & TcpFlag.PSH) this.recovery.log.markLast(RowFlag.PUSHED);
     this.sndNxt = end;
     if (isFin) this.finSent = true;
     this.small.sent(end, plan.textBytes > 0 && plan.textBytes % this.segmentBytes !== 0);
@@ -318,11 +310,13 @@ export class Sender {
   }
 
   /** Nothing more may leave for now. */
-  paused(): void {
+  paused(nowUs: number): void {
     const { recovery, planner } = this;
+    recovery.paused(nowUs);
     const { inFlightBytes } = recovery;
     this.#usage.paused(inFlightBytes, planner.cwndLimited, this.sndUna, this.sndNxt);
     planner.cwndLimited = false;
+    planner.burstSegments = 0;
     const hasMore = this.unsentBytes >= this.segmentBytes || recovery.board.hasLost;
     if (!hasMore && inFlightBytes < this.cwndBytes) recovery.rate.appLimited(inFlightBytes);
   }

@@ -63,7 +63,7 @@ function transmitText(c: TcpConnection, output: SegmentOutput, nowUs: number): b
     if (!sender.next(limit, nowUs)) break;
     if (!transmitPlanned(c, output, nowUs)) return false;
   }
-  sender.paused();
+  sender.paused(nowUs);
   sender.armPersist(nowUs);
   noteState(c, nowUs);
   // Who waits for what is unsent to become less waits for this.

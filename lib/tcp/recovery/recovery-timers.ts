@@ -34,14 +34,14 @@ export class RecoveryTimers {
     return this.retransmissionUs <= nowUs ? RecoveryTimer.Retransmission : RecoveryTimer.None;
   }
 
+  /** Whether the retransmission timer runs. */
+  get isRunning(): boolean {
+    return this.retransmissionUs !== NEVER;
+  }
+
   /** The retransmission timer is `afterUs` from now. */
   restart(nowUs: number, afterUs: number): void {
     this.retransmissionUs = nowUs + afterUs;
-  }
-
-  /** RFC 6298 §5.1: it starts if it is not running. */
-  start(nowUs: number, afterUs: number): void {
-    if (this.retransmissionUs === NEVER) this.retransmissionUs = nowUs + afterUs;
   }
 
   /** A probe is due, before the retransmission time-out at the latest. */

@@ -69,6 +69,8 @@ export class Recovery implements ScoreboardWitness {
   readonly #detection = new DetectionFacts();
   readonly #lossReport = new LossReport();
   #facts = new AckFacts();
+  /** Whether new data was sent since the last pause. */
+  #hasSent = false;
 
   constructor(iss: Seq, options: RecoveryOptions) {
     this.board = new Scoreboard(options.maxRows, this);
@@ -119,19 +121,11 @@ export class Recovery implements ScoreboardWitness {
     return this.board.sackedBytes;
   }
 
-  get lostBytes(): number {
-    return this.board.lostBytes;
-  }
-
   /** Bytes believed to be in the network. Without SACK each duplicate ACK stands for a segment that left it. */
   get inFlightBytes(): number {
     const pipe = this.board.pipeBytes;
     const { count } = this.duplicates;
     return count === 0 ? pipe : Math.max(0, pipe - count * this.mssBytes);
-  }
-
-  get hasReneged(): boolean {
-    return this.board.hasReneged;
   }
 
   /** When something is due, µs. */
@@ -146,8 +140,9 @@ export class Recovery implements ScoreboardWitness {
     const slot = this.board.sent(start, end, nowUs, isFin);
     this.rate.sent(this.log, slot, this.inFlightBytes, nowUs);
     this.prr.sent(seqDiff(end, start));
-    this.timers.start(nowUs, this.rtoUs);
-    this.#scheduleProbe(nowUs);
+    this.#hasSent = true;
+    // RFC 6298 §5.1: start the timer if it is not running.
+    if (!this.timers.isRunning) this.timers.restart(nowUs, this.rtoUs);
   }
 
   /** Record `i` was sent again, up to `end`, which may lie inside it, as `segments` segments. */
@@ -160,8 +155,13 @@ export class Recovery implements ScoreboardWitness {
     this.episode.hasResent = true;
     if (this.firstRetryUs === 0) this.firstRetryUs = nowUs;
     // RFC 6675 §6: the first retransmission of a recovery re-arms the timer.
-    if (i === 0) this.timers.restart(nowUs, this.rtoUs);
-    else this.timers.start(nowUs, this.rtoUs);
+    if (i === 0 || !this.timers.isRunning) this.timers.restart(nowUs, this.rtoUs);
+  }
+
+  /** Everything that may leave now has left: from now on nothing but ACKs tells of it. */
+  paused(nowUs: number): void {
+    if (this.#hasSent) this.#scheduleProbe(nowUs);
+    this.#hasSent = false;
   }
 
   /** The probe for a lost tail left. RFC 8985 §7.3: the retransmission timer starts anew. */
@@ -186,7 +186,7 @@ export class Recovery implements ScoreboardWitness {
     this.#detect(facts.nowUs, namesHead);
     this.episode.decide(facts, result.lostBytes);
     if (result.ackedBytes > 0) this.#rearm(facts.nowUs);
-    this.#scheduleProbe(facts.nowUs);
+    if (result.ackedBytes > 0 || isNews) this.#scheduleProbe(facts.nowUs);
     this.#finish(facts);
     return result;
   }

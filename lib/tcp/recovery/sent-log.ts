@@ -22,6 +22,8 @@ export const RowFlag = {
   FIN: 16,
   /** Sent when the application had no more to send: says nothing of what the path can carry. */
   APP_LIMITED: 32,
+  /** Its last segment has PSH. */
+  PUSHED: 64,
 } as const;
 
 const FIRST_ROWS = 8;
@@ -120,6 +122,11 @@ export class SentLog {
 
   setFlags(slot: number, flags: number): void {
     this.#ints[slot * INTS + FLAGS] = flags;
+  }
+
+  /** Adds a flag to the last record. */
+  markLast(flag: number): void {
+    if (this.#count > 0) this.#ints[this.slot(this.#count - 1) * INTS + FLAGS] |= flag;
   }
 
   /** Moves the start of a record up: what lay before was acknowledged. */
@@ -243,7 +250,7 @@ export class SentLog {
     ints[slot * INTS + END] = ints[first * INTS + END];
     ints[slot * INTS + FLAGS] = ints[first * INTS + FLAGS];
     ints[first * INTS + END] = at;
-    ints[first * INTS + FLAGS] &= ~RowFlag.FIN;
+    ints[first * INTS + FLAGS] &= ~(RowFlag.FIN | RowFlag.PUSHED);
     this.#doubles.copyWithin(slot * DOUBLES, first * DOUBLES, (first + 1) * DOUBLES);
     ints[slot * INTS + PREVIOUS] = UNLISTED;
     if (this.isListed(first)) this.#linkAfter(first, slot);

@@ -169,7 +169,7 @@ describe('a D-SACK that arrives', () => {
       expect(report(una, una - 500)).to.deep.equal([2, 4]);
       expect(report(una - 500, una + 500_000)).to.deep.equal([2, 5]);
       expect(sender.congestion.cwndBytes).to.equal(cwndBytes);
-      expect(sender.recovery.sackedBytes + sender.recovery.lostBytes).to.equal(0);
+      expect(sender.recovery.sackedBytes + sender.recovery.board.lostBytes).to.equal(0);
       peer.expectNothing();
       // At the beginning of a connection not even a window has been sent.
       const young = established(family).wrote(3000).advanceMs(20);
