@@ -280,11 +280,8 @@ export class TcpConnection {
   pathChanged(transportBytes: number): void {
     this.#transportBytes = transportBytes;
     const { negotiated } = this;
-    if (negotiated === undefined) {
-      this.fastOpenAttempt?.pathChanged(this);
-      return;
-    }
-    this.sender.setMss(effectiveMss(negotiated, transportBytes, this.options));
+    if (negotiated === undefined) this.fastOpenAttempt?.pathChanged(this);
+    else this.sender.setMss(effectiveMss(negotiated, transportBytes, this.options));
   }
 
   get transportBytes(): number {
