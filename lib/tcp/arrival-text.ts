@@ -85,7 +85,7 @@ function scheduleAck(c: TcpConnection, segment: TcpSegment, outcome: TextOutcome
   // Gaps, fills and duplicates are told at once (RFC 5681 §4.2).
   if (outcome !== TextOutcome.Nothing) acks.beQuick();
   if (outcome === TextOutcome.Prolonged || outcome === TextOutcome.OutOfOrder) {
-    c.outOfOrderSegments++;
+    receiver.outOfOrderSegments++;
     const prolongs = outcome === TextOutcome.Prolonged;
     acks.behindGap(receiver.rcvNxt, prolongs, segment.nowUs, sender.recovery.rtt.srttUs);
   } else {

@@ -76,10 +76,9 @@ export class TcpConnection {
   errorCode = '';
   /** Code of the last error that did not end it (RFC 9293 §3.9.1.8); '' for none. */
   softError = '';
-  /** Segments that arrived, those among them with text, and text beyond a gap. */
+  /** Segments that arrived, and those among them with text. */
   segmentsReceived = 0;
   textSegmentsReceived = 0;
-  outOfOrderSegments = 0;
   #state: TcpState = TcpState.CLOSED;
   #events = 0;
   /** The owner was refused room and waits for `Writable`. */

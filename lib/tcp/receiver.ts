@@ -88,6 +88,8 @@ export class Receiver {
   finReceived = false;
   /** Bytes taken in order in the life of the connection. */
   bytesReceived = 0;
+  /** Segments that arrived beyond a gap. */
+  outOfOrderSegments = 0;
   sink: TextSink | undefined;
   /** The application will read no more: text is acknowledged and thrown away. */
   discards = false;
