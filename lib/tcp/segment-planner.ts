@@ -31,6 +31,8 @@ export class SegmentPlanner {
   readonly plan = new SegmentPlan();
   /** Whether the congestion window kept something back since this was last set to false. */
   cwndLimited = false;
+  /** Segments of new text that have left since sending last paused. */
+  burstSegments = 0;
   readonly #sender: Sender;
 
   constructor(sender: Sender) {
@@ -87,6 +89,7 @@ export class SegmentPlanner {
       return false;
     }
     this.#fill(start, lastBytes, isFin);
+    this.#pushAgain(slot);
     this.plan.row = row;
     return true;
   }
@@ -113,8 +116,14 @@ export class SegmentPlanner {
     const limit = Math.min(maxTextBytes, wholeSegments(room, segmentBytes));
     const textBytes = Math.min(rowText, limit, inWindow > 0 ? inWindow : segmentBytes);
     this.#fill(start, textBytes, isFin && textBytes === rowText);
+    if (textBytes === rowText) this.#pushAgain(slot);
     this.plan.row = row;
     return true;
+  }
+
+  /** What ended in PSH does so again. */
+  #pushAgain(slot: number): void {
+    if (this.#sender.recovery.log.has(slot, RowFlag.PUSHED)) this.plan.flags |= TcpFlag.PSH;
   }
 
   #nextNew(maxTextBytes: number, nowUs: number): boolean {
@@ -135,8 +144,21 @@ export class SegmentPlanner {
     const tail = limit - whole;
     const mayBePartial = tail > 0 && this.#mayLeavePartial(limit < unsent ? tail : 0, limit, nowUs);
     if (whole === 0 && tail > 0 && !mayBePartial) return false;
+    const textBytes = mayBePartial ? limit : whole;
     // A FIN rides on the last text, or goes alone, where the window has room for it.
-    return this.#planNew(mayBePartial ? limit : whole, windowRoom);
+    if (!this.#planNew(textBytes, windowRoom)) return false;
+    const left = Math.min(windowRoom, cwndRoom) - textBytes;
+    if (left < Math.min(segmentBytes, unsent - textBytes)) this.#pushBurst();
+    return true;
+  }
+
+  /**
+   * The last of several segments that leave together asks the receiver to look at them now, as more will not
+   * come before it answers; one alone does not (Linux sets PSH on every super-packet).
+   */
+  #pushBurst(): void {
+    const { plan } = this;
+    if (this.burstSegments + plan.segments > 1) plan.flags |= TcpFlag.PSH;
   }
 
   /**

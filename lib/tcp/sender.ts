@@ -13,6 +13,7 @@ import type { TcpOptions } from './options.js';
 import { isPaced, Pacer, pacingRate } from './pacer.js';
 import type { AckFacts } from './recovery/ack-facts.js';
 import { Recovery } from './recovery/recovery.js';
+import { RowFlag } from './recovery/sent-log.js';
 import { type SegmentPlan, SegmentPlanner } from './segment-planner.js';
 import { SmallSegments } from './small-segments.js';
 import { WindowUsage } from './window-usage.js';
@@ -71,6 +72,7 @@ export class Sender {
   lastSentUs = 0;
   /** Replaced as a whole where the application changes something. */
   options: TcpOptions;
+  #bufferBytes = 65_536;
   readonly #usage: WindowUsage;
   #congestion: CongestionControl;
 
@@ -139,11 +141,10 @@ export class Sender {
     return this.finSent ? 0 : seqDiff(this.buffer.end, this.sndNxt);
   }
 
-  /** How many bytes the buffer may hold now: twice the congestion window, within the option, or as fixed. */
+  /** How many bytes the buffer may hold now: as the window has asked for, within the option, or as fixed. */
   get bufferLimit(): number {
     if (this.fixedBufferBytes > 0) return this.fixedBufferBytes;
-    const wanted = Math.max(65_536, 2 * this.congestion.cwndBytes);
-    return Math.min(wanted, this.options.sendBufferBytes);
+    return Math.min(this.#bufferBytes, this.options.sendBufferBytes);
   }
 
   get freeBytes(): number {
@@ -203,6 +204,9 @@ export class Sender {
     if (episode.signal !== '') this.#reduce(facts.nowUs);
     else if (episode.isReducing) recovery.reduce();
     if (!episode.isReducing || !congestion.usesPrr) congestion.onAck(sample);
+    // Twice the window, and thrice where it may grow in recovery; as in Linux never less again, since what a
+    // hole holds back stays in the buffer for round trips to come.
+    this.#bufferBytes = Math.max(this.#bufferBytes, (congestion.usesPrr ? 2 : 3) * congestion.cwndBytes);
   }
 
   /** A loss or a mark was seen: the window shrinks, and recovery begins. */
