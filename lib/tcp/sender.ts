@@ -8,7 +8,7 @@ import { type Seq, seqAdd, seqDiff, seqGt, seqLe, seqLt, seqMax } from '../base/
 import type { TcpStats } from '../base/stats.js';
 import { SendBuffer } from '../buffer/send-buffer.js';
 import { TcpFlag } from '../wire/tcp.js';
-import type { CongestionControl } from './congestion/congestion-control.js';
+import { bufferBytesFor, type CongestionControl } from './congestion/congestion-control.js';
 import type { TcpOptions } from './options.js';
 import { isPaced, Pacer, pacingRate } from './pacer.js';
 import type { AckFacts } from './recovery/ack-facts.js';
@@ -72,6 +72,7 @@ export class Sender {
   lastSentUs = 0;
   /** Replaced as a whole where the application changes something. */
   options: TcpOptions;
+  /** What the send buffer may hold: as in Linux never less again, since a hole holds it up for round trips. */
   #bufferBytes = 65_536;
   readonly #usage: WindowUsage;
   #congestion: CongestionControl;
@@ -119,6 +120,7 @@ export class Sender {
   set congestion(congestion: CongestionControl) {
     this.#congestion = congestion;
     this.recovery.lossListener = congestion.onLost === undefined ? undefined : congestion;
+    this.#bufferBytes = Math.max(this.#bufferBytes, bufferBytesFor(congestion));
   }
 
   /** How much may be in flight now: while the window is being reduced, as RFC 9937 says. */
@@ -204,9 +206,7 @@ export class Sender {
     if (episode.signal !== '') this.#reduce(facts.nowUs);
     else if (episode.isReducing) recovery.reduce();
     if (!episode.isReducing || !congestion.usesPrr) congestion.onAck(sample);
-    // Twice the window, and thrice where it may grow in recovery; as in Linux never less again, since what a
-    // hole holds back stays in the buffer for round trips to come.
-    this.#bufferBytes = Math.max(this.#bufferBytes, (congestion.usesPrr ? 2 : 3) * congestion.cwndBytes);
+    this.#bufferBytes = Math.max(this.#bufferBytes, bufferBytesFor(congestion));
   }
 
   /** A loss or a mark was seen: the window shrinks, and recovery begins. */

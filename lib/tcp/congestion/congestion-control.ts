@@ -131,3 +131,10 @@ export type CongestionMaker = (parameters: Omit<CongestionParameters, 'random'>)
 export function initialWindowBytes(mssBytes: number, segments: number): number {
   return Math.min(segments * mssBytes, Math.max(2 * mssBytes, segments * 1460));
 }
+
+/**
+ * Bytes the send buffer should hold: twice the window, and thrice where it may grow in recovery
+ * (Linux `tcp_sndbuf_expand`, `bbr_sndbuf_expand`).
+ */
+export const bufferBytesFor = ({ usesPrr, cwndBytes }: CongestionControl): number =>
+  (usesPrr ? 2 : 3) * cwndBytes;

@@ -39,7 +39,9 @@ export function takeSample(bbr: BbrState, sample: AckSample): void {
   bbr.txInFlightBytes = usable(rate.txInFlightBytes);
   bbr.sampleLostBytes = usable(rate.lostBytes);
   bbr.isAppLimited = rate.isAppLimited || bbr.priorDeliveredBytes < bbr.slowedUntilDeliveredBytes;
-  if (sample.cwndLimited) bbr.cwndLimitedInRound = true;
+  // Half a window used may be enough for growth; here only a full one counts, to within a segment.
+  const isFull = bbr.priorInFlightBytes + bbr.mssBytes > bbr.cwndBytes;
+  if (sample.cwndLimited && isFull) bbr.cwndLimitedInRound = true;
 }
 
 /** IsInflightTooHigh: the loss rate of the round that this ACK ends for its data. */
