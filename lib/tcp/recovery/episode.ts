@@ -83,13 +83,14 @@ export class Episode {
     switch (this.phase) {
       case Phase.Open:
         if (this.alarm.isProvenByDuplicates) this.#undo();
+        else this.alarm.outlived(facts.ack);
         break;
       case Phase.Cwr:
-        if (seqGt(facts.ack, this.recoveryPoint) || this.#board.outstandingBytes === 0) this.#end();
+        if (seqGt(facts.ack, this.recoveryPoint) || this.#board.outstandingBytes === 0) this.#end(facts);
         break;
       case Phase.Recovery:
         if (this.#isFalseAlarm(facts, advanced)) this.#undo();
-        else if (this.#isPast(facts.ack)) this.#end();
+        else if (this.#isPast(facts.ack)) this.#end(facts);
         break;
       default:
         if (advanced && this.#isFalseAlarm(facts, advanced)) this.#undo();
@@ -152,7 +153,7 @@ export class Episode {
         this.sendsNewFirst = true;
         break;
       default:
-        if (isPast) this.#end();
+        if (isPast) this.#end(facts);
     }
   }
 
@@ -175,8 +176,9 @@ export class Episode {
   }
 
   /** The reduction has done its work. */
-  #end(): void {
+  #end(facts: AckFacts): void {
     this.hasEnded = true;
+    this.alarm.keepUntil(facts.sndNxt);
     this.phase = Phase.Open;
   }
 

@@ -3,7 +3,7 @@
  * retransmission turned out to be a duplicate (RFC 3708, RFC 2883), or an ACK echoes a timestamp from before
  * the first of them (RFC 3522). The response is that of RFC 4015.
  */
-import { type Seq, seqGe, seqLe } from '../../base/seq.js';
+import { type Seq, seqGe, seqGt, seqLe } from '../../base/seq.js';
 import type { AckFacts } from './ack-facts.js';
 import { isEchoOlder } from './rack.js';
 
@@ -13,6 +13,8 @@ export class FalseAlarm {
   /** SND.UNA and SND.NXT when it was made: only duplicates of what lies between prove anything. */
   #start = 0 as Seq;
   #end = 0 as Seq;
+  /** Once the episode is over: SND.NXT at its end. */
+  #until = 0 as Seq;
   /** Segments sent again and not reported as duplicates; -1 while none has been. */
   #unproven = -1;
   /** When the first retransmission was sent, µs; -1 while none has been. */
@@ -53,6 +55,16 @@ export class FalseAlarm {
       this.#firstRetransmissionUs >= 0 &&
       isEchoOlder(facts.echoedAtUs, this.#firstRetransmissionUs)
     );
+  }
+
+  /** The episode is over; proof may still come until what has been sent by now is acknowledged. */
+  keepUntil(sndNxt: Seq): void {
+    this.#until = sndNxt;
+  }
+
+  /** SND.UNA is `ack`: what has not been proven in a round trip never will be. */
+  outlived(ack: Seq): void {
+    if (this.isOpen && seqGt(ack, this.#until)) this.isOpen = false;
   }
 
   /** It is taken back, or was no false alarm. */

@@ -124,9 +124,9 @@ export class SentLog {
     this.#ints[slot * INTS + FLAGS] = flags;
   }
 
-  /** Adds a flag to the last record. */
-  markLast(flag: number): void {
-    if (this.#count > 0) this.#ints[this.slot(this.#count - 1) * INTS + FLAGS] |= flag;
+  /** The last segment of the last record has PSH. */
+  lastPushed(): void {
+    if (this.#count > 0) this.#ints[this.slot(this.#count - 1) * INTS + FLAGS] |= RowFlag.PUSHED;
   }
 
   /** Moves the start of a record up: what lay before was acknowledged. */

@@ -9,10 +9,13 @@ const MSS = 1000;
 class Reference {
   delivered = 0n;
   out = 0n;
-  constructor(
-    readonly ssthresh: bigint,
-    readonly recoverFs: bigint,
-  ) {}
+  readonly ssthresh: bigint;
+  readonly recoverFs: bigint;
+
+  constructor(ssthresh: bigint, recoverFs: bigint) {
+    this.ssthresh = ssthresh;
+    this.recoverFs = recoverFs;
+  }
 
   /** @returns cwnd, or undefined where there is no step */
   ack(data: bigint, inFlight: bigint, isSafe: boolean): bigint | undefined {
