@@ -60,6 +60,8 @@ export class MarkFeedback {
   newBytes = 0;
   /** Nothing was fed back yet behind the handshake. */
   #isFirst = true;
+  /** The segment in hand is the ACK of our SYN-ACK, whose flags have another meaning. */
+  #isHandshake = false;
   #options: OptionState = OptionState.Unknown;
   /** Rounds in which all was marked, counted until one was not. */
   #isWatching = true;
@@ -83,6 +85,7 @@ export class MarkFeedback {
 
   /** The flags of the ACK of our SYN-ACK, which stand for the field it arrived with (RFC 9768 Table 4). */
   handshakeAck(ace: number, field: number): void {
+    this.#isHandshake = true;
     if (ace === NO_FEEDBACK) {
       this.#distrust();
       return;
@@ -99,6 +102,10 @@ export class MarkFeedback {
   /** The counter of an honest peer begins above zero (RFC 9768 §3.2.2.4): asked of all that arrives, only the first counts. */
   passesFirst(ace: number): boolean {
     if (!this.#isFirst) return true;
+    if (this.#isHandshake) {
+      this.#isHandshake = false;
+      return true;
+    }
     this.#isFirst = false;
     if (ace !== 0) return true;
     this.#distrust();
