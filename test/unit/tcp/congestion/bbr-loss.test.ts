@@ -47,6 +47,26 @@ describe('BBR: losses while it probes for bandwidth', () => {
     expect(feeder.bbr.state.inflightLongtermBytes).to.equal(35_000);
   });
 
+  it('do not lower the short-term bounds as well', () => {
+    const feeder = inPhase(Phase.UP);
+    feeder.lose({ txInFlightBytes: 100 * MSS, lostSinceSentBytes: 10 * MSS });
+    expect(feeder.bbr.state.phase).to.equal(Phase.DOWN);
+    for (let i = 0; i < 3; i++) feeder.ack({ rateBps: 0.5e6, rateBytes: 25_000, inFlightBytes: 100 * MSS });
+    expect(feeder.bbr.state.bwShorttermBps).to.equal(INFINITY);
+  });
+
+  it('begin a round after the ACK that shows them', () => {
+    const feeder = inPhase(Phase.UP);
+    const { state } = feeder.bbr;
+    feeder.lose({ txInFlightBytes: 100 * MSS, lostSinceSentBytes: 10 * MSS });
+    const { roundCount } = state;
+    // The data that this ACK delivers was sent when as much had been delivered as until now.
+    feeder.ack({ rateBps: 1e6, priorBytes: feeder.delivered, inFlightBytes: 100 * MSS });
+    expect(state.roundCount).to.equal(roundCount);
+    feeder.ack({ rateBps: 1e6, priorBytes: feeder.delivered, inFlightBytes: 100 * MSS });
+    expect(state.roundCount).to.equal(roundCount + 1);
+  });
+
   it('are answered once for each probe', () => {
     const feeder = inPhase(Phase.UP);
     feeder.lose({ txInFlightBytes: 100 * MSS, lostSinceSentBytes: 10 * MSS });
@@ -126,6 +146,16 @@ describe('BBR: losses while it does not probe', () => {
     expect(state.bwShorttermBps).to.be.closeTo(0.7 * (0.9e6 / 0.99), 1);
   });
 
+  it('count for the round that begins after the ACK that shows them', () => {
+    const feeder = inPhase(Phase.CRUISE);
+    const { state } = feeder.bbr;
+    feeder.lose();
+    feeder.ack({ rateBps: 0.9e6, rateBytes: 45_000, priorBytes: feeder.delivered });
+    expect(state.bwShorttermBps).to.equal(INFINITY);
+    feeder.ack({ rateBps: 0.9e6, rateBytes: 45_000, priorBytes: feeder.delivered });
+    expect(state.bwShorttermBps).to.be.lessThan(INFINITY);
+  });
+
   it('lower it once for each round', () => {
     const feeder = inPhase(Phase.CRUISE);
     const { state } = feeder.bbr;
@@ -199,6 +229,7 @@ describe('BBR: recovery', () => {
     feeder.bbr.onCongestion('timeout', 90 * MSS, feeder.nowUs);
     feeder.lose({ bytes: 90 * MSS, lostSinceSentBytes: 90 * MSS });
     expect(feeder.bbr.cwndBytes).to.equal(MSS);
+    expect(feeder.bbr.state.inflightShorttermBytes).to.equal(before);
     feeder.ack({ rateBps: 1e6, isRecovering: true, rateBytes: 50_000 });
     expect(feeder.bbr.cwndBytes).to.equal(4 * MSS);
     feeder.ack({ rateBps: 1e6, bytes: 4 * MSS, isRecovering: true, rateBytes: 50_000 });

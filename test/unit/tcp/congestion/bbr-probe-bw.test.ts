@@ -39,6 +39,7 @@ describe('BBR: ProbeBW', () => {
       seen.add(path.phase);
       const gain = path.bbr.pacingRateBps / (0.99 * path.state.bwBps);
       expect(gain, path.phase).to.be.closeTo(gains[path.phase], 1e-6);
+      expect(path.state.cwndGain).to.equal(path.phase === 'UP' ? 2.25 : 2);
     };
     path.runMs(3000);
     expect([...seen].sort()).to.deep.equal(['CRUISE', 'DOWN', 'REFILL', 'UP']);
@@ -154,6 +155,46 @@ describe('BBR: ProbeBW', () => {
     expect(path.state.maxBwFilter.maxBps).to.be.closeTo(12_000, 1200);
   });
 
+  it('lets three bursts of a millisecond be in flight, where the product is smaller than they are', () => {
+    const feeder = new Feeder(makeBbr({ rttUs: 100 }));
+    const { state } = feeder.bbr;
+    const more = { rttUs: 100, rateBps: 20e6, bytes: 10 * MSS };
+    for (let i = 0; i < 30 || state.phase !== Phase.DOWN; i++) feeder.ack(more);
+    // 0.9 of 20 MB/s for a millisecond, while the product is 2,000 bytes.
+    expect(feeder.bbr.cwndBytes).to.equal(3 * Math.floor(0.9 * 0.99 * 20_000));
+    for (let i = 0; i < 30; i++) feeder.ack({ rttUs: 100, rateBps: 2e9, bytes: 100 * MSS });
+    expect(feeder.bbr.cwndBytes).to.be.at.least(3 * 65_536);
+  });
+
+  it('remembers aggregation for ten rounds, in Startup for one', () => {
+    for (const [rounds, isFull] of [
+      [10, true],
+      [1, false],
+    ] as const) {
+      const feeder = new Feeder(makeBbr());
+      if (isFull) feeder.fillPipe(1e6);
+      else feeder.ack({ rateBps: 1e6 });
+      const { extraAckedFilter, fullBwReached } = feeder.bbr.state;
+      expect(fullBwReached).to.equal(isFull);
+      for (let i = 0; i < 20; i++) feeder.ack({ rateBps: 1e6, isAppLimited: true });
+      // At 1 MB/s 9,000 bytes take 9 ms; here they come at once, and all but the first are extra.
+      for (let i = 0; i < 9; i++) feeder.ack({ nowUs: feeder.nowUs, rateBps: 1e6, round: false });
+      const peak = extraAckedFilter.max;
+      expect(peak).to.be.at.least(9 * MSS);
+      for (let i = 0; i < rounds; i++) feeder.ack({ rateBps: 1e6, isAppLimited: true });
+      expect(extraAckedFilter.max, `after ${rounds} rounds`).to.equal(peak);
+      feeder.ack({ rateBps: 1e6, isAppLimited: true });
+      expect(extraAckedFilter.max, `after ${rounds + 1} rounds`).to.be.lessThan(peak);
+    }
+  });
+
+  it('paces a segment a second at least', () => {
+    const feeder = new Feeder(makeBbr());
+    for (let i = 0; i < 6; i++) feeder.ack({ rateBps: 2, bytes: 10 * MSS });
+    expect(feeder.bbr.state.fullBwReached).to.equal(true);
+    expect(feeder.bbr.pacingRateBps).to.equal(MSS);
+  });
+
   it('adds what comes aggregated to the window, and keeps the rate (A.13)', () => {
     const path = cruising({ ...PATH, aggregationUs: 20_000 });
     path.runMs(1000);
@@ -170,6 +211,11 @@ describe('BBR: samples that the application limited', () => {
     const { maxBwFilter } = feeder.bbr.state;
     expect(maxBwFilter.maxBps).to.equal(1e6);
     feeder.ack({ rateBps: 3e6, isAppLimited: true });
+    expect(maxBwFilter.maxBps).to.equal(3e6);
+    // Nor do they stand for a cycle.
+    maxBwFilter.advance();
+    feeder.ack({ rateBps: 2e5, isAppLimited: true });
+    maxBwFilter.advance();
     expect(maxBwFilter.maxBps).to.equal(3e6);
   });
 
@@ -196,6 +242,8 @@ describe('BBR: the restart after an idle time', () => {
     path.bbr.onTransmit(0, true, path.nowUs);
     expect(path.bbr.pacingRateBps).to.be.closeTo(0.99 * path.state.bwBps, 1);
     expect(path.state.idleRestart).to.equal(true);
+    // What was not sent was not expected.
+    expect(path.state.extraAckedStartUs).to.equal(path.nowUs);
     path.pause(false);
     path.maxQueueBytes = 0;
     const goodput = path.goodput(500);

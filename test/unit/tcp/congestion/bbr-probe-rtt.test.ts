@@ -24,6 +24,18 @@ describe('BBR: ProbeRTT', () => {
     for (let i = 0; i < 2; i++) expect(entered[i + 1] - entered[i]).to.be.within(5e6, 5.4e6);
   });
 
+  it('lasts for a round trip, where that is longer', () => {
+    const feeder = new Feeder(makeBbr());
+    feeder.fillPipe(1e6);
+    const { state } = feeder.bbr;
+    feeder.ack({ nowUs: START_US + 5.3e6, rateBps: 1e6, inFlightBytes: 3000 });
+    expect(state.phase).to.equal(Phase.PROBE_RTT);
+    feeder.ack({ nowUs: START_US + 5.9e6, rateBps: 1e6, inFlightBytes: 3000, round: false });
+    expect(state.phase).to.equal(Phase.PROBE_RTT);
+    feeder.ack({ nowUs: START_US + 6e6, rateBps: 1e6, inFlightBytes: 3000 });
+    expect(state.phase).to.equal(Phase.CRUISE);
+  });
+
   it('costs about 2 % of the bandwidth', () => {
     const path = new BbrPath(PATH);
     path.runUntil(() => path.phase === 'PROBE_RTT', 8000);

@@ -26,8 +26,10 @@ export interface AckGiven {
   readonly inFlightBytes?: number;
   readonly rateBps?: number;
   readonly rateBytes?: number;
-  /** A new round begins with this ACK. */
+  /** Whether a new round begins with this ACK; it does by default. */
   readonly round?: boolean;
+  /** What had been delivered when the data was sent; as `round` needs it by default. */
+  readonly priorBytes?: number;
   readonly isAppLimited?: boolean;
   readonly isRecovering?: boolean;
   readonly cwndLimited?: boolean;
@@ -51,7 +53,7 @@ export class Feeder {
     const bytes = given.bytes ?? MSS;
     this.nowUs = given.nowUs ?? this.nowUs + 50_000;
     // A packet sent at the start of the round is of the round before; one that ends the round was sent after it.
-    const prior = given.round === false ? 0 : this.bbr.state.nextRoundDeliveredBytes;
+    const prior = given.priorBytes ?? (given.round === false ? 0 : this.bbr.state.nextRoundDeliveredBytes);
     this.delivered += bytes;
     sample.nowUs = this.nowUs;
     sample.ackedBytes = sample.deliveredBytes = bytes;
