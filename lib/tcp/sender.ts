@@ -13,7 +13,6 @@ import type { TcpOptions } from './options.js';
 import { isPaced, Pacer, pacingRate } from './pacer.js';
 import type { AckFacts } from './recovery/ack-facts.js';
 import { Recovery } from './recovery/recovery.js';
-import { RowFlag } from './recovery/sent-log.js';
 import { type SegmentPlan, SegmentPlanner } from './segment-planner.js';
 import { SmallSegments } from './small-segments.js';
 import { WindowUsage } from './window-usage.js';
@@ -305,7 +304,7 @@ export class Sender {
     const { plan } = this;
     this.recovery.sent(plan.sequence, end, nowUs, isFin);
     this.planner.burstSegments += plan.segments;
-    if (plan.flags & TcpFlag.PSH) this.recovery.log.markLast(RowFlag.PUSHED);
+    if (plan.flags & TcpFlag.PSH) this.recovery.log.lastPushed();
     this.sndNxt = end;
     if (isFin) this.finSent = true;
     this.small.sent(end, plan.textBytes > 0 && plan.textBytes % this.segmentBytes !== 0);
@@ -376,7 +375,7 @@ export class Sender {
     const shrinks = mssBytes < this.mssBytes;
     this.mssBytes = mssBytes;
     this.congestion.setMss(mssBytes);
-    if (shrinks) this.recovery.lostToSize(mssBytes);
+    if (shrinks) this.recovery.board.markLarger(mssBytes);
   }
 
   clear(): void {

@@ -29,6 +29,7 @@ export class Rack {
   rttUs = 0;
   /** Highest sequence number delivered in any way. */
   fack: Seq;
+  /** By step 3, and where a recovery was a false alarm: step 3 does not look at what was sent again. */
   reorderingSeen = false;
   /** Reordering window in quarters of the smallest round trip. */
   multiplier = 1;

@@ -243,11 +243,6 @@ export class Recovery implements ScoreboardWitness {
     this.timers.restart(nowUs, this.rtoUs);
   }
 
-  /** The path now takes smaller packets only: what is in flight and larger will not arrive (RFC 1191 §6.4). */
-  lostToSize(mssBytes: number): void {
-    this.board.markLarger(mssBytes);
-  }
-
   clear(): void {
     this.board.clear();
     this.probe.cancel();
@@ -342,7 +337,9 @@ export class Recovery implements ScoreboardWitness {
     const isPlainDuplicate = facts.isDuplicate && !(this.sack && isNews);
     const isRepaired = this.probe.acknowledged(facts, isPlainDuplicate) === ProbeVerdict.Repaired;
     episode.judge(facts, this.result, isNews);
-    if (phase >= Phase.Recovery && episode.phase === Phase.Open) this.rack.recoveryEnded();
+    if (phase !== Phase.Loss && episode.wasSpurious) this.rack.reorderingSeen = true;
+    const hasEnded = phase >= Phase.Recovery && episode.phase === Phase.Open;
+    if (hasEnded && !facts.hasDsack) this.rack.recoveryEnded();
     if (phase !== Phase.Open && episode.phase === Phase.Open) this.duplicates.clear();
     this.repairedTail = isRepaired && phase === Phase.Open;
     if (isRepaired) this.#options.stats.tlpRecoveries++;

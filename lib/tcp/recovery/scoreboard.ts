@@ -149,7 +149,7 @@ export class Scoreboard {
     this.#witness.lost(slot, (flags & RowFlag.LOST) !== 0);
   }
 
-  /** Records larger than `bytes` are lost: the path takes nothing so large any more. */
+  /** Records larger than `bytes` are lost: the path takes nothing so large any more (RFC 1191 §6.4). */
   markLarger(bytes: number): void {
     const { log } = this;
     for (let i = 0; i < log.count; i++) {
