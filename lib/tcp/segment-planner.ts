@@ -138,7 +138,7 @@ export class SegmentPlanner {
       this.cwndLimited = true;
       return false;
     }
-    if (unsent > cwndRoom) this.cwndLimited = true;
+    if (Math.min(unsent, windowRoom) > cwndRoom) this.cwndLimited = true;
     const limit = Math.max(0, Math.min(unsent, windowRoom, cwndRoom, maxTextBytes));
     const whole = limit - (limit % segmentBytes);
     const tail = limit - whole;
