@@ -257,7 +257,13 @@ describe('the sender', () => {
 
   it('keeps to windows of a thousand million bytes, and to none at all, in 32 bits [SND-4]', () => {
     for (const iss of [0, 0x7fff_ffff, 0xffff_ffff]) {
-      const peer = Peer.established({ tailLossProbe: false, iss, windowScale: 14, mss: 1000, options: { initialWindow: 20 } });
+      const peer = Peer.established({
+        tailLossProbe: false,
+        iss,
+        windowScale: 14,
+        mss: 1000,
+        options: { initialWindow: 20 },
+      });
       const { sender } = peer.endpoint.connection;
       peer.send('< . 1:1(0) ack 1 win 65535');
       expect(sender.sndWnd).to.equal(65_535 * 2 ** 14);
