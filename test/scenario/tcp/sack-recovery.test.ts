@@ -184,10 +184,14 @@ describe('recovery by SACK (RFC 6675)', () => {
   it('arms the timer anew with the first retransmission (§6) [6675-10]', () => {
     const peer = established()
       .wrote(8 * MSS)
-      .advanceMs(150);
+      .advanceMs(20);
     peer.send(sack(0, [1, 4])).expect('> . 1:1001(1000) ack 1');
-    // 200 ms are left of the first; the new one takes as long as ever.
-    peer.expectNothing(219).advanceMs(1);
+    const { recovery } = senderOf(peer);
+    const dueMs = recovery.rtoUs / 1000;
+    // A timer that had begun with the first transmission would end 20 ms before.
+    peer.expectNothing(Math.ceil(dueMs) - 1);
+    expect(peer.stats.tcp.timeouts).to.equal(0);
+    peer.advanceMs(2);
     expect(peer.stats.tcp.timeouts).to.equal(1);
     peer.abort().drain();
   });
