@@ -51,6 +51,8 @@ export class Episode {
   sawOriginal = false;
   /** Whether an ACK showed a retransmission to be lost. */
   lostAgain = false;
+  /** What was sent before the recovery point has had its reduction: its marks ask for no other (RFC 3168 §6.1.2). */
+  #marksAreHeard = false;
   readonly #board: Scoreboard;
   readonly #stats: TcpStats;
   readonly #forward = new ForwardRto();
@@ -80,6 +82,7 @@ export class Episode {
   /** Whether the episode under way, or the last one, has an end or was a mistake. */
   judge(facts: AckFacts, result: AckResult, hasDuplicate: boolean): void {
     const advanced = result.ackedBytes > 0;
+    if (this.#marksAreHeard && seqGt(facts.ack, this.recoveryPoint)) this.#marksAreHeard = false;
     switch (this.phase) {
       case Phase.Open:
         if (this.alarm.isProvenByDuplicates) this.#undo();
@@ -105,7 +108,7 @@ export class Episode {
       else if (this.phase === Phase.Cwr) this.#joinRecovery(facts);
       // RFC 5681 §4.3: what is sent again after a time-out and lost once more tells of more congestion.
       else if (this.phase === Phase.Loss && this.lostAgain) this.signal = 'loss';
-    } else if (facts.ecnEcho && this.phase === Phase.Open && this.signal === '') {
+    } else if (facts.ecnEcho && !this.#marksAreHeard && this.phase === Phase.Open && this.signal === '') {
       this.signal = 'ecn';
     }
   }
@@ -113,6 +116,7 @@ export class Episode {
   /** The reduction that `signal` asks for begins. @param resentSegments in flight from an episode before */
   enter(sndUna: Seq, sndNxt: Seq, resentSegments: number): void {
     this.phase = this.signal === 'ecn' ? Phase.Cwr : Phase.Recovery;
+    this.#marksAreHeard = true;
     this.recoveryPoint = sndNxt;
     this.hasResent = false;
     if (this.phase === Phase.Recovery) this.alarm.begin(sndUna, sndNxt, resentSegments);
@@ -125,6 +129,7 @@ export class Episode {
     this.#forward.begin(triesForward && (this.phase <= Phase.Cwr || !isFirst));
     if (isFirst) this.alarm.begin(sndUna, sndNxt, 0);
     this.phase = Phase.Loss;
+    this.#marksAreHeard = true;
     this.recoveryPoint = sndNxt;
     this.sendsNewFirst = false;
     this.hasResent = false;
@@ -170,6 +175,7 @@ export class Episode {
   #undo(): void {
     this.#stats.undone++;
     this.wasSpurious = true;
+    this.#marksAreHeard = false;
     this.#board.unmarkLost();
     this.alarm.close();
     this.phase = Phase.Open;
