@@ -53,6 +53,7 @@ export {
 } from './stack/stack.js';
 export { SystemClock } from './stack/system-clock.js';
 export { SystemRandom } from './stack/system-random.js';
+export { type BindOptions, TcpBinding } from './stack/tcp-binding.js';
 export { TcpEndpoint, type TcpEndpointHandler } from './stack/tcp-endpoint.js';
 export { TcpListenerEndpoint } from './stack/tcp-listener-endpoint.js';
 export type { AckSample, CongestionControl } from './tcp/congestion/congestion-control.js';

@@ -26,6 +26,7 @@ import { IpPacket } from '../wire/ip-packet.js';
 import { Protocol } from '../wire/ipv6.js';
 import { checkPort, toAddress } from './arguments.js';
 import { LinkPort } from './link-port.js';
+import { type BindOptions, TcpBinding } from './tcp-binding.js';
 import { TcpCarrier } from './tcp-carrier.js';
 import { type EndpointHost, TcpEndpoint } from './tcp-endpoint.js';
 import { TcpListenerEndpoint } from './tcp-listener-endpoint.js';
@@ -177,6 +178,15 @@ export class Stack implements EndpointHost {
   }
 
   // ---- endpoints --------------------------------------------------------------------------------
+
+  /**
+   * Takes a local address and port, to listen there or to connect from there later.
+   * @throws as `listenTcp`
+   */
+  bindTcp(options: BindOptions): TcpBinding {
+    this.#checkOpen('bind');
+    return new TcpBinding(this, options);
+  }
 
   /** @throws StackError EADDRINUSE, EADDRNOTAVAIL; ArgumentRangeError for a port out of range or no link */
   listenTcp(options: ListenOptions): TcpListenerEndpoint {

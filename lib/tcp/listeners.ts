@@ -7,7 +7,8 @@ import { TcpListener } from './listener.js';
 import { resolveTcpOptions, type TcpOptions } from './options.js';
 import type { PortClaim, TcpPorts } from './ports.js';
 
-export interface ListenRequest {
+/** A port that is wanted. */
+export interface PortRequest {
   readonly address: IpAddress;
   /** 0: an ephemeral one. */
   readonly port: number;
@@ -16,6 +17,9 @@ export interface ListenRequest {
   readonly reusePort: boolean;
   /** Index of the only link to accept from; -1 for all. */
   readonly link: number;
+}
+
+export interface ListenRequest extends PortRequest {
   readonly backlog: number;
   readonly options: Partial<TcpOptions>;
   readonly onConnection: () => void;
@@ -34,18 +38,24 @@ export class Listeners {
     this.#ports = ports;
   }
 
-  /** @throws StackError EADDRINUSE, EADDRNOTAVAIL */
-  add(request: ListenRequest): TcpListener {
-    const { address } = request;
+  /** Takes a port, any free one for 0. @throws StackError EADDRINUSE, EADDRNOTAVAIL */
+  claim(request: PortRequest, syscall: string): PortClaim {
+    const { address, dualStack, reusePort, link } = request;
     if (!address.isUnspecified && !this.#context.carrier.isLocal(address)) {
-      throw new StackError('EADDRNOTAVAIL', 'listen', String(address), request.port);
+      throw new StackError('EADDRNOTAVAIL', syscall, String(address), request.port);
     }
     const port = request.port === 0 ? this.#ports.ephemeral(() => true) : request.port;
-    if (port === 0) throw new StackError('EADDRINUSE', 'listen', String(address));
-    const { dualStack, reusePort, link } = request;
+    if (port === 0) throw new StackError('EADDRINUSE', syscall, String(address));
     const claim: PortClaim = { port, address, dualStack, reusePort, link };
+    this.#ports.claim(claim, syscall);
+    return claim;
+  }
+
+  /** @throws StackError EADDRINUSE, EADDRNOTAVAIL */
+  add(request: ListenRequest): TcpListener {
     const options = resolveTcpOptions(request.options, this.#context.options.connection);
-    this.#ports.claim(claim, 'listen');
+    const claim = this.claim(request, 'listen');
+    const { port } = claim;
     const listener = new TcpListener({
       claim,
       options,

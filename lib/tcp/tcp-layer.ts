@@ -14,9 +14,9 @@ import type { HalfOpen } from './half-open.js';
 import { InitialSequence } from './initial-sequence.js';
 import type { TcpContext } from './layer-context.js';
 import type { TcpListener } from './listener.js';
-import { Listeners, type ListenRequest } from './listeners.js';
+import { Listeners, type ListenRequest, type PortRequest } from './listeners.js';
 import { PassiveOpen } from './passive-open.js';
-import { TcpPorts } from './ports.js';
+import { type PortClaim, TcpPorts } from './ports.js';
 import { TcpSegment } from './segment.js';
 import { TcpState } from './state.js';
 import { StatelessReplies } from './stateless.js';
@@ -30,6 +30,7 @@ export class TcpLayer {
   readonly #passive: PassiveOpen;
   readonly #active: ActiveOpen;
   readonly #listeners: Listeners;
+  readonly #ports: TcpPorts;
   readonly #segment = new TcpSegment();
   /** Listeners with something to accept. */
   readonly #accepting = new Set<TcpListener>();
@@ -40,6 +41,7 @@ export class TcpLayer {
     const { ephemeralPorts, reservedPorts } = context.options;
     const sequences = new InitialSequence(context.random);
     const ports = new TcpPorts(context.random, ephemeralPorts, reservedPorts);
+    this.#ports = ports;
     this.#context = context;
     this.#books = new ConnectionBooks(context);
     this.#replies = new StatelessReplies(context);
@@ -63,6 +65,16 @@ export class TcpLayer {
   /** Passive OPEN. See `Listeners.add`. */
   listen(request: ListenRequest): TcpListener {
     return this.#listeners.add(request);
+  }
+
+  /** Takes a port for a listener or a connection to come. See `Listeners.claim`. */
+  bind(request: PortRequest): PortClaim {
+    return this.#listeners.claim(request, 'bind');
+  }
+
+  /** Gives it back. */
+  unbind(claim: PortClaim): void {
+    this.#ports.release(claim);
   }
 
   /** Active OPEN. See `ActiveOpen.connect`. */

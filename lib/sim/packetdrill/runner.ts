@@ -184,7 +184,7 @@ export class Run {
         const socket = fd === undefined ? undefined : machine.sockets.find(fd);
         if (socket?.endpoint !== undefined) this.#observed = socket.endpoint;
         if (action.name === 'close') dialogue.released();
-        if (action.name === 'listen' && socket?.local !== undefined) dialogue.listensAt(socket.local.port);
+        if (socket?.listener !== undefined) dialogue.listensAt(socket.listener.localPort);
       },
     });
     this.#pending = call;

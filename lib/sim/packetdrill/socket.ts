@@ -1,8 +1,9 @@
 /** One socket behind a file descriptor: what Berkeley's calls know of it, over the stack's endpoints. */
 import type { ConnectOptions } from '../../stack/stack.js';
+import type { TcpBinding } from '../../stack/tcp-binding.js';
 import type { TcpEndpoint, TcpEndpointHandler } from '../../stack/tcp-endpoint.js';
 import type { TcpListenerEndpoint } from '../../stack/tcp-listener-endpoint.js';
-import type { IpAddress, IpFamily } from '../../wire/ip-address.js';
+import type { IpFamily } from '../../wire/ip-address.js';
 
 import { SYMBOLS } from './symbols.js';
 
@@ -24,7 +25,7 @@ export class Socket implements TcpEndpointHandler {
   settings: Settings;
   reusePort = false;
   ipv6Only = false;
-  local: { readonly address: IpAddress; readonly port: number } | undefined;
+  binding: TcpBinding | undefined;
   listener: TcpListenerEndpoint | undefined;
   endpoint: TcpEndpoint | undefined;
   /** Whether `connect` is under way, or has ended and not been told. */

@@ -1,6 +1,6 @@
 /**
  * The system calls of TCP sockets over a stack's raw endpoints: file descriptors, errno, and nothing else than
- * `Stack.listenTcp`, `Stack.connectTcp` and what an endpoint offers. No call ever blocks: where a kernel's
+ * `Stack.bindTcp`, `Stack.connectTcp` and what an endpoint offers. No call ever blocks: where a kernel's
  * would, it fails with `EAGAIN` or `EINPROGRESS`, and `onChange` tells when to try again.
  */
 import { StackError } from '../../base/errors.js';
@@ -35,28 +35,21 @@ export class Sockets {
     return socket.fd;
   }
 
+  /** @throws StackError EINVAL when it has an address, EADDRINUSE, EADDRNOTAVAIL */
   bind(fd: number, address: IpAddress, port: number): void {
     const socket = this.at(fd);
-    if (socket.local !== undefined || socket.endpoint !== undefined) fail('EINVAL', 'bind');
-    socket.local = { address, port };
+    const { ipv6Only, reusePort } = socket;
+    if (socket.binding !== undefined || socket.endpoint !== undefined) fail('EINVAL', 'bind');
+    socket.binding = this.#stack.bindTcp({ address, port, ipv6Only, reusePort });
   }
 
   listen(fd: number, backlog: number): void {
     const socket = this.at(fd);
     if (socket.endpoint !== undefined) fail('EINVAL', 'listen');
     if (socket.listener !== undefined) return;
-    const { address, port } = socket.local ?? { address: anyOf(socket.family), port: 0 };
-    const listener = this.#stack.listenTcp({
-      address,
-      port,
-      backlog,
-      ipv6Only: socket.ipv6Only,
-      reusePort: socket.reusePort,
-      options: socket.settings,
-    });
-    listener.onConnection = () => socket.changed();
-    socket.listener = listener;
-    socket.local = { address: listener.localAddress, port: listener.localPort };
+    if (socket.binding === undefined) this.bind(fd, anyOf(socket.family), 0);
+    socket.listener = socket.binding?.listen({ backlog, options: socket.settings });
+    if (socket.listener !== undefined) socket.listener.onConnection = () => socket.changed();
   }
 
   /** @throws StackError EAGAIN when none waits */
@@ -89,14 +82,8 @@ export class Sockets {
       fail(error, 'connect');
     }
     if (socket.isConnected) fail('EISCONN', 'connect');
-    const { local } = socket;
-    const endpoint = this.#stack.connectTcp({
-      address,
-      port,
-      ...(local === undefined ? {} : { localAddress: local.address, localPort: local.port }),
-      options: socket.settings,
-    });
-    socket.adopt(endpoint);
+    const wish = { address, port, options: socket.settings };
+    socket.adopt(socket.binding?.connect(wish) ?? this.#stack.connectTcp(wish));
     socket.connecting = 'pending';
     fail('EINPROGRESS', 'connect');
   }
@@ -160,6 +147,7 @@ export class Sockets {
     this.#files.delete(fd);
     for (const other of this.#files.values()) if (other instanceof Epoll) other.forget(fd);
     if (file instanceof Epoll) return;
+    file.binding?.close();
     file.listener?.close();
     if (file.endpoint !== undefined && !file.isOver && (file.settings.lingerMs ?? -1) > 0) {
       this.#lingering.add(file);
