@@ -12,13 +12,16 @@ export class DuplicateAcks {
   count = 0;
   /** Bytes they were taken to have delivered, to be made good by later ACKs (RFC 9937). */
   #estimatedBytes = 0;
+  #mostBytes = 0;
 
-  /** One more came. @param outstandingBytes what they can stand for at most (Savage et al., 1999) */
+  /** One more came, with `outstandingBytes` out. */
   counted(facts: AckFacts, result: AckResult, isRecovering: boolean, outstandingBytes: number): void {
     const { mssBytes } = facts;
-    if ((this.count + 1) * mssBytes <= outstandingBytes + mssBytes - 1) this.count++;
+    // What was out when they began is all they can stand for; a peer may send more (RFC 5681 §3.2).
+    if (this.count === 0) this.#mostBytes = outstandingBytes;
+    if (this.count * mssBytes < this.#mostBytes) this.count++;
     if (!isRecovering && this.count < DUP_THRESH) return;
-    if (this.#estimatedBytes + mssBytes > outstandingBytes) return;
+    if (this.#estimatedBytes + mssBytes > this.#mostBytes) return;
     result.deliveredBytes += mssBytes;
     this.#estimatedBytes += mssBytes;
   }
