@@ -62,7 +62,7 @@ describe('a partial segment', () => {
   it('leaves when what it waits for is acknowledged, or lost and acknowledged later (RFC 9293 §3.9.1.2) [MUST-60]', () => {
     const peer = Peer.established({ tailLossProbe: false, mss: 1000 });
     peer.wrote(10).write(10).expectNothing();
-    peer.expectAfterMs(220, '> . 1:11(10) ack 1');
+    peer.expectAfterMs(220, '> P. 1:11(10) ack 1');
     peer.send('< . 1:1(0) ack 11').expect('> P. 11:21(10) ack 1').ackAll();
   });
 
@@ -89,10 +89,11 @@ describe('PSH', () => {
     });
   });
 
-  it('is not set where a window cuts the queue (RFC 9293 §3.9.1.2) [MUST-61]', () => {
+  it('is set at the end of a burst that a window cuts, and not on a segment alone (Linux) [MUST-61]', () => {
     const peer = Peer.established({ mss: 1000, window: 2000 });
-    peer.write(3000).expect('> . 1:1001(1000) ack 1').expect('> . 1001:2001(1000) ack 1').expectNothing();
-    peer.send('< . 1:1(0) ack 1001').expect('> P. 2001:3001(1000) ack 1').ackAll();
+    peer.write(4000).expect('> . 1:1001(1000) ack 1').expect('> P. 1001:2001(1000) ack 1').expectNothing();
+    peer.send('< . 1:1(0) ack 1001 win 2000').expect('> . 2001:3001(1000) ack 1').expectNothing();
+    peer.send('< . 1:1(0) ack 2001 win 2000').expect('> P. 3001:4001(1000) ack 1').ackAll();
   });
 
   it('is set on retransmission as at first (RFC 9293 §3.9.1.2) [MUST-61]', () => {

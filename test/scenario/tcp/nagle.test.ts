@@ -49,7 +49,7 @@ describe("Nagle's algorithm", () => {
   it('counts a small segment that was sent again as small still [NAG-2]', () => {
     const peer = Peer.established({ tailLossProbe: false, mss: 1000 });
     peer.write(10).expect('> P. 1:11(10) ack 1').write(10).expectNothing();
-    peer.expectAfterMs(220, '> . 1:11(10) ack 1').expectNothing();
+    peer.expectAfterMs(220, '> P. 1:11(10) ack 1').expectNothing();
     peer.send('< . 1:1(0) ack 11').expect('> P. 11:21(10) ack 1').ackAll();
   });
 

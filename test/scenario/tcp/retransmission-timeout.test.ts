@@ -179,7 +179,7 @@ describe('the retransmission timer', () => {
       const peer = established(family);
       // Sent while it runs, a second segment does not start it again.
       peer.wrote(1000).advanceMs(150).wrote(1000);
-      peer.expectAfterMs(70, '> . 1:1001(1000) ack 1');
+      peer.expectAfterMs(70, '> P. 1:1001(1000) ack 1');
       const other = established(family).wrote(3000).advanceMs(20);
       // An ACK of something new starts it again, from now.
       other.send('< . 1:1(0) ack 1001').advanceMs(0);

@@ -76,10 +76,10 @@ const scenarios: Readonly<Record<string, (isn: IsnChoice) => void>> = {
 
   'a window that closes, is probed, opens and shrinks': (isn) => {
     const peer = Peer.established({ ...isn, mss: 1000, window: 2000 });
-    peer.write(6000).expect('> . 1:1001(1000) ack 1').expect('> . 1001:2001(1000) ack 1').expectNothing();
+    peer.write(6000).expect('> . 1:1001(1000) ack 1').expect('> P. 1001:2001(1000) ack 1').expectNothing();
     peer.advanceMs(20).send('< . 1:1(0) ack 2001 win 0').expectAfterMs(220, '> . 2000:2000(0) ack 1');
     peer.send('< . 1:1(0) ack 2001 win 3000');
-    peer.expect('> . 2001:3001(1000) ack 1').expect('> . 3001:4001(1000)').expect('> . 4001:5001(1000)');
+    peer.expect('> . 2001:3001(1000) ack 1').expect('> . 3001:4001(1000)').expect('> P. 4001:5001(1000)');
     peer.send('< . 1:1(0) ack 3001 win 500').expectNothing();
     peer.send('< . 1:1(0) ack 5001 win 1000').expect('> P. 5001:6001(1000) ack 1');
     peer.ackAll();
