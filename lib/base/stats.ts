@@ -261,6 +261,12 @@ export class TcpStats {
   malformedOptions = 0;
   /** ICMP errors that quote a number of a connection which is not in flight (Linux `OutOfWindowIcmps`). */
   outOfWindowIcmps = 0;
+  // path MTU discovery by probes (RFC 4821)
+  mtuProbes = 0;
+  mtuProbeSuccess = 0;
+  mtuProbeFail = 0;
+  /** How often segments were made smaller because full ones did not arrive. */
+  mtuBlackHoles = 0;
   // Fast Open (RFC 7413): SYNs whose text was taken, all of it, and not, as a client …
   fastOpenActive = 0;
   fastOpenActiveFail = 0;

@@ -13,6 +13,7 @@ import { checkUrgent, takeText } from './arrival-text.js';
 import { farewellBegins } from './closing.js';
 import type { TcpConnection } from './connection.js';
 import { answerAcknowledged, answerCrossed, answerSeenAgain, synAgain } from './handshake-ecn.js';
+import { judgeMtuProbe } from './mtu-discovery.js';
 import type { Receiver } from './receiver.js';
 import type { TcpSegment } from './segment.js';
 import { TcpState } from './state.js';
@@ -264,6 +265,7 @@ function hearAck(c: TcpConnection): void {
   const { recovery } = c.sender;
   const wasRecovering = recovery.isRecovering;
   c.sender.acknowledged(c.facts);
+  judgeMtuProbe(c);
   if (wasRecovering || !recovery.isRecovering) return;
   if (recovery.sack) c.stats.tcp.sackRecovery++;
   else c.stats.tcp.renoRecovery++;

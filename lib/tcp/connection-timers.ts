@@ -3,6 +3,7 @@ import { NEVER } from '../base/clock.js';
 import { type TcpConnection } from './connection.js';
 import { ConnectionEvent } from './connection-parameters.js';
 import { askAgain } from './handshake-ecn.js';
+import { judgeMtuProbe, suspectBlackHole } from './mtu-discovery.js';
 import { RecoveryTimer } from './recovery/recovery-timers.js';
 import type { SegmentOutput } from './segment-output.js';
 import { isSynchronized, TcpState } from './state.js';
@@ -214,6 +215,7 @@ export class ConnectionTimers {
     } else if (timer === RecoveryTimer.Reordering) {
       const wasRecovering = sender.recovery.isRecovering;
       sender.reorderingTimeout(nowUs);
+      judgeMtuProbe(this.#connection);
       if (!wasRecovering && sender.recovery.isRecovering) stats.tcp.sackRecovery++;
     } else if (timer === RecoveryTimer.Probe) {
       sender.recovery.timers.noProbe();
@@ -239,6 +241,7 @@ export class ConnectionTimers {
     stats.tcp.timeouts++;
     if (recovery.board.hasReneged) stats.tcp.sackReneging++;
     sender.retransmissionTimeout(nowUs);
+    suspectBlackHole(connection);
     if (recovery.retries === options.retries1) connection.doubtRoute(nowUs);
   }
 

@@ -24,6 +24,7 @@ import type { FastOpenPlace } from './fast-open.js';
 import type { FastOpenAttempt } from './fast-open-attempt.js';
 import { announcedMss, effectiveMss, firstWindow, type Negotiated, offer } from './handshake.js';
 import { MemoryShare } from './memory.js';
+import { mssForLimit } from './mtu-discovery.js';
 import type { Observer } from './observer.js';
 import type { TcpOptions } from './options.js';
 import type { Receiver, TextSink } from './receiver.js';
@@ -278,9 +279,8 @@ export class TcpConnection {
   /** The path's MTU changed: `transportBytes` is what it leaves to a TCP segment. */
   pathChanged(transportBytes: number): void {
     this.#transportBytes = transportBytes;
-    const { negotiated } = this;
-    if (negotiated === undefined) this.fastOpenAttempt?.pathChanged(this);
-    else this.sender.setMss(effectiveMss(negotiated, transportBytes, this.options));
+    if (this.negotiated === undefined) this.fastOpenAttempt?.pathChanged(this);
+    else this.sender.setMss(mssForLimit(this));
   }
 
   get transportBytes(): number {

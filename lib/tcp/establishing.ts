@@ -9,7 +9,8 @@ import type { TcpConnection } from './connection.js';
 import { ConnectionEvent, type ConnectionParameters } from './connection-parameters.js';
 import { EcnMode } from './ecn/negotiation.js';
 import type { FastOpenPlace } from './fast-open.js';
-import { effectiveMss, firstWindow, type Negotiated } from './handshake.js';
+import { firstWindow, type Negotiated } from './handshake.js';
+import { firstMss } from './mtu-discovery.js';
 import type { TcpOptions } from './options.js';
 import { Receiver } from './receiver.js';
 import { TcpState } from './state.js';
@@ -75,7 +76,7 @@ export function beginSending(c: TcpConnection, synTransmissions: number, rttUs: 
   const { negotiated, sender, options } = c;
   invariant(negotiated !== undefined, 'both SYNs have been seen');
   sender.synAcknowledged();
-  const mssBytes = effectiveMss(negotiated, c.transportBytes, options);
+  const mssBytes = firstMss(c);
   sender.mssBytes = mssBytes;
   // RFC 5681 §3.1: a SYN that had to be repeated, or was marked, says little good of the path.
   const isBad = synTransmissions > 2 || isHandshakeMarked(c);

@@ -6,7 +6,7 @@ import { ArgumentValueError } from '../base/errors.js';
 import type { SegmentPath } from './carrier.js';
 import type { TcpConnection } from './connection.js';
 import { congestionFor } from './establishing.js';
-import { effectiveMss } from './handshake.js';
+import { mssForLimit } from './mtu-discovery.js';
 import { checkTcpOption } from './option-check.js';
 import type { TcpOptions } from './options.js';
 
@@ -167,9 +167,9 @@ export function readOption<K extends keyof TcpOptions>(target: OptionTarget, nam
  */
 function changeMaxSegment(target: OptionTarget, bytes: number): void {
   inOptions('maxSegmentBytes')(target, bytes);
-  const { sender, negotiated, transportBytes, options } = target.connection;
+  const { sender, negotiated } = target.connection;
   if (negotiated === undefined) return;
-  sender.mssBytes = effectiveMss(negotiated, transportBytes, options);
+  sender.mssBytes = mssForLimit(target.connection);
   sender.congestion.setMss(sender.mssBytes);
 }
 

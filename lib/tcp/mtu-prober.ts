@@ -46,10 +46,9 @@ export class MtuProber {
   /** Full segments carry so much. */
   mssBytes: number;
   readonly now = new ProbeConditions();
-  /** The probe in flight; 0 for none. */
+  /** The probe in flight, 0 for none; and the number behind it. */
   probeBytes = 0;
-  #probeStart = 0 as Seq;
-  #probeEnd = 0 as Seq;
+  probeEnd = 0 as Seq;
   readonly #baseBytes: number;
   readonly #floorBytes: number;
   /** Largest size that may arrive, and one that is known to (`search_high`, `search_low`). */
@@ -89,6 +88,11 @@ export class MtuProber {
   /** The size in use is not yet proven by a whole window of data. */
   get isVerifying(): boolean {
     return this.#isVerifying;
+  }
+
+  /** There is no size that is known to work better: what is below is tried in need only. */
+  get isAtBase(): boolean {
+    return !this.#isVerifying && this.mssBytes <= this.#baseBytes;
   }
 
   /** Path or peer allow something else now. @returns whether a probe in flight is too large for it */
@@ -141,8 +145,7 @@ export class MtuProber {
   /** The probe left, as `[start, end)`. */
   probeSent(start: Seq, end: Seq): void {
     this.probeBytes = (end - start) | 0;
-    this.#probeStart = start;
-    this.#probeEnd = end;
+    this.probeEnd = end;
   }
 
   /**
@@ -155,7 +158,7 @@ export class MtuProber {
       this.#isVerifying = false;
       this.#lowBytes = this.mssBytes;
     }
-    if (this.probeBytes === 0 || !seqLe(this.#probeEnd, una)) return false;
+    if (this.probeBytes === 0 || !seqLe(this.probeEnd, una)) return false;
     // RFC 4821 §7.6.1: it is at least as large as the probe; a window of data is to prove it (§7.8).
     this.mssBytes = this.probeBytes;
     this.probeBytes = 0;
@@ -166,23 +169,19 @@ export class MtuProber {
   }
 
   /**
-   * Losses were found where there had been none, `una` being the first. If only the probe is missing,
-   * that says something of its size and nothing of congestion (RFC 4821 §7.6.2); else it says nothing.
-   * @returns whether it was the probe alone
+   * The probe was lost, and nothing else: that says something of its size, and nothing of congestion
+   * (RFC 4821 §7.6.2).
    */
-  lossFound(una: Seq, lostBytes: number): boolean {
-    if (this.probeBytes === 0) return false;
+  probeLost(): void {
     const size = this.probeBytes;
     this.probeBytes = 0;
-    if (una !== this.#probeStart || lostBytes > size) return false;
+    if (size === 0) return;
     this.#tries = this.#triedBytes === size ? this.#tries + 1 : 1;
     this.#triedBytes = size;
-    if (this.#tries >= TRIES) {
-      this.#highBytes = size - 1;
-      this.#tries = 0;
-      this.#largestFirst = false;
-    }
-    return true;
+    if (this.#tries < TRIES) return;
+    this.#highBytes = size - 1;
+    this.#tries = 0;
+    this.#largestFirst = false;
   }
 
   /** What becomes of the probe will say nothing (RFC 4821 §7.6.4). */

@@ -2,7 +2,7 @@
 import { ArgumentRangeError, ArgumentTypeError, ArgumentValueError } from '../base/errors.js';
 import { isCongestionControl } from './congestion/registry.js';
 import { ECN_SETTINGS } from './ecn/negotiation.js';
-import type { TcpOptions } from './options.js';
+import type { MtuProbing, TcpOptions } from './options.js';
 
 type NumberOption = {
   [K in keyof TcpOptions]: TcpOptions[K] extends number ? K : never;
@@ -36,6 +36,8 @@ const RANGES: Partial<Record<NumberOption, readonly [least: number, most: number
   notSentLowWaterBytes: [-1, MAX_BUFFER_BYTES],
   windowClampBytes: [0, MAX_BUFFER_BYTES],
   maxSegmentBytes: [0, 0xffff],
+  baseMssBytes: [48, 0xffff],
+  mtuProbeFloorBytes: [48, 0xffff],
   delayedAckMinMs: [0, 499],
   // RFC 9293 §3.8.6.3: less than half a second.
   delayedAckMaxMs: [0, 499],
@@ -46,6 +48,8 @@ const RANGES: Partial<Record<NumberOption, readonly [least: number, most: number
   maxCongestionWindowBytes: [1, 2 ** 40],
   fastOpenQueue: [0, 1e6],
 };
+
+const MTU_PROBING: ReadonlySet<string> = new Set<MtuProbing>(['off', 'blackhole', 'always']);
 
 /** @throws ArgumentValueError for a name that is not among `known`; ArgumentTypeError for a value of another type */
 export function checkOptionNames(given: object, known: object, what: string): void {
@@ -78,10 +82,13 @@ export function checkTcpOptions(given: Partial<TcpOptions>): void {
       `TCP option "${name}" must be from ${range[0]} to ${range[1]}, not ${value}`,
     );
   }
-  const { maxPacingRateBps = 1, congestionControl, ecn = 'off' } = given;
+  const { maxPacingRateBps = 1, congestionControl, ecn = 'off', mtuProbing = 'off' } = given;
   if (!ECN_SETTINGS.includes(ecn)) throw new ArgumentValueError(`unknown setting of ECN "${ecn}"`);
   if (!(maxPacingRateBps > 0)) {
     throw new ArgumentRangeError(`TCP option "maxPacingRateBps" must be above 0, not ${maxPacingRateBps}`);
+  }
+  if (!MTU_PROBING.has(mtuProbing)) {
+    throw new ArgumentValueError(`TCP option "mtuProbing" must be off, blackhole or always, not "${mtuProbing}"`);
   }
   if (congestionControl !== undefined && !isCongestionControl(congestionControl)) {
     throw new ArgumentValueError(`unknown congestion control "${congestionControl}"`);

@@ -7,6 +7,9 @@ import type { EcnSetting } from './ecn/negotiation.js';
 import { checkOptionNames, checkTcpOptions } from './option-check.js';
 import { TcpState } from './state.js';
 
+/** When a connection probes its path for the segments it takes (RFC 4821). */
+export type MtuProbing = 'off' | 'blackhole' | 'always';
+
 export interface TcpOptions {
   /** Send small segments at once instead of waiting for acknowledgments (RFC 9293 §3.7.4). */
   readonly noDelay: boolean;
@@ -77,6 +80,16 @@ export interface TcpOptions {
   readonly sack: boolean;
   /** Largest segment to announce and to send, bytes; 0: as the MTU allows. */
   readonly maxSegmentBytes: number;
+  /**
+   * Whether segments are made smaller where full ones vanish without a word, and the path is probed for what it
+   * takes (RFC 4821, Linux `tcp_mtu_probing`). `blackhole`, when time-outs make it likely; `always`, from the start
+   * and then always; `off`. Linux is off by default; paths through tunnels that drop ICMP are too common for that.
+   */
+  readonly mtuProbing: MtuProbing;
+  /** Text of the segments that `always` begins with, and that a black hole falls back to, bytes. Over IPv6 1280-byte packets at least. */
+  readonly baseMssBytes: number;
+  /** Segments never become smaller than this for want of an answer, bytes (Linux `tcp_mtu_probe_floor`). */
+  readonly mtuProbeFloorBytes: number;
   /** Lower and upper bound of the delayed-ACK timer, ms; RFC 9293 §3.8.6.3 allows less than 500. */
   readonly delayedAckMinMs: number;
   readonly delayedAckMaxMs: number;
@@ -155,6 +168,9 @@ export const DEFAULT_TCP_OPTIONS: TcpOptions = Object.freeze({
   strictTimestamps: false,
   sack: true,
   maxSegmentBytes: 0,
+  mtuProbing: 'blackhole',
+  baseMssBytes: 1024,
+  mtuProbeFloorBytes: 48,
   delayedAckMinMs: 40,
   delayedAckMaxMs: 200,
   quickAck: false,

@@ -4,6 +4,8 @@
  */
 import { type Seq, seqAdd, seqDiff, seqGe, seqGt } from '../base/seq.js';
 import { TcpFlag } from '../wire/tcp.js';
+import type { MtuProber } from './mtu-prober.js';
+import { Phase } from './recovery/episode.js';
 import { RowFlag } from './recovery/sent-log.js';
 import type { Sender } from './sender.js';
 
@@ -20,6 +22,8 @@ export class SegmentPlan {
   urgentPointer = 0;
   /** A probe for a lost tail (RFC 8985 §7.3). */
   isProbe = false;
+  /** A segment larger than others, which shows whether the path takes it (RFC 4821 §7.4). */
+  isMtuProbe = false;
 
   /** How many segments it stands for. */
   get segments(): number {
@@ -33,6 +37,8 @@ export class SegmentPlanner {
   cwndLimited = false;
   /** Segments of new text that have left since sending last paused. */
   burstSegments = 0;
+  /** Says when the path is to be probed for larger segments; undefined where nobody wants to know. */
+  prober: MtuProber | undefined;
   readonly #sender: Sender;
 
   constructor(sender: Sender) {
@@ -47,6 +53,7 @@ export class SegmentPlanner {
     if (recovery.episode.sendsNewFirst) return this.#nextNew(maxTextBytes, nowUs);
     return (
       this.#nextLost(maxTextBytes, recovery.board.nextLost()) ||
+      (this.prober !== undefined && this.#nextMtuProbe(this.prober, nowUs)) ||
       this.#nextNew(maxTextBytes, nowUs) ||
       this.#nextDoubtful(maxTextBytes)
     );
@@ -126,6 +133,25 @@ export class SegmentPlanner {
     if (this.#sender.recovery.log.has(slot, RowFlag.PUSHED)) this.plan.flags |= TcpFlag.PSH;
   }
 
+  /** New text in a segment larger than others, where it can do no harm (RFC 4821 §7.4). */
+  #nextMtuProbe(prober: MtuProber, nowUs: number): boolean {
+    const { recovery, optionBytes, unsentBytes, windowRoom, cwndBytes } = this.#sender;
+    if (recovery.phase !== Phase.Open || recovery.board.lostBytes > 0 || recovery.log.isFull) return false;
+    // SACK blocks take room that comes and goes.
+    if (optionBytes > 0) return false;
+    const { now } = prober;
+    now.unsentBytes = unsentBytes;
+    now.windowBytes = windowRoom;
+    now.cwndBytes = cwndBytes;
+    now.inFlightBytes = recovery.inFlightBytes;
+    now.nowUs = nowUs;
+    const bytes = prober.nextProbe();
+    if (bytes === 0 || !this.#planNew(bytes, windowRoom)) return false;
+    this.plan.segmentSize = 0;
+    this.plan.isMtuProbe = true;
+    return true;
+  }
+
   #nextNew(maxTextBytes: number, nowUs: number): boolean {
     const sender = this.#sender;
     const { recovery, windowRoom, unsentBytes: unsent } = sender;
@@ -198,6 +224,7 @@ export class SegmentPlanner {
     const { segmentBytes, buffer, sndUp, sndNxt } = this.#sender;
     plan.sequence = sequence;
     plan.textBytes = textBytes;
+    plan.isMtuProbe = false;
     plan.segmentSize = textBytes > segmentBytes ? segmentBytes : 0;
     plan.flags = isFin ? TcpFlag.FIN : 0;
     const end = seqAdd(sequence, textBytes);

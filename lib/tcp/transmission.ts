@@ -1,6 +1,7 @@
 /** Sending what a connection has due: an RST, its SYN, text, an ACK, or a probe. */
 import { seqAdd, seqGt } from '../base/seq.js';
 import type { TcpConnection } from './connection.js';
+import { mtuProbeSent } from './mtu-discovery.js';
 import { Phase } from './recovery/episode.js';
 import type { SegmentOutput } from './segment-output.js';
 import { SendState } from './send-times.js';
@@ -90,6 +91,7 @@ function transmitPlanned(c: TcpConnection, output: SegmentOutput, nowUs: number)
   if (isRetransmission) countRetransmission(c, segments);
   else c.acks.answered(nowUs);
   c.sender.sent(nowUs);
+  if (plan.isMtuProbe) mtuProbeSent(c);
   c.acks.sent();
   return true;
 }

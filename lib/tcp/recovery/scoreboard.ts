@@ -25,6 +25,8 @@ export class Scoreboard {
   sackedBytes = 0;
   lostBytes = 0;
   retransmittedBytes = 0;
+  /** Whether a probe of the path MTU was lost, which the witness does not hear; its owner sets it back. */
+  mtuProbeLost = false;
   readonly #witness: ScoreboardWitness;
   /** The blocks last taken: what they cover need not be looked at again (CVE-2019-11478). */
   readonly #taken = new Int32Array(8);
@@ -146,7 +148,29 @@ export class Scoreboard {
     }
     log.unlist(slot);
     if (seqLt(log.start(slot), this.#lostFrom)) this.#lostFrom = log.start(slot);
-    this.#witness.lost(slot, (flags & RowFlag.LOST) !== 0);
+    if ((flags & RowFlag.MTU_PROBE) === 0) {
+      this.#witness.lost(slot, (flags & RowFlag.LOST) !== 0);
+      return;
+    }
+    // It was too large, as far as is known: what is sent in its place is text like any other.
+    log.setFlags(slot, log.flags(slot) & ~RowFlag.MTU_PROBE);
+    this.mtuProbeLost = true;
+  }
+
+  /** What was sent last is a probe of the path MTU. */
+  mtuProbeSent(): void {
+    const { log } = this;
+    log.setFlags(log.newest, log.flags(log.newest) | RowFlag.MTU_PROBE);
+  }
+
+  /** The path has refused the probe: no part of it arrives. */
+  dropMtuProbe(): void {
+    const { log } = this;
+    for (let i = 0; i < log.count; i++) {
+      const slot = log.slot(i);
+      if (log.has(slot, RowFlag.MTU_PROBE)) this.markLost(slot);
+    }
+    this.mtuProbeLost = false;
   }
 
   /** Records larger than `bytes` are lost: the path takes nothing so large any more (RFC 1191 §6.4). */

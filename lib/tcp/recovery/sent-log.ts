@@ -22,6 +22,8 @@ export const RowFlag = {
   FIN: 16,
   /** Sent when the application had no more to send: says nothing of what the path can carry. */
   APP_LIMITED: 32,
+  /** Larger than others, to find out whether the path takes it: its loss tells nothing else (RFC 4821 §7.6.2). */
+  MTU_PROBE: 128,
   /** Its last segment has PSH. */
   PUSHED: 64,
 } as const;
