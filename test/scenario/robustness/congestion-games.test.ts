@@ -196,8 +196,9 @@ describe('windows', () => {
       const peer = reno({ ...isn, windowScale: 0 });
       peer.write(40 * MSS).drain();
       for (const window of [0, 1, 0, 1, 3000, 2, 65_535, 0, 500, 1, 10_000, 0]) {
+        peer.advanceMs(250).drain();
         const highest = peer.rcvNxt;
-        peer.advanceMs(250).send(`< . 1:1(0) ack ${highest} win ${window}`);
+        peer.send(`< . 1:1(0) ack ${highest} win ${window}`);
         for (const { line } of peer.drain()) {
           const end = line.start + line.textBytes;
           // A window that is all there is may be filled by a segment of its size, when time has passed.
