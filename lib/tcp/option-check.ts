@@ -88,7 +88,9 @@ export function checkTcpOptions(given: Partial<TcpOptions>): void {
     throw new ArgumentRangeError(`TCP option "maxPacingRateBps" must be above 0, not ${maxPacingRateBps}`);
   }
   if (!MTU_PROBING.has(mtuProbing)) {
-    throw new ArgumentValueError(`TCP option "mtuProbing" must be off, blackhole or always, not "${mtuProbing}"`);
+    throw new ArgumentValueError(
+      `TCP option "mtuProbing" must be off, blackhole or always, not "${mtuProbing}"`,
+    );
   }
   if (congestionControl !== undefined && !isCongestionControl(congestionControl)) {
     throw new ArgumentValueError(`unknown congestion control "${congestionControl}"`);
