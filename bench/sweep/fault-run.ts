@@ -8,8 +8,9 @@
  *   something sent after the last loss; a round trip later a time-out has no excuse. The SYN and the
  *   SYN-ACK are repeated by a timer of their own.
  * - Where packets are duplicated and nothing else, nothing is sent again.
- * - Where packets are reordered and nothing else, by less than a quarter of the round trip, nothing that was
- *   first sent after the sender has learned of the reordering is sent again.
+ * - Where packets are reordered and nothing else, nothing that was first sent after the sender has learned of
+ *   the reordering is sent again, if it was late by less than a quarter of the round trip. That is measured
+ *   against what was sent after it, as RFC 8985 §6.2 does: a queue that empties makes what went before late too.
  */
 import { NEVER } from '../../lib/base/clock.js';
 import type { DirectionOptions, Fault } from '../../lib/link/emulation-options.js';
@@ -156,9 +157,18 @@ function couldKnow({ out, back }: Party, timeoutUs: number): boolean {
 function* spuriousRepetitions({ out, back }: Party): Generator<string> {
   const knownUs = reorderingKnownUs(out, back);
   for (const { first, again } of out.repetitions()) {
-    if (first.sentUs <= knownUs) continue;
+    if (first.sentUs <= knownUs || latenessUs(out, first, again) >= RTT_US / 4) continue;
     yield `packet ${first.number} sent again as ${again.number} although reordering was known`;
   }
+}
+
+/** How much longer a packet took than the fastest of those sent after it, as far as they arrived before it was sent again. */
+function latenessUs(out: PacketLog, first: LoggedPacket, again: LoggedPacket): number {
+  const tripUs = ({ sentUs, arrivedUs }: LoggedPacket): number => arrivedUs - sentUs;
+  const later = out.packets.filter(
+    ({ number, arrivedUs }) => number > first.number && arrivedUs < again.sentUs,
+  );
+  return tripUs(first) - Math.min(NEVER, ...later.map(tripUs));
 }
 
 /** When the acknowledgment of the first packet that was overtaken came, µs. */
