@@ -101,7 +101,7 @@ describe('a delayed ACK', () => {
 });
 
 describe('quick ACKs', () => {
-  it('are sent for the first segments: as many as fill half a window, 16 at most', () => {
+  it('are sent for the first segments: as many as fill half a window, 16 at most [ACKT-2]', () => {
     forEachFamily((family) => {
       const quick = (options: PeerOptions, bytes = 10): number => {
         const peer = established({ ...family, ...options });
@@ -126,7 +126,7 @@ describe('quick ACKs', () => {
     });
   });
 
-  it('come back after a silence longer than the RTO, and after text out of order', () => {
+  it('come back after a silence longer than the RTO, and after text out of order [ACKT-2]', () => {
     forEachFamily((family) => {
       const idle = calm(family);
       idle.sendText(10).expectNothing().advanceMs(100).expect('> . 1:1(0) ack 171');
