@@ -62,7 +62,7 @@ export type { ConnectionInfo, EcnByteCounts } from './tcp/connection-info.js';
 export type { KeepAliveTiming } from './tcp/connection-timers.js';
 export type { EcnSetting } from './tcp/ecn/negotiation.js';
 export type { LiveOption } from './tcp/live-options.js';
-export type { TcpLayerOptions, TcpOptions } from './tcp/options.js';
+export type { MtuProbing, TcpLayerOptions, TcpOptions } from './tcp/options.js';
 export { stateName, TcpState } from './tcp/state.js';
 export { UdpEvent } from './udp/datagram.js';
 export {
