@@ -340,7 +340,7 @@ describe('two ends that disagree', () => {
     return pair.packets;
   };
 
-  it('come to rest, as each replies at most once in 500 ms (Linux tcp_invalid_ratelimit) [5961-9]', () => {
+  it('come to rest, as each replies at most once in 500 ms (Linux tcp_invalid_ratelimit) [5961-9 D13]', () => {
     expect(packetsAfterwards(500)).to.be.within(2, 10);
     // Without the limit they would go on for ever.
     expect(packetsAfterwards(0)).to.be.above(10_000);

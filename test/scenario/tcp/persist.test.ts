@@ -10,7 +10,7 @@ function stuck(queued: number, options: Parameters<typeof Peer.established>[0] =
 
 describe('the persist timer', () => {
   forEachFamily((family, name) => {
-    it(`starts at one RTO and doubles up to 120 s, over ${name} (RFC 9293 §3.8.6.1) [PERS-1]`, () => {
+    it(`starts at one RTO and doubles up to 120 s, over ${name} (RFC 9293 §3.8.6.1) [PERS-1 D15]`, () => {
       // A handshake of 100 ms makes SRTT 100 ms, RTTVAR 50 ms and the RTO 300 ms.
       const peer = stuck(500, { ...family, rttMs: 100 });
       for (let i = 0; i < 14; i++) {
@@ -104,7 +104,7 @@ describe('a window probe', () => {
     peer.send('< . 2:3(1) ack 1').expect('> . 1:1(0) ack 3').expectRead(1);
   });
 
-  it('finds open a window whose update was lost (RFC 9293 §3.8.6.1) [PERS-3]', () => {
+  it('finds open a window whose update was lost (RFC 9293 §3.8.6.1) [PERS-3 D15]', () => {
     forEachFamily((family) => {
       const peer = Peer.established({ ...family, mss: 1000, window: 2000 })
         .wrote(2000)

@@ -95,7 +95,7 @@ describe('a closed receive window', () => {
 });
 
 describe('a segment just below the window', () => {
-  it('has its ACK taken, as crossing FINs need (RFC 9293 appendix A.2) [FSM-21]', () => {
+  it('has its ACK taken, as crossing FINs need (RFC 9293 appendix A.2) [FSM-21 D14]', () => {
     const peer = Peer.established();
     peer.shutdown().expect('> F. 1:1(0) ack 1');
     peer.send('< F. 1:1(0) ack 1').expect('> . 2:2(0) ack 2').expectState('CLOSING');
@@ -112,7 +112,7 @@ describe('a segment just below the window', () => {
     peer.expectState('TIME-WAIT');
   });
 
-  it('is answered so that crossing probes come to rest (RFC 9293 appendix A.2) [FSM-21]', () => {
+  it('is answered so that crossing probes come to rest (RFC 9293 appendix A.2) [FSM-21 D14]', () => {
     const peer = Peer.established({
       mss: 1000,
       options: { receiveBufferBytes: 1000, receiveBufferMaxBytes: 1000 },
