@@ -253,7 +253,9 @@ function processAck(c: TcpConnection, segment: TcpSegment, withWindow: boolean):
   const advances = segment.ack !== sender.sndUna;
   // What was wrong with the path is over once it carries something again (Linux `tcp_ack`).
   if (advances) c.softError = '';
-  const concerns = advances || sender.recovery.outstandingBytes > 0;
+  if (advances && c.timers.timeoutSinceUs > 0) c.timers.timeoutOver(segment.nowUs);
+  // A duplicate may be told of when nothing is left in flight (Linux `tcp_ack`).
+  const concerns = advances || sender.recovery.outstandingBytes > 0 || facts.hasDsack;
   if (concerns) hearAck(c);
   if (withWindow) sender.updateWindow(segment.sequence, segment.ack, windowBytes);
   if (concerns && c.observer !== undefined) c.observer.acknowledged();

@@ -50,18 +50,31 @@ export interface ConnectionInfo {
   readonly inFlightBytes: number;
   /** Written and not yet sent. */
   readonly unsentBytes: number;
-  /** Segments sent again, and their text, in the life of the connection. */
+  /** Of what is in flight, sent again. */
+  readonly retransmittedInFlightBytes: number;
+  /** Segments sent again, and their text, in the life of the connection; and segments the peer got twice (RFC 2883). */
   readonly retransmissions: number;
   readonly retransmittedBytes: number;
+  readonly duplicatesReported: number;
+  /** Retransmission time-outs ever, the times one led to the next counted once; and how long it took to get over them. */
+  readonly timeouts: number;
+  readonly timeoutRecoveries: number;
+  readonly timeoutRecoveryUs: number;
+  /** Whether the path was seen to reorder, and how long RACK waits for what is late now (RFC 8985 §6.2 step 4). */
+  readonly reorderingSeen: boolean;
+  readonly reorderingWindowUs: number;
   /** Smoothed round-trip time, its variation, and the smallest; 0 before the first sample. */
   readonly rttUs: number;
   readonly rttVarUs: number;
   readonly minRttUs: number;
   readonly cwndBytes: number;
   readonly ssthreshBytes: number;
-  /** Bytes per second at which segments are spread, and at most may be; Infinity where they are not. */
+  /** Bytes per second at which segments are spread, and by the option at most; Infinity where they are not. */
   readonly pacingRateBps: number;
   readonly maxPacingRateBps: number;
+  /** Bytes per second that the path last delivered, 0 before it was measured; whether the application limited that. */
+  readonly deliveryRateBps: number;
+  readonly isDeliveryRateAppLimited: boolean;
   /** Windows: the peer's, and ours. */
   readonly sendWindowBytes: number;
   readonly receiveWindowBytes: number;
@@ -137,6 +150,7 @@ export function connectionInfo(c: TcpConnection, pathMtuBytes: number, nowUs: nu
     sinceSentUs: nowUs - c.sender.lastSentUs,
     ...ecnInfo(c),
     ...senderInfo(c),
+    ...recoveryInfo(c),
     ...receiverInfo(c),
     ...timesInfo(c, nowUs),
   };
@@ -164,13 +178,33 @@ function senderInfo({ sender, timers }: TcpConnection) {
     rttUs: rtt.srttUs,
     rttVarUs: rtt.rttVarUs,
     minRttUs: rtt.hasSample ? rtt.minRttUs : 0,
-    cwndBytes: congestion.cwndBytes,
+    cwndBytes: sender.cwndBytes,
     ssthreshBytes: congestion.ssthreshBytes,
-    pacingRateBps: congestion.pacingRateBps,
+    pacingRateBps: sender.pacingRateBps,
     sendWindowBytes: sender.sndWnd,
     sendBufferBytes: sender.bufferLimit,
     deliveredBytes: sender.deliveredBytes,
     ackedBytes: sender.bytesAcked,
+  };
+}
+
+function recoveryInfo({ sender: { recovery }, timers }: TcpConnection) {
+  const { rate, rack, rtt, board } = recovery;
+  return {
+    retransmittedInFlightBytes: board.retransmittedBytes,
+    duplicatesReported: recovery.duplicateSegments,
+    timeouts: recovery.timeouts,
+    timeoutRecoveries: timers.timeoutRecoveries,
+    timeoutRecoveryUs: timers.timeoutRecoveryUs,
+    deliveryRateBps: rate.lastRateBps,
+    isDeliveryRateAppLimited: rate.lastIsAppLimited,
+    reorderingSeen: rack.reorderingSeen,
+    reorderingWindowUs: rack.windowUs({
+      isRecovering: recovery.phase >= Phase.Recovery,
+      hasDupThresh: false,
+      minRttUs: rtt.minRttUs,
+      srttUs: rtt.srttUs,
+    }),
   };
 }
 

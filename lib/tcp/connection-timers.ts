@@ -40,6 +40,10 @@ export class ConnectionTimers {
   keepsAlive: boolean;
   /** Idle time before the first probe, time between probes, and how many. */
   readonly keepAliveTiming: Readonly<KeepAliveTiming>;
+  /** When the first of the time-outs under way was, µs, 0 for none; how often there was one, and how long they took. */
+  timeoutSinceUs = 0;
+  timeoutRecoveries = 0;
+  timeoutRecoveryUs = 0;
   /** User timeout of RFC 5482, µs; 0 for none. */
   userTimeoutUs: number;
   /** When the buffers are looked at, whether their memory can be given back, µs. */
@@ -132,6 +136,12 @@ export class ConnectionTimers {
     this.#connection.signal(ConnectionEvent.Lingered);
   }
 
+  /** What a time-out has sent again was acknowledged. */
+  timeoutOver(nowUs: number): void {
+    this.timeoutRecoveryUs += nowUs - this.timeoutSinceUs;
+    this.timeoutSinceUs = 0;
+  }
+
   stop(): void {
     this.handshakeDeadlineUs = NEVER;
     this.keepAliveDeadlineUs = NEVER;
@@ -216,6 +226,7 @@ export class ConnectionTimers {
       const wasRecovering = sender.recovery.isRecovering;
       sender.reorderingTimeout(nowUs);
       judgeMtuProbe(this.#connection);
+      this.#connection.observer?.lossesDetected();
       if (!wasRecovering && sender.recovery.isRecovering) stats.tcp.sackRecovery++;
     } else if (timer === RecoveryTimer.Probe) {
       sender.recovery.timers.noProbe();
@@ -240,7 +251,12 @@ export class ConnectionTimers {
     }
     stats.tcp.timeouts++;
     if (recovery.board.hasReneged) stats.tcp.sackReneging++;
+    if (this.timeoutSinceUs === 0) {
+      this.timeoutSinceUs = nowUs;
+      this.timeoutRecoveries++;
+    }
     sender.retransmissionTimeout(nowUs);
+    connection.observer?.timedOut();
     suspectBlackHole(connection);
     if (recovery.retries === options.retries1) connection.doubtRoute(nowUs);
   }

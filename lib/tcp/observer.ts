@@ -4,6 +4,7 @@ import { type Seq, seqDiff } from '../base/seq.js';
 import type { TcpConnection } from './connection.js';
 import { phaseName } from './connection-info.js';
 import type { ConnectionEntry } from './entry.js';
+import { Phase } from './recovery/episode.js';
 import { stateName, TcpState } from './state.js';
 import type { Tuple } from './tuple.js';
 
@@ -21,6 +22,8 @@ export class Observer implements ProbedConnection {
   readonly #connection: TcpConnection;
   readonly #tuple: Tuple;
   #phase: string;
+  /** Bytes lost ever, as far as was told. */
+  #lostBytes: number;
 
   constructor(entry: Pick<ConnectionEntry, 'connection' | 'tuple'>, parts: ObserverParts) {
     this.id = parts.id;
@@ -29,6 +32,7 @@ export class Observer implements ProbedConnection {
     this.#connection = entry.connection;
     this.#tuple = entry.tuple;
     this.#phase = this.phase;
+    this.#lostBytes = entry.connection.sender.recovery.rate.totalLostBytes;
   }
 
   // ---- what happened ------------------------------------------------------------------------------
@@ -37,29 +41,38 @@ export class Observer implements ProbedConnection {
     this.#probe.onState?.(this, stateName(from), stateName(to));
   }
 
-  /** An ACK was processed; `result` of recovery says what it brought. */
   acknowledged(): void {
-    const { lostBytes } = this.#connection.sender.recovery.result;
-    if (lostBytes > 0) this.lost(lostBytes);
-    this.#notePhase();
+    this.lossesDetected();
     this.#probe.onAck?.(this);
   }
 
-  lost(bytes: number): void {
-    this.#probe.onLost?.(this, bytes);
+  /** Something may have been found lost, and be recovered from now. */
+  lossesDetected(): void {
+    const { totalLostBytes } = this.#connection.sender.recovery.rate;
+    const lostBytes = totalLostBytes - this.#lostBytes;
+    this.#lostBytes = totalLostBytes;
+    if (lostBytes > 0) this.#probe.onLost?.(this, lostBytes);
+    this.#notePhase();
   }
 
   timedOut(): void {
     this.#probe.onTimeout?.(this);
-    this.#notePhase();
+    this.lossesDetected();
   }
 
-  /** What the sender has planned left; `reason` where it left before. */
-  sent(reason: RetransmissionReason | undefined): void {
-    const { sequence, textBytes } = this.#connection.sender.plan;
+  /** What the sender has planned left. */
+  sent(): void {
+    const { sequence, textBytes, row } = this.#connection.sender.plan;
     const start = this.#relative(sequence);
-    if (reason === undefined) this.#probe.onSent?.(this, start, textBytes);
-    else this.#probe.onRetransmitted?.(this, start, textBytes, reason);
+    if (row < 0) this.#probe.onSent?.(this, start, textBytes);
+    else this.#probe.onRetransmitted?.(this, start, textBytes, this.#reason);
+  }
+
+  get #reason(): RetransmissionReason {
+    const { plan, recovery } = this.#connection.sender;
+    if (plan.isProbe) return 'tail-loss-probe';
+    if (recovery.phase === Phase.Recovery) return 'recovery';
+    return recovery.phase === Phase.Loss ? 'time-out' : 'size';
   }
 
   ended(from: TcpState, errorCode: string): void {
@@ -111,7 +124,7 @@ export class Observer implements ProbedConnection {
   }
 
   get cwndBytes(): number {
-    return this.#connection.sender.congestion.cwndBytes;
+    return this.#connection.sender.cwndBytes;
   }
 
   get ssthreshBytes(): number {
@@ -119,7 +132,7 @@ export class Observer implements ProbedConnection {
   }
 
   get pacingRateBps(): number {
-    return this.#connection.sender.congestion.pacingRateBps;
+    return this.#connection.sender.pacingRateBps;
   }
 
   get rttUs(): number {

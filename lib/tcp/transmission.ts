@@ -92,6 +92,7 @@ function transmitPlanned(c: TcpConnection, output: SegmentOutput, nowUs: number)
   else c.acks.answered(nowUs);
   c.sender.sent(nowUs);
   if (plan.isMtuProbe) mtuProbeSent(c);
+  c.observer?.sent();
   c.acks.sent();
   return true;
 }

@@ -1,7 +1,7 @@
 /** What a probe hears of a transfer over a lossy link, and that its listening changes nothing. */
 import { createHash } from 'node:crypto';
 import { expect } from 'chai';
-import type { Probe, ProbedConnection } from '../../lib/base/probe.js';
+import type { Probe, ProbedConnection, RetransmissionReason } from '../../lib/base/probe.js';
 import { Simulation } from '../../lib/sim/simulation.js';
 
 /** Writes down what it hears, as text. */
@@ -9,7 +9,11 @@ class Recorder implements Probe {
   readonly lines: string[] = [];
   readonly connections = new Set<ProbedConnection>();
   readonly windows: number[] = [];
+  /** Bytes sent again, by reason. */
+  readonly again: Partial<Record<RetransmissionReason, number>> = {};
   lostBytes = 0;
+  sentBytes = 0;
+  timeouts = 0;
   acks = 0;
 
   onState(connection: ProbedConnection, from: string, to: string): void {
@@ -30,6 +34,27 @@ class Recorder implements Probe {
 
   onLost(_connection: ProbedConnection, bytes: number): void {
     this.lostBytes += bytes;
+  }
+
+  onSent(connection: ProbedConnection, start: number, bytes: number): void {
+    expect(start).to.equal(this.sentBytes + 1);
+    this.sentBytes += bytes;
+    expect(connection.unackedBytes).to.be.at.least(bytes);
+  }
+
+  onRetransmitted(
+    connection: ProbedConnection,
+    start: number,
+    bytes: number,
+    reason: RetransmissionReason,
+  ): void {
+    expect(start).to.be.within(connection.sndUna, connection.sndNxt - bytes);
+    this.again[reason] = (this.again[reason] ?? 0) + bytes;
+  }
+
+  onTimeout(connection: ProbedConnection): void {
+    this.timeouts++;
+    expect(connection.phase).to.equal('loss');
   }
 
   onClosed(connection: ProbedConnection, errorCode: string): void {
@@ -88,6 +113,8 @@ describe('a probe', () => {
       'closed',
     ]);
     expect(client.lostBytes).to.be.within(2 * 1448, 4 * 1448);
+    expect(client.again).to.deep.equal({ recovery: client.lostBytes });
+    expect(client.sentBytes).to.equal(200_000);
     expect(server.lostBytes).to.equal(0);
     expect(client.acks).to.be.above(50);
     // Slow start, then less; and the window is seen to change at that ACK.
@@ -98,6 +125,41 @@ describe('a probe', () => {
     expect(connection).to.include({ id: 1, localAddress: '10.0.0.1', remotePort: 5000, state: 'CLOSED' });
     expect(connection.deliveredBytes).to.equal(200_001);
     expect([...server.connections][0]).to.include({ id: 1, localPort: 5000, receivedBytes: 200_000 });
+  });
+
+  it('hears why something is sent again: a probe for a lost tail, and what it brings to light', () => {
+    // A SYN and 139 segments, of which the last two are lost.
+    const client = new Recorder();
+    run({ client, drop: [139, 140] });
+    expect(client.again['tail-loss-probe']).to.be.within(1, 1448);
+    expect(client.again.recovery).to.equal(1448);
+    expect(client.again['time-out']).to.equal(undefined);
+    expect(client.timeouts).to.equal(0);
+  });
+
+  it('hears of time-outs, and of what they send again', () => {
+    // All that is sent between 100 and 2000 ms is lost.
+    const blackout = new Recorder();
+    const net = new Simulation({
+      seed: 7,
+      upstream: {
+        delayMs: 20,
+        rateBps: 1e7,
+        dropIf: () => net.clock.nowUs() - 1e9 > 1e5 && net.clock.nowUs() - 1e9 < 2e6,
+      },
+      downstream: { delayMs: 20 },
+      client: { probe: blackout },
+    });
+    expect(net.transfer({ bytes: 200_000 })).to.equal(200_000);
+    net.rest();
+    const [connection] = blackout.connections;
+    const again = Object.values(blackout.again).reduce((sum, bytes) => sum + bytes, 0);
+    expect(again).to.equal(connection.retransmittedBytes);
+    expect(blackout.again['time-out']).to.be.above(10 * 1448);
+    expect(blackout.timeouts).to.be.within(2, 5);
+    expect(blackout.lines).to.include.members(['open to loss', 'loss to open']);
+    expect(Math.min(...blackout.windows)).to.be.at.most(10 * 1448);
+    net.close();
   });
 
   it('changes no packet, and the time of none, by listening', () => {
