@@ -72,9 +72,12 @@ export function resetCongestionSignals(bbr: BbrState): void {
 
 export function updateCongestionSignals(bbr: BbrState): void {
   updateMaxBw(bbr);
+  bbr.leastGain = Math.min(bbr.leastGain, bbr.pacingGain);
   if (!bbr.lossRoundStart) return;
   if (bbr.isLossInRound && !isProbingBw(bbr)) lowerBounds(bbr);
   bbr.isLossInRound = false;
+  bbr.leastGainBefore = bbr.leastGain;
+  bbr.leastGain = bbr.pacingGain;
 }
 
 /** Samples that the application limited are lower bounds: they count only when they raise the maximum. */
@@ -98,7 +101,8 @@ function updateRound(bbr: BbrState): void {
 function lowerBounds(bbr: BbrState): void {
   if (bbr.bwShorttermBps === Number.POSITIVE_INFINITY) bbr.bwShorttermBps = bbr.maxBwFilter.maxBps;
   if (bbr.inflightShorttermBytes === Number.POSITIVE_INFINITY) bbr.inflightShorttermBytes = bbr.cwndBytes;
-  const share = Math.min(bbr.pacingGain, 1) * PACING_MARGIN;
+  // What a round delivers was sent in the one before it.
+  const share = Math.min(bbr.leastGainBefore, 1) * PACING_MARGIN;
   bbr.bwShorttermBps = lowered(bbr.bwShorttermBps, bbr.bwLatestBps, share);
   bbr.inflightShorttermBytes = Math.floor(
     lowered(bbr.inflightShorttermBytes, bbr.inflightLatestBytes, share),

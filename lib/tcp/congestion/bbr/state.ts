@@ -106,6 +106,9 @@ export class BbrState {
   isLossInRound = false;
   lossRoundStart = false;
   lossRoundDeliveredBytes = 0;
+  /** The least pacing gain in this round of losses, and in the one before. */
+  leastGain = 1;
+  leastGainBefore = 1;
   /** A loss was noted since the last ACK; and it began a round, before the ACK that showed it was counted. */
   lossNoted = false;
   roundBeganWithLoss = false;

@@ -16,6 +16,7 @@ function inPhase(phase: Phase, given: Parameters<typeof makeBbr>[0] = {}): Feede
   expect(state.phase).to.equal(Phase.CRUISE);
   expect(feeder.bbr.cwndBytes).to.be.at.least(100 * MSS);
   state.phase = phase;
+  state.fullBwNow = false;
   state.isBwProbeSample = phase === Phase.UP;
   return feeder;
 }
@@ -58,6 +59,10 @@ describe('BBR: losses while it probes for bandwidth', () => {
   it('begin a round after the ACK that shows them', () => {
     const feeder = inPhase(Phase.UP);
     const { state } = feeder.bbr;
+    // An earlier loss of the round, which was no reason to end the probe.
+    feeder.lose({ txInFlightBytes: 100 * MSS, lostSinceSentBytes: MSS });
+    feeder.ack({ rateBps: 1e6, round: false });
+    expect(state.phase).to.equal(Phase.UP);
     feeder.lose({ txInFlightBytes: 100 * MSS, lostSinceSentBytes: 10 * MSS });
     const { roundCount } = state;
     // The data that this ACK delivers was sent when as much had been delivered as until now.
@@ -144,6 +149,25 @@ describe('BBR: losses while it does not probe', () => {
     feeder.lose();
     for (let i = 0; i < 2; i++) feeder.ack({ rateBps: 0.1e6, rateBytes: 5000 });
     expect(state.bwShorttermBps).to.be.closeTo(0.7 * (0.9e6 / 0.99), 1);
+  });
+
+  it('do not lower it for what DOWN holds back, also when its ACKs come later', () => {
+    const feeder = inPhase(Phase.DOWN);
+    const { state } = feeder.bbr;
+    const round = (rateBps: number): void => {
+      feeder.lose();
+      feeder.ack({ rateBps, rateBytes: 40_000, inFlightBytes: 1e6 });
+    };
+    state.pacingGain = 0.9;
+    for (let i = 0; i < 4; i++) round(0.891e6);
+    expect(state.bwShorttermBps).to.be.closeTo(1e6, 1);
+    state.phase = Phase.CRUISE;
+    state.pacingGain = 1;
+    round(0.891e6);
+    round(0.891e6);
+    expect(state.bwShorttermBps).to.be.closeTo(1e6, 1);
+    for (let i = 0; i < 4; i++) round(0.891e6);
+    expect(state.bwShorttermBps).to.be.closeTo(0.9e6, 1);
   });
 
   it('count for the round that begins after the ACK that shows them', () => {

@@ -97,6 +97,24 @@ describe('BBR: ProbeBW', () => {
     expect(path.state.roundCount - roundCount).to.be.within(3, 5);
   });
 
+  it('is held back by a window only if it was full', () => {
+    for (const inFlightBytes of [10 * MSS, 99 * MSS]) {
+      const feeder = new Feeder(makeBbr());
+      const { state } = feeder.bbr;
+      feeder.fillPipe(1e6);
+      state.phase = Phase.UP;
+      state.inflightLongtermBytes = 100 * MSS;
+      state.cwndBytes = 100 * MSS;
+      const ack = { rateBps: 1e6, cwndLimited: true, inFlightBytes, txInFlightBytes: inFlightBytes };
+      for (let i = 0; i < 6 && state.phase === Phase.UP; i++) {
+        feeder.ack(ack);
+        state.cwndBytes = state.inflightLongtermBytes;
+      }
+      // What fills the window may need a larger one; what does not has found its rate.
+      expect(state.phase === Phase.UP, `${inFlightBytes} in flight`).to.equal(inFlightBytes > 50 * MSS);
+    }
+  });
+
   it('does not stop accelerating while the application holds it back (A.7)', () => {
     const path = cruising();
     path.runUntil(() => path.phase === 'UP', 4000);
