@@ -107,6 +107,60 @@ for (const offload of [true, false]) {
         expect(await ours.closed()).to.equal('');
       });
 
+      it(`that nobody tells of is found by who sends too much, IPv${family}`, async () => {
+        await widen(1320);
+        // The kernel in the middle drops what is too large, and its complaint.
+        await bed.shell(`
+          nft add table inet mute
+          nft 'add chain inet mute out { type filter hook output priority 0; }'
+          nft add rule inet mute out icmp type destination-unreachable drop
+          nft add rule inet mute out icmpv6 type packet-too-big drop`);
+        try {
+          const listener = await peer.listen({ address: OTHER[family] });
+          const ours = dial(bed.stack, { address: OTHER[family], port: listener.local.port });
+          await ours.connected();
+          const theirs = await listener.accept();
+          const { mtuBlackHoles } = bed.stack.stats.tcp;
+          const received = theirs.receiveToEnd();
+          const sha256 = await ours.sendBulk(BYTES);
+          ours.endpoint.shutdown();
+          expect(await received).to.deep.equal({ bytes: BYTES, sha256 });
+          expect(bed.stack.stats.tcp.mtuBlackHoles - mtuBlackHoles).to.equal(1);
+          const { mssBytes } = ours.endpoint.connection.sender;
+          expect(mssBytes).to.be.within(1000, 1320 - (family === 4 ? 52 : 72));
+          await theirs.close();
+          expect(await ours.closed()).to.equal('');
+          await listener.close();
+        } finally {
+          await bed.shell('nft delete table inet mute');
+        }
+      });
+
+      it(`is announced where a route of ours knows it, and the kernel keeps to it, IPv${family}`, async () => {
+        const destination = `${FAR[family]}/${family === 4 ? 32 : 128}`;
+        const { port } = bed.stack.routing.routes.get(FAR[family]);
+        bed.stack.routing.routes.add({ destination, port, mtu: 1290 });
+        try {
+          const listener = await peer.listen({ address: FAR[family] });
+          const ours = dial(bed.stack, { address: FAR[family], port: listener.local.port });
+          await ours.connected();
+          const theirs = await listener.accept();
+          const most = 1290 - (family === 4 ? 52 : 72);
+          expect((await theirs.info()).sendMss).to.equal(most);
+          const before = complaints();
+          const sending = theirs.sendBulk(BYTES / 4);
+          const received = createHash('sha256').update(Buffer.from(await ours.receive(BYTES / 4), 'latin1'));
+          expect(received.digest('hex')).to.equal(await sending);
+          expect(complaints()).to.equal(before);
+          ours.endpoint.shutdown();
+          await theirs.close();
+          expect(await ours.closed()).to.equal('');
+          await listener.close();
+        } finally {
+          bed.stack.routing.routes.delete({ destination });
+        }
+      });
+
       it(`is learnt by UDP from its first loss, IPv${family}`, async () => {
         await widen(1290);
         const ours = new AwaitedUdp(bed.stack, family);
