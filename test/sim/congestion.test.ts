@@ -54,7 +54,7 @@ describe('growth in congestion avoidance', () => {
     bulk.close();
   });
 
-  it('does not depend on how many ACKs come: they are lost, or thinned out (RFC 3449) [RM-12 CUB-13]', () => {
+  it('does not depend on how many ACKs come: they are lost, or thinned out (RFC 3449) [RM-12 CUB-13 D12]', () => {
     for (const control of ['reno', 'cubic']) {
       const goodput = (downstream: BulkOptions['downstream']): number => {
         const bulk = new Bulk({

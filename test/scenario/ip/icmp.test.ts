@@ -300,7 +300,7 @@ describe('ICMP: what is not answered or believed', () => {
     }
   });
 
-  it('ignores types it does not know, those that are obsolete, and source quench [IC4-2] [IC4-11] [IC4-12] [IC4-13]', () => {
+  it('ignores types it does not know, those that are obsolete, and source quench (RFC 6633 §5) [CC-19] [IC4-2] [IC4-11] [IC4-12] [IC4-13]', () => {
     for (let type = 0; type < 256; type++) {
       if ([0, 3, 5, 8, 11, 12].includes(type)) continue;
       const peer = new IpPeer();

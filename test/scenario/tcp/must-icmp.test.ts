@@ -118,7 +118,7 @@ describe('an ICMP error', () => {
     peer.icmp('port', { about, quoteBytes: 8 }).expectState('CLOSED').expectEvents('close ECONNREFUSED');
   });
 
-  it('Source Quench is silently discarded (RFC 6633 §3) [MUST-55]', () => {
+  it('Source Quench is silently discarded (RFC 6633 §3) [MUST-55 CC-19]', () => {
     for (const state of ['SYN-SENT', 'ESTABLISHED'] as const) {
       const peer = Peer.in(state, { mss: 1000 });
       if (state === 'ESTABLISHED') peer.wrote(20_000);

@@ -250,4 +250,22 @@ describe('RACK', () => {
     expect(recoveryOf(peer).inFlightBytes).to.be.at.most(11_000);
     while (peer.endpoint.unackedBytes > 0) peer.advanceMs(20).ackAll().drain();
   });
+
+  it('leaves the time-out where it was when its own timer has run out (Linux tcp_rearm_rto) [RTO-9]', () => {
+    const peer = established()
+      .wrote(4000)
+      .advanceMs(20)
+      .send(sack(0, [2, 3]));
+    // 1:1001 and 1001:2001 are late, and lost 5 ms later; the first goes again and starts the timer anew.
+    const { timers } = recoveryOf(peer);
+    const dueUs = timers.retransmissionUs;
+    peer.advanceMs(4).send(sack(0, [2, 4]));
+    expect(timers.retransmissionUs, 'no news of the first').to.equal(dueUs);
+    // Once it is sent again the time counts from there, in full.
+    peer.advanceMs(5).expect('> . 1:1001(1000) ack 1');
+    const { log, rtoUs } = recoveryOf(peer);
+    expect(timers.retransmissionUs).to.equal(log.sentAtUs(log.slot(0)) + rtoUs);
+    peer.drain();
+    peer.ackAll();
+  });
 });

@@ -6,6 +6,7 @@ import { TcpStats } from '../../../lib/base/stats.js';
 import { AckFacts } from '../../../lib/tcp/recovery/ack-facts.js';
 import { Phase, Recovery } from '../../../lib/tcp/recovery/recovery.js';
 import { RowFlag } from '../../../lib/tcp/recovery/sent-log.js';
+import { classicPeer } from '../../support/ecn-peer.js';
 import { Peer, type PeerOptions } from '../../support/peer.js';
 
 const MSS = 1000;
@@ -244,6 +245,42 @@ describe('the pace of recovery (RFC 9937)', () => {
     peer.send(sack(4, [5, 6])).drain();
     expect(sender.cwndBytes).to.be.within(2 * MSS, 5 * MSS);
     peer.ackAll().drain();
+  });
+
+  it('applies to a reduction for a congestion mark as well, without a loss (RFC 3168 §6.1.2) [PRR-13]', () => {
+    const peer = classicPeer({ mss: MSS, options: { congestionControl: 'reno' } });
+    peer
+      .wrote(10 * MSS)
+      .write(20 * MSS)
+      .drain();
+    const sender = senderOf(peer);
+    peer.advanceMs(20).send('< .E 1:1(0) ack 1001').drain();
+    expect(sender.recovery.phase).to.equal(Phase.Cwr);
+    const { ssthreshBytes } = sender.congestion;
+    // In flight falls to the new window as ACKs come, one segment leaving for two that are acknowledged.
+    const inFlight: number[] = [];
+    for (let ack = 2001; ack <= 9001; ack += MSS) {
+      peer.send(`< . 1:1(0) ack ${ack}`).drain();
+      inFlight.push(sender.recovery.inFlightBytes);
+    }
+    expect(inFlight[0]).to.be.above(ssthreshBytes);
+    expect(inFlight.at(-1)).to.be.within(ssthreshBytes - MSS, ssthreshBytes + MSS);
+    for (let k = 1; k < inFlight.length; k++) expect(inFlight[k]).to.be.at.most(inFlight[k - 1]);
+    peer.abort().drain();
+  });
+
+  it('survives selective acknowledgments that are taken back (RFC 2018 §8) [PRR-13]', () => {
+    const peer = established({ options: { forwardRto: false } })
+      .wrote(10 * MSS)
+      .advanceMs(20);
+    peer.send(sack(0, [1, 8])).drain();
+    const { prr } = senderOf(peer).recovery;
+    expect(prr.deliveredBytes).to.equal(7 * MSS);
+    // The block vanishes, and what it held is not acknowledged.
+    peer.send('< . 1:1(0) ack 1001').send('< . 1:1(0) ack 2001');
+    expect(senderOf(peer).cwndBytes).to.be.within(MSS, 10 * MSS);
+    for (let k = 0; k < 12; k++) peer.advanceMs(300).ackAll().drain();
+    expect(peer.endpoint.unackedBytes).to.equal(0);
   });
 });
 
