@@ -13,6 +13,8 @@ export interface Range {
   readonly ackPackets: number;
   readonly from: number;
   readonly to: number;
+  /** Only every so many-th case; 1 for all. */
+  readonly step: number;
 }
 
 export interface Counts {
@@ -50,19 +52,26 @@ function pairAt(index: number): [number, number] {
 
 export function* casesIn(range: Range): Generator<FaultCase> {
   const { config, kind } = range;
-  for (let index = range.from; index < range.to; index++) {
+  for (let index = range.from; index < range.to; index += range.step) {
     const places = range.pairs ? pairAt(index) : [index];
     yield { config, faults: places.map((place) => faultAt(range, place, kind)) };
   }
 }
 
-/** All cases of a configuration in ranges of at most `size`. */
-export function* rangesOf(config: SweepConfig, pairs: boolean, size: number): Generator<Range> {
+/** How many cases a range has. */
+export const sizeOf = ({ from, to, step }: Range): number => Math.ceil((to - from) / step);
+
+/** The cases of a configuration, all or every `step`-th, in ranges of at most `size` of them. */
+export function* rangesOf(
+  config: SweepConfig,
+  { pairs, size, step }: { readonly pairs: boolean; readonly size: number; readonly step: number },
+): Generator<Range> {
   const counts = undisturbed(config);
   const total = casesOf(counts, pairs);
-  for (const kind of KINDS) {
-    for (let from = 0; from < total; from += size) {
-      yield { config, kind, pairs, ...counts, from, to: Math.min(total, from + size) };
+  for (const [i, kind] of KINDS.entries()) {
+    // Each kind begins elsewhere, so that together they meet more places.
+    for (let from = i % step; from < total; from += size * step) {
+      yield { config, kind, pairs, ...counts, from, to: Math.min(total, from + size * step), step };
     }
   }
 }

@@ -50,21 +50,25 @@ export class SweepTally {
 interface Circumstances {
   readonly milliseconds: number;
   readonly controls: readonly string[];
-  readonly pairs: boolean;
+  /** Every so many-th pair was run; 0 for none. */
+  readonly pairStep: number;
 }
 
-export function reportText(tally: SweepTally, { milliseconds, controls, pairs }: Circumstances): string {
+export function reportText(tally: SweepTally, { milliseconds, controls, pairStep }: Circumstances): string {
   const { total } = tally;
+  const option = pairStep === 0 ? ' -- --no-pairs' : pairStep === 1 ? '' : ` -- --every ${pairStep}`;
+  const which = pairStep === 1 ? 'every pair' : `every ${pairStep}th pair`;
+  const pairs = pairStep === 0 ? '' : `, and ${which} of packets with the same fault`;
   const lines = [
     '# Sweep of faults',
     '',
-    `${provenance()}. \`npm run sweep${pairs ? '' : ' -- --no-pairs'}\`, ${spell(milliseconds)}.`,
+    `${provenance()}. \`npm run sweep${option}\`, ${spell(milliseconds)}.`,
     '',
-    `A transfer of ${SEGMENTS} segments over a path of 20 ms, of which ${pairs ? 'one packet or two suffer' : 'one packet suffers'}; ` +
-      'every packet of both directions in turn' +
-      `${pairs ? ', and every pair of packets with the same fault' : ''}. Each runs with data from the client and from the server, ` +
-      'over IPv4 and IPv6, with plain packets at 20 Mbit/s and with super-packets in bursts. `reorder` makes a packet ' +
-      '4 ms late, `delay` 35 ms. What must hold in each run stands at the head of `bench/sweep/fault-run.ts`.',
+    `A transfer of ${SEGMENTS} segments over a path of 20 ms, of which packets suffer: every packet of both`,
+    `directions in turn${pairs}. Each runs with data from the client and from`,
+    'the server, over IPv4 and IPv6, with plain packets at 20 Mbit/s and with super-packets in bursts. `reorder`',
+    'makes a packet 4 ms late, `delay` 35 ms. What must hold in each run stands at the head of',
+    '`bench/sweep/fault-run.ts`.',
     '',
     `**${total.runs} runs, ${total.failures} failures.**`,
     '',

@@ -10,7 +10,7 @@ import { CONTROLS } from '../support/controls.js';
 import { inProcesses } from '../support/parallel.js';
 import { allConfigs, commandFor, parseCase, type SweepConfig } from './fault-case.js';
 import { runCase } from './fault-run.js';
-import { type Range, rangesOf } from './plan.js';
+import { type Range, rangesOf, sizeOf } from './plan.js';
 import { reportText, SweepTally } from './report.js';
 import type { RangeResult } from './worker.js';
 
@@ -22,6 +22,7 @@ interface Options {
   readonly controls?: readonly string[];
   /** False with `--no-pairs`. */
   readonly pairs: boolean;
+  readonly every: string;
   readonly processes?: string;
   /** False with `--no-write`. */
   readonly write: boolean;
@@ -35,18 +36,23 @@ function repeat(text: string): void {
   if (outcome.troubles.length > 0) process.exitCode = 1;
 }
 
-function plan(configs: readonly SweepConfig[], pairs: boolean): { ranges: Range[]; cases: number } {
-  const ranges: Range[] = [];
-  for (const config of configs) ranges.push(...rangesOf(config, false, RANGE_CASES));
-  if (pairs) for (const config of configs) ranges.push(...rangesOf(config, true, RANGE_CASES));
-  return { ranges, cases: ranges.reduce((sum, { from, to }) => sum + to - from, 0) };
+function plan(configs: readonly SweepConfig[], pairStep: number): Range[] {
+  const size = RANGE_CASES;
+  const singles = configs.flatMap((config) => [...rangesOf(config, { pairs: false, size, step: 1 })]);
+  if (pairStep === 0) return singles;
+  return [
+    ...singles,
+    ...configs.flatMap((config) => [...rangesOf(config, { pairs: true, size, step: pairStep })]),
+  ];
 }
 
 async function sweep(options: Options): Promise<void> {
   const startedAt = Date.now();
   const controls = options.controls ?? CONTROLS;
   const configs = allConfigs(controls);
-  const { ranges, cases } = plan(configs, options.pairs);
+  const pairStep = options.pairs ? Number(options.every) : 0;
+  const ranges = plan(configs, pairStep);
+  const cases = ranges.reduce((sum, range) => sum + sizeOf(range), 0);
   const tally = new SweepTally();
   const bar = new SingleBar({
     format: '{bar} {value}/{total} runs, {failures} failed, about {eta_formatted} left',
@@ -71,7 +77,7 @@ async function sweep(options: Options): Promise<void> {
   for (const failure of tally.told) {
     console.log(`${failure.troubles.join('; ')}\n    ${commandFor(parseCase(failure.case))}`);
   }
-  const text = reportText(tally, { milliseconds: Date.now() - startedAt, controls, pairs: options.pairs });
+  const text = reportText(tally, { milliseconds: Date.now() - startedAt, controls, pairStep });
   if (options.write) {
     mkdirSync('docs/results', { recursive: true });
     writeFileSync(REPORT, text);
@@ -84,6 +90,7 @@ await new Command('npm run sweep --')
   .option('--case <case>', "run one case again: 'down.6.cubic.super data:17:drop ack:3:delay'")
   .option('--controls <name...>', 'only these congestion controls')
   .option('--no-pairs', 'single faults only')
+  .option('--every <n>', 'only every so many-th pair', '1')
   .option('--processes <n>', 'worker processes; one for each processor by default')
   .option('--no-write', `leave ${REPORT} as it is`)
   .action((options: Options) => (options.case === undefined ? sweep(options) : repeat(options.case)))

@@ -59,6 +59,7 @@ function* singleFaults(control: string, role: string, kind: FaultKind): Generato
       ...counts(config),
       from: 0,
       to: casesOf(counts(config), false),
+      step: 1,
     };
     for (const faulty of casesIn(all)) {
       if ((faulty.faults[0].packet + i + KINDS.indexOf(kind)) % period === 0) yield faulty;
