@@ -64,12 +64,21 @@ describe('examples', function () {
   });
 
   it('virtual-time: repeats a run byte for byte, and waits 127 s for nobody', async () => {
-    const [first, again, other, nobody] = await linesOf('virtual-time.ts', '5');
+    const [first, again, other, nobody, ...session] = await linesOf('virtual-time.ts', '5');
     const run = first.replace(/^seed 5: +/, '');
     expect(run).to.match(/^500000 bytes in \d+\.\d+ s, \d+ retransmitted, packets [\da-f]{16}$/);
     expect(again.replace(/^the same: +/, '')).to.equal(run);
     expect(other.slice(-16)).to.not.equal(run.slice(-16));
     expect(nobody).to.match(/ETIMEDOUT after 127\.0 s and 6 SYNs more$/);
+    expect(session.slice(0, -1).map((line) => line.trim())).to.deep.equal([
+      '0 ms  bound and listening at 10.0.0.2:7; caller SYN-SENT',
+      '60 ms  accepted; caller ESTABLISHED, round trip 40 ms',
+      '80 ms  read "hello"',
+      '80 ms  options: noDelay true, userTimeoutMs 30000',
+      '100 ms  half-closed; caller FIN-WAIT-1, called CLOSE-WAIT',
+      '120 ms  closed; 1 in TIME-WAIT',
+      '60120 ms  at rest; 0 in TIME-WAIT',
+    ]);
   });
 
   it('probe: prints the congestion window over time', async () => {
