@@ -120,6 +120,11 @@ export class IpStats {
   inTruncatedPkts = 0;
   inDiscards = 0;
   inDelivers = 0;
+  /** Packets with a good header by their ECN field (Linux `InNoECTPkts` and so on), a super-packet as one. */
+  inNoEctPkts = 0;
+  inEct1Pkts = 0;
+  inEct0Pkts = 0;
+  inCePkts = 0;
   inMcastPkts = 0;
   inBcastPkts = 0;
   outRequests = 0;
@@ -135,6 +140,13 @@ export class IpStats {
   reasmTimeout = 0;
   /** Gauge: bytes held by incomplete datagrams. */
   reasmBytes = 0;
+
+  countEcn(field: number): void {
+    if (field === 0) this.inNoEctPkts++;
+    else if (field === 1) this.inEct1Pkts++;
+    else if (field === 2) this.inEct0Pkts++;
+    else this.inCePkts++;
+  }
 }
 
 /** RFC 4293 icmpStats and Linux's additions. */

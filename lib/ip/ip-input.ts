@@ -64,6 +64,7 @@ export class IpInput {
   #input4(packet: IpPacket): void {
     const reason = readIpv4(packet);
     if (reason !== DropReason.None) return this.#dropHeader(reason);
+    this.#stats.ip.countEcn(packet.ecn);
     const refusal = this.#parts.filter.judge4(packet);
     if (refusal !== DropReason.None) return this.#dropAddress(packet, refusal);
     if (packet.payloadAt - packet.at > IPV4_HEADER_BYTES && !checkOptions(packet, this.#fault)) {
@@ -118,6 +119,7 @@ export class IpInput {
   #input6(packet: IpPacket): void {
     const reason = readIpv6(packet);
     if (reason !== DropReason.None) return this.#dropHeader(reason);
+    this.#stats.ip.countEcn(packet.ecn);
     if ((this.#parts.ports.get(packet.link)?.mtu ?? 0) < IPV6_MIN_MTU) {
       return this.#dropAddress(packet, DropReason.IpDisabled);
     }

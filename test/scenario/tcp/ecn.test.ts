@@ -222,6 +222,26 @@ describe('a mark on what arrives', () => {
   });
 });
 
+describe('the ECN field of what arrives', () => {
+  forEachFamily((family, name) => {
+    it(`is counted, whatever becomes of it (Linux InECT0Pkts), over ${name}`, () => {
+      const peer = Peer.established(family);
+      const { inNoEctPkts } = peer.stats.ip;
+      peer
+        .send('< [ect1] . 1:11(10) ack 1')
+        .send('< [ect0] . 11:21(10) ack 1')
+        .send('< [ect0] . 11:21(10) ack 1');
+      peer.send('< [ce] . 900001:900011(10) ack 1').send('< . 21:31(10) ack 1');
+      expect(peer.stats.ip).to.include({
+        inNoEctPkts: inNoEctPkts + 1,
+        inEct1Pkts: 1,
+        inEct0Pkts: 2,
+        inCePkts: 1,
+      });
+    });
+  });
+});
+
 describe('ECN-capable', () => {
   forEachFamily((family, name) => {
     it(`is new text, as ECT(0), and nothing else, over ${name} (RFC 3168 §6.1) [ECN-6]`, () => {
