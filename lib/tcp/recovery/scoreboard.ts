@@ -56,7 +56,10 @@ export class Scoreboard {
     return this.log.append(start, end, nowUs, isFin ? RowFlag.FIN : 0);
   }
 
-  /** Record `i` was sent again, up to `end`, which may lie inside it. @returns its slot */
+  /**
+   * Record `i` was sent again, up to `end`, which may lie inside it. Then it is split, also in a full log: only
+   * the peer makes small pieces, what we send again are whole segments. @returns its slot
+   */
   resent(i: number, end: Seq, nowUs: number): number {
     const { log } = this;
     if (log.straddles(i, end)) log.split(i, end);
@@ -259,14 +262,14 @@ export class Scoreboard {
   #mark(start: Seq, end: Seq): void {
     const { log } = this;
     let i = log.find(start);
-    if (i < log.count && log.straddles(i, start)) {
+    if (i < log.count && !log.isFull && log.straddles(i, start)) {
       log.split(i, start);
       i++;
     }
     for (; i < log.count; i++) {
       const slot = log.slot(i);
       if (seqGe(log.start(slot), end)) return;
-      if (log.straddles(i, end)) log.split(i, end);
+      if (!log.isFull && log.straddles(i, end)) log.split(i, end);
       if (log.within(slot, start, end)) this.#sackRecord(slot);
     }
   }

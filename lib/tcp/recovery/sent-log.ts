@@ -79,7 +79,7 @@ export class SentLog {
   #free = NO_SLOT;
   #used = 0;
 
-  /** @param limit most records; with as many nothing new is sent, and none is split */
+  /** @param limit most records: with as many nothing new is sent, and no acknowledgment splits any */
   constructor(limit = 16_384) {
     this.#limit = limit;
   }
@@ -217,15 +217,28 @@ export class SentLog {
     return this.#ints[slot * INTS + PREVIOUS] !== UNLISTED;
   }
 
-  /** Puts a record that was off the list back, as the oldest: it was in flight after all. */
+  /** Puts a record that was off the list back where its last transmission belongs: it was in flight after all. */
   relist(slot: number): void {
     if (this.isListed(slot)) return;
+    let before = NO_SLOT;
+    let next = this.oldest;
+    while (next !== NO_SLOT && this.#isSentAfter(slot, next)) {
+      before = next;
+      next = this.nextSent(next);
+    }
     const ints = this.#ints;
-    ints[slot * INTS + NEXT] = this.oldest;
-    ints[slot * INTS + PREVIOUS] = NO_SLOT;
-    if (this.oldest === NO_SLOT) this.newest = slot;
-    else ints[this.oldest * INTS + PREVIOUS] = slot;
-    this.oldest = slot;
+    ints[slot * INTS + NEXT] = next;
+    ints[slot * INTS + PREVIOUS] = before;
+    if (before === NO_SLOT) this.oldest = slot;
+    else ints[before * INTS + NEXT] = slot;
+    if (next === NO_SLOT) this.newest = slot;
+    else ints[next * INTS + PREVIOUS] = slot;
+  }
+
+  /** The order of transmissions; those of one instant are ordered by sequence number (RFC 8985 §6.2 step 2). */
+  #isSentAfter(slot: number, other: number): boolean {
+    const laterUs = this.sentAtUs(slot) - this.sentAtUs(other);
+    return laterUs > 0 || (laterUs === 0 && seqGt(this.end(slot), this.end(other)));
   }
 
   /** Forgets the first record. */
@@ -270,10 +283,10 @@ export class SentLog {
     return low;
   }
 
-  /** Whether a split is possible and wanted at `point` in the `i`-th record. */
+  /** Whether `point` lies inside the `i`-th record, not at its edges. */
   straddles(i: number, point: Seq): boolean {
     const slot = this.slot(i);
-    return !this.isFull && seqLt(this.start(slot), point) && seqLt(point, this.end(slot));
+    return seqLt(this.start(slot), point) && seqLt(point, this.end(slot));
   }
 
   /** Whether a record lies wholly within `[start, end)`. */
