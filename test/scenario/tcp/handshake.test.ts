@@ -517,7 +517,7 @@ describe('the window scale', () => {
   it('is not applied to the window of a SYN or a SYN-ACK, by either side [WS-3]', () => {
     const client = Peer.in('SYN-SENT').write(5000);
     client.send('< S. 0:0(0) ack 1 win 2000 <mss 1000,nop,wscale 7>');
-    client.expect('> . 1:1001(1000) ack 1').expect('> . 1001:2001(1000) ack 1').expectNothing();
+    client.expect('> . 1:1001(1000) ack 1').expect('> P. 1001:2001(1000) ack 1').expectNothing();
     const server = Peer.listening().send('< S 0:0(0) win 3000 <mss 1000,nop,wscale 7>');
     // Ours stands unscaled too: 65,535 bytes.
     server.expect('> S. 0:0(0) ack 1 win 65535 <wscale 7>');
@@ -591,7 +591,7 @@ describe('the window scale', () => {
     const stamped = Peer.listening({ tcp }).send('< S 0:0(0) <mss 1300,sackOK,TS val 9 ecr 0,nop,wscale 5>');
     stamped.expect('> S. 0:0(0) ack 1 <mss 1460,sackOK,TS val * ecr 9,nop,wscale 7>', { strict: true });
     stamped.send('< . 1:1(0) ack 1 win 100').expectState('ESTABLISHED').write(5000);
-    stamped.expect('> . 1:1289(1288) ack 1 win 512').expect('> . 1289:2577(1288) ack 1');
+    stamped.expect('> . 1:1289(1288) ack 1 win 512').expect('> P. 1289:2577(1288) ack 1');
     stamped.send('< P. 11:21(10) ack 2577').expect('> . 2577:3853(1276) ack 1 <sack 11:21>');
   });
 });
