@@ -9,8 +9,13 @@ import type { TcpOptions } from './options.js';
 /** A rate that nobody limits. */
 const UNLIMITED = Number.POSITIVE_INFINITY;
 
-/** Largest interval that goes out as one burst, and that a late alarm makes good, µs. */
+/** Largest interval that goes out as one burst, µs. */
 const BURST_US = 1_000;
+/**
+ * How late an alarm may be without costing anything, µs. A busy host rings some milliseconds late, again and
+ * again; were that time lost, a rate measured from what was sent would fall from round trip to round trip.
+ */
+const LATE_US = 20_000;
 /** Segments that may always leave together: an ACK is asked for at every second. */
 const BURST_SEGMENTS = 2;
 const MAX_BURST_BYTES = 65_536;
@@ -18,6 +23,8 @@ const MAX_BURST_BYTES = 65_536;
 export class Pacer {
   /** Whether something waited for the rate since it was last asked; then `deadlineUs` counts. */
   isBlocked = false;
+  /** Whether what leaves next has waited for the rate, not the rate for it. */
+  #hasWaited = false;
   /** Until when nothing leaves at all, µs; 0 for no such time. */
   #heldUntilUs = 0;
   /** When the next burst may leave, µs. */
@@ -43,7 +50,13 @@ export class Pacer {
   /** Whether a burst may leave now. */
   mayLeave(nowUs: number): boolean {
     this.isBlocked = this.#nextUs > nowUs;
+    if (this.isBlocked) this.#hasWaited = true;
     return !this.isBlocked;
+  }
+
+  /** There is nothing that may leave, whatever the rate: time that passes now is nobody's. */
+  idle(): void {
+    this.#hasWaited = false;
   }
 
   /** Bytes of one burst. @param rateBps bytes per second */
@@ -52,9 +65,10 @@ export class Pacer {
     return Math.min(MAX_BURST_BYTES, Math.max(BURST_SEGMENTS * mssBytes, wanted));
   }
 
-  /** `bytes` left. A link, or an alarm, that was late by no more than a burst loses nothing. */
+  /** `bytes` left. A link that was late by no more than a burst, or an alarm, loses nothing. */
   sent(bytes: number, rateBps: number, nowUs: number): void {
-    this.#nextUs = Math.max(this.#nextUs, nowUs - BURST_US) + (bytes * 1e6) / rateBps;
+    const earnedUs = this.#hasWaited ? LATE_US : BURST_US;
+    this.#nextUs = Math.max(this.#nextUs, nowUs - earnedUs) + (bytes * 1e6) / rateBps;
   }
 }
 

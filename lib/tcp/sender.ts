@@ -277,6 +277,7 @@ export class Sender {
     const burst = pacer.burstBytes(this.pacingRateBps, segmentBytes);
     pacer.isBlocked = false;
     const isPlanned = this.planner.next(Math.min(maxTextBytes, burst - (burst % segmentBytes)), nowUs);
+    if (!isPlanned) pacer.idle();
     return isPlanned && pacer.mayLeave(nowUs);
   }
 
