@@ -331,6 +331,21 @@ describe('Packet Too Big', () => {
     }
   });
 
+  it('is what an MSS option of 65535 leaves to say how large segments are (RFC 2675 §5.1) [RM-5]', () => {
+    forEachFamily((family) => {
+      const headers = family.ipv6 ? 60 : 40;
+      for (const mtu of [1280, 1500, 9000, 65_535]) {
+        const peer = Peer.established({ ...family, mtu, mss: 65_535 }).wrote(60_000);
+        expect(mssOf(peer), `MTU ${mtu}`).to.equal(mtu - headers);
+        expect(peer.last?.bytes.length).to.be.at.most(mtu);
+        finishAll();
+      }
+      const peer = Peer.established({ ...family, mss: 65_535 }).wrote(1460);
+      peer.icmp('too-big', { mtu: 1300 });
+      expect(mssOf(peer)).to.equal(1300 - headers);
+    });
+  });
+
   it('about a SYN or SYN-ACK is remembered for the text that follows', () => {
     const client = Peer.connecting();
     client.icmp('too-big', { mtu: 1300 }).drain();
