@@ -112,7 +112,7 @@ export interface TcpOptions {
    * is refused or gets no answer is followed by one that does not.
    */
   readonly ecn: EcnSetting;
-  /** Congestion control to send with: `cubic`, `bbr`, `reno`, or one that was registered. */
+  /** Congestion control to send with: `cubic` (RFC 9438) unless asked for `reno`, `bbr`, or one that was registered. */
   readonly congestionControl: string;
   /** Take less from the window for a congestion mark than for a loss (ABE, RFC 8511), which is an experiment. */
   readonly abe: boolean;
@@ -180,7 +180,7 @@ export const DEFAULT_TCP_OPTIONS: TcpOptions = Object.freeze({
   hopLimit: 0,
   lingerMs: -1,
   ecn: 'accept',
-  congestionControl: 'reno',
+  congestionControl: 'cubic',
   abe: false,
   maxCongestionWindowBytes: 2 ** 30,
   pacing: false,

@@ -206,7 +206,7 @@ describe('what a connection tells of itself', () => {
     expect(peer.endpoint.info).to.include({
       state: 'ESTABLISHED',
       phase: 'open',
-      congestionControl: 'reno',
+      congestionControl: 'cubic',
       timestamps: true,
       sack: true,
       sendWindowShift: 4,

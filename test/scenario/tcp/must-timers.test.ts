@@ -73,7 +73,7 @@ describe('congestion control', () => {
       tailLossProbe: false,
       mss: 1000,
       windowScale: 7,
-      options: { timestamps: false, forwardRto: false },
+      options: { timestamps: false, forwardRto: false, congestionControl: 'reno' },
     });
     peer.onEvent = (event) => {
       if (event === 'writable' || event === 'drain') fill(peer);

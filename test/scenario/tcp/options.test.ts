@@ -91,7 +91,7 @@ describe('a setting of a connection', () => {
     expect(listener?.getOption('maxSegmentBytes')).to.equal(1000);
     const second = peer.another();
     second.sendSyn().expect('> S. 0:0(0) ack 1 <mss 1000>').advanceMs(20).send('< . 1:1(0) ack 1');
-    expect(first.endpoint.getOption('congestionControl')).to.equal('reno');
+    expect(first.endpoint.getOption('congestionControl')).to.equal('cubic');
     expect(second.endpoint.getOption('congestionControl')).to.equal('options-test');
     second.write(1500).expect('> . 1:1001(1000) ack 1').expect('> P. 1001:1501(500) ack 1');
     expect(codeOf(() => listener?.setOption('hopLimit', 256))).to.equal('ERR_OUT_OF_RANGE');
@@ -135,7 +135,7 @@ describe('another congestion control in mid-connection', () => {
     }
     peer.drain();
     const before = peer.endpoint.info;
-    expect(before).to.include({ phase: 'recovery', congestionControl: 'reno' });
+    expect(before).to.include({ phase: 'recovery', congestionControl: 'cubic' });
     peer.endpoint.setCongestionControl('options-test');
     const { cwndBytes, ssthreshBytes } = before;
     expect(peer.endpoint.info).to.include({ cwndBytes, ssthreshBytes, congestionControl: 'options-test' });
@@ -147,7 +147,7 @@ describe('another congestion control in mid-connection', () => {
   it('of the same name changes nothing, and before the handshake it is the one to begin with', () => {
     const peer = Peer.established();
     const { congestion } = peer.endpoint.connection.sender;
-    peer.endpoint.setCongestionControl('reno');
+    peer.endpoint.setCongestionControl('cubic');
     expect(peer.endpoint.connection.sender.congestion).to.equal(congestion);
     finishAll();
     const client = Peer.connecting();
