@@ -345,10 +345,27 @@ describe('a forged ICMP error', () => {
     for (let i = 0; i < 150; i++) {
       const prefix = [...u32(0x2001_0db8), ...u32(i), ...u32(0), ...u32(0)];
       const options = [
-        // A prefix to be configured from, a route to it, and resolvers with lengths that do not fit.
-        ...[3, 4, 64, 0xc0, ...u32(0xffff), ...u32(0xffff), ...u32(0), ...prefix],
-        ...[24, 3, 64, 0, ...u32(0xffff), ...prefix],
-        ...[25, i % 7, 0, 0, ...u32(0xffff), ...prefix, ...prefix],
+        3,
+        4,
+        64,
+        192,
+        ...u32(65535),
+        ...u32(65535),
+        ...u32(0),
+        ...prefix,
+        24,
+        3,
+        64,
+        0,
+        ...u32(65535),
+        ...prefix,
+        25,
+        i % 7,
+        0,
+        0,
+        ...u32(65535),
+        ...prefix,
+        ...prefix,
       ];
       for (const hopLimit of [255, 254]) {
         const discover = (type: number, word: number, data: readonly number[]): void => {
