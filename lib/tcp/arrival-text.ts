@@ -73,7 +73,8 @@ function scheduleAck(c: TcpConnection, segment: TcpSegment, outcome: TextOutcome
   const { acks, sender } = c;
   const receiver = c.receiver as Receiver;
   receiver.noteSegmentSize(segment.segmentSize);
-  acks.limitQuickAcks(receiver.rcvWnd, receiver.peerMssBytes);
+  // As it was offered, before this text took its part of it.
+  acks.limitQuickAcks(receiver.rcvWnd + takenBytes, receiver.peerMssBytes);
   if (outcome === TextOutcome.InOrder) {
     tuneWindow(c, receiver, segment);
     const windowMoves = receiver.tuner.limitBytes - receiver.readableBytes >= receiver.rcvWnd;

@@ -117,7 +117,7 @@ describe('quick ACKs', () => {
       const options = { receiveBufferBytes: 10_000, windowScaling: false };
       const peer = established({ ...family, options });
       peer.sendText(1000).expect('> . 1:1(0) ack 1001').expectRead(1000);
-      for (let i = 0; i < 3; i++)
+      for (let i = 0; i < 4; i++)
         peer
           .advanceMs(1)
           .sendText(10)
