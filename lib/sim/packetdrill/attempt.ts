@@ -4,7 +4,7 @@ import { IpAddress, type IpFamily } from '../../wire/ip-address.js';
 import { fieldOf, formatExpression, numberOf } from './expressions.js';
 import type { Expression } from './script.js';
 import type { Socket } from './socket.js';
-import type { Sockets } from './sockets.js';
+import type { SocketPlace, Sockets } from './sockets.js';
 
 /** Makes the call. @returns what it answers; undefined while it blocks @throws StackError, Mismatch, Unsupported */
 export type Attempt = () => number | undefined;
@@ -44,11 +44,6 @@ export interface Machine {
   nowUs(): number;
 }
 
-export interface SocketPlace {
-  readonly address: IpAddress;
-  readonly port: number;
-}
-
 /** The number an argument stands for. @throws Unsupported */
 export function need(args: readonly Expression[], at: number): number {
   const value = numberOf(args[at]);
@@ -81,7 +76,7 @@ export function untilDone(mayBlock: () => boolean, call: () => number): Attempt 
 /** What one of the bits of flags are called, for messages. @throws Mismatch when an expected number is not the actual one */
 export function compareNumber(what: string, expected: Expression | undefined, actual: number): void {
   if (expected === undefined || expected.kind === 'any') return;
-  const wanted = errnoOf(expected) ?? numberOf(expected);
+  const wanted = numberOf(expected) ?? errnoOf(expected);
   if (wanted === undefined) throw new Unsupported(`"${formatExpression(expected)}" is not known`);
   // Bits may be written as an unsigned number.
   if ((wanted | 0) !== (actual | 0)) throw new Mismatch(what, formatExpression(expected), String(actual));

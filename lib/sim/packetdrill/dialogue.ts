@@ -27,6 +27,7 @@ export class Dialogue {
   readonly #wire: ScriptedWire;
   readonly #config: Config;
   readonly #flows = new Map<string, Flow>();
+  readonly #cookies = new Map<string, string>();
   /** The one that lines without ports are about. */
   #current: Flow | undefined;
   /** The connection the stack began last. */
@@ -89,12 +90,8 @@ export class Dialogue {
     const known = this.#flows.get(key);
     if (known !== undefined) return known;
     const { local, remote } = this.#config;
-    const flow = new Flow({
-      source: remote,
-      destination: local,
-      sourcePort: remotePort,
-      destinationPort: localPort,
-    });
+    const ends = { source: remote, destination: local, sourcePort: remotePort, destinationPort: localPort };
+    const flow = new Flow(ends, this.#cookies);
     this.#flows.set(key, flow);
     return flow;
   }

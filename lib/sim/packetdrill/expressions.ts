@@ -24,8 +24,15 @@ export function parseExpression(scanner: Scanner): Expression {
   return left;
 }
 
-/** An expression without operators between values: behind a result the next event may begin with `+` or `*`. */
-export function parsePrimary(scanner: Scanner): Expression {
+/** What a call returns: no operators but `|`, as the next event may begin with `+` or `*`. */
+export function parseResult(scanner: Scanner): Expression {
+  let left = parsePrimary(scanner);
+  while (scanner.take('|'))
+    left = { kind: 'operation', operator: '|', operands: [left, parsePrimary(scanner)] };
+  return left;
+}
+
+function parsePrimary(scanner: Scanner): Expression {
   if (scanner.take('...')) return { kind: 'any' };
   if (scanner.take('(')) {
     const inner = parseExpression(scanner);

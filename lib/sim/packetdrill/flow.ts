@@ -42,6 +42,7 @@ export function locate(bytes: Uint8Array): Located {
   return { view, at, protocol: bytes[9], trafficClass: bytes[1], flowLabel: 0, hopLimit: bytes[8] };
 }
 
+const COOKIE = /^FO ([0-9a-f]+)$/i;
 const TIMESTAMPS = /^TS val (\d+) ecr (\d+)$/;
 
 export class Flow {
@@ -60,8 +61,12 @@ export class Flow {
   /** The last packet the stack sent, for ICMP errors that do not say what they are about. */
   lastSent: Uint8Array | undefined;
 
-  constructor(ends: Ends) {
+  /** Cookies of the stack by what the script calls them, of all connections. */
+  readonly #cookies: Map<string, string>;
+
+  constructor(ends: Ends, cookies: Map<string, string>) {
     this.ends = ends;
+    this.#cookies = cookies;
   }
 
   /** The packet a line stands for, from the other side. @throws Unsupported */
@@ -114,6 +119,8 @@ export class Flow {
 
   /** Numbers of the stack in the options of the other side. */
   #translate(option: string): string {
+    const [, cookie] = COOKIE.exec(option) ?? [];
+    if (cookie !== undefined) return `FO ${this.#cookies.get(cookie) ?? cookie}`;
     const [, value, echo] = TIMESTAMPS.exec(option) ?? [];
     if (value === undefined) return option;
     return `TS val ${value} ecr ${this.#liveStamp(Number(echo))}`;
@@ -136,7 +143,7 @@ export class Flow {
     if (line === undefined) return undefined;
     const { sourcePort, destinationPort } = this.ends;
     return {
-      line: { ...line, options: line.options?.map(packetdrillWords) },
+      line: { ...line, options: line.options?.map((option) => this.#nameOf(packetdrillWords(option))) },
       trafficClass,
       flowLabel,
       hopLimit,
@@ -144,6 +151,20 @@ export class Flow {
       destinationPort: sourcePort,
       atUs,
     };
+  }
+
+  #learnCookie(options: readonly string[], view: DataView, at: number): void {
+    const name = cookieOf(options);
+    const live = cookieOf(rawOptions(view, at));
+    if (name !== undefined && live?.length === name.length) this.#cookies.set(name, live);
+  }
+
+  /** A cookie as the script calls it. */
+  #nameOf(option: string): string {
+    const [, cookie] = COOKIE.exec(option) ?? [];
+    if (cookie === undefined) return option;
+    for (const [name, live] of this.#cookies) if (live === cookie) return `FO ${name}`;
+    return option;
   }
 
   /** Learns from the line that a packet of the stack is expected by, before both are compared. */
@@ -155,6 +176,7 @@ export class Flow {
       this.#offset = seq(view.getInt32(at + 4) - spec.start);
     }
     if (spec.options === 'any') return;
+    this.#learnCookie(spec.options, view, at);
     const expected = spec.options.map((option) => TIMESTAMPS.exec(option)).find((found) => found !== null);
     const live = rawTimestamp(view, at);
     if (expected === undefined || live === undefined) return;
@@ -164,11 +186,24 @@ export class Flow {
   }
 }
 
+/** The cookie among options. */
+function cookieOf(options: readonly string[]): string | undefined {
+  for (const option of options) {
+    const [, cookie] = COOKIE.exec(option) ?? [];
+    if (cookie !== undefined) return cookie;
+  }
+  return undefined;
+}
+
+/** The options of a segment as on the wire. */
+function rawOptions(view: DataView, at: number): readonly string[] {
+  const origin = { sequence: seq(0), acknowledgment: seq(0), tsVal: 0, tsEcr: 0 };
+  return readSegmentLine(view, at, view.byteLength - at, origin)?.options ?? [];
+}
+
 /** TSval as on the wire. */
 function rawTimestamp(view: DataView, at: number): number | undefined {
-  const origin = { sequence: seq(0), acknowledgment: seq(0), tsVal: 0, tsEcr: 0 };
-  const options = readSegmentLine(view, at, view.byteLength - at, origin)?.options ?? [];
-  for (const option of options) {
+  for (const option of rawOptions(view, at)) {
     const [, value] = /^TS val (-?\d+) /.exec(option) ?? [];
     if (value !== undefined) return Number(value) >>> 0;
   }

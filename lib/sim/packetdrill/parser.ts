@@ -2,7 +2,7 @@
  * The parser of packetdrill's language: options at the head, then events, each a time and a packet, a
  * system call, a block of assertions or a shell command. `docs/packetdrill.md` is the reference.
  */
-import { parseList, parsePrimary } from './expressions.js';
+import { parseList, parseResult } from './expressions.js';
 import { parsePacket } from './packet-parser.js';
 import { Scanner } from './scanner.js';
 import {
@@ -112,7 +112,7 @@ function parseSyscall(scanner: Scanner): SyscallAction {
   scanner.expect('(');
   const args = parseList(scanner, ')');
   let result: Expression | undefined;
-  if (scanner.take('=') && !scanner.take('?')) result = parsePrimary(scanner);
+  if (scanner.take('=') && !scanner.take('?')) result = parseResult(scanner);
   const errno = scanner.match(ERRNO)?.[0] ?? '';
   if (errno !== '') scanner.match(NOTE);
   else if (result !== undefined && scanner.isNext('(')) scanner.match(NOTE);

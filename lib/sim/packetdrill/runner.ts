@@ -192,7 +192,7 @@ export class Run {
     const endpoint =
       call.descriptor === undefined ? undefined : machine.sockets.find(call.descriptor)?.endpoint;
     if (endpoint !== undefined) this.#observed = endpoint;
-    if (action.name === 'connect' && endpoint !== undefined) dialogue.connects(endpoint);
+    if (endpoint !== undefined && stateName(endpoint) === 'SYN-SENT') dialogue.connects(endpoint);
     if (call.isDone) this.#pending = undefined;
   }
 
@@ -265,6 +265,8 @@ export class Run {
     });
   }
 }
+
+const stateName = (endpoint: TcpEndpoint): string => endpoint.info.state;
 
 interface Parts {
   readonly stack: Stack;

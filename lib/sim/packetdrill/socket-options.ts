@@ -125,6 +125,15 @@ const OPTIONS: Readonly<Record<string, SocketOption>> = {
     set: (socket, value) => change(socket, 'congestionControl', String(value)),
     get: (socket) => String(current(socket, 'congestionControl', 'cubic')),
   },
+  'SOL_TCP:TCP_FASTOPEN': {
+    set(socket, value) {
+      socket.settings.fastOpen = value !== 0;
+      socket.settings.fastOpenQueue = Number(value);
+      socket.listener?.setOption('fastOpen', value !== 0);
+      socket.listener?.setOption('fastOpenQueue', Number(value));
+    },
+    get: (socket) => (socket.settings.fastOpen === true ? (socket.settings.fastOpenQueue ?? 0) : 0),
+  },
   'SOL_IP:IP_TOS': number('trafficClass', 0),
   'SOL_IP:IP_TTL': number('hopLimit', 64),
   'SOL_IP:IP_MTU': readOnly((socket) => pathMtu(socket)),

@@ -13,6 +13,12 @@ import { SYMBOLS } from './symbols.js';
 
 const { SOCK_NONBLOCK, SHUT_RD, SHUT_WR, SHUT_RDWR, MSG_OOB, MSG_MORE, MSG_PEEK, MSG_ERRQUEUE } = SYMBOLS;
 
+/** An address and a port. */
+export interface SocketPlace {
+  readonly address: IpAddress;
+  readonly port: number;
+}
+
 /** The first descriptor a program gets that has its standard ones. */
 const FIRST_FD = 3;
 
@@ -82,10 +88,32 @@ export class Sockets {
       fail(error, 'connect');
     }
     if (socket.isConnected) fail('EISCONN', 'connect');
-    const wish = { address, port, options: socket.settings };
-    socket.adopt(socket.binding?.connect(wish) ?? this.#stack.connectTcp(wish));
-    socket.connecting = 'pending';
+    this.#begin(socket, { address, port }, false);
     fail('EINPROGRESS', 'connect');
+  }
+
+  /**
+   * Connects with text on the SYN (Linux `MSG_FASTOPEN`).
+   * @returns bytes admitted; @throws StackError EINPROGRESS, and nothing is admitted, where the server's cookie is
+   *   not known yet; EISCONN, EALREADY
+   */
+  connectSending(fd: number, place: SocketPlace, source: Uint8Array): number {
+    const socket = this.at(fd);
+    if (socket.isConnected || socket.listener !== undefined) fail('EISCONN', 'sendto');
+    if (socket.connecting !== 'no') fail('EALREADY', 'sendto');
+    const endpoint = this.#begin(socket, place, true);
+    // The SYN leaves with the end of the turn, and what is written until then with it.
+    const { fastOpenCookie } = endpoint.connection.synOptions;
+    if (fastOpenCookie === undefined || fastOpenCookie.length === 0) fail('EINPROGRESS', 'sendto');
+    return endpoint.write(source);
+  }
+
+  #begin(socket: Socket, { address, port }: SocketPlace, fastOpen: boolean): TcpEndpoint {
+    const wish = { address, port, options: { ...socket.settings, fastOpen } };
+    const endpoint = socket.binding?.connect(wish) ?? this.#stack.connectTcp(wish);
+    socket.adopt(endpoint);
+    socket.connecting = 'pending';
+    return endpoint;
   }
 
   /** @returns bytes moved, 0 at the end of the stream; @throws StackError EAGAIN … */

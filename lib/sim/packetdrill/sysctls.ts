@@ -62,6 +62,19 @@ const choice =
   };
 
 const cookieMode = choice<NonNullable<LayerOptions['synCookies']>>('never', 'overflow', 'always');
+const ecnSetting = choice<NonNullable<Settings['ecn']> | undefined>(
+  'off',
+  'request',
+  'accept',
+  'request-accurate',
+  undefined,
+  'accept-accurate',
+) as (value: number) => NonNullable<Settings['ecn']>;
+
+/** Bits of `tcp_fastopen`: text without a cookie, sent or taken; every listener takes part. */
+const FAST_OPEN_WITHOUT_COOKIE = 0x204;
+const FAST_OPEN_LISTENERS = 0x400;
+
 const reuseMode = choice<NonNullable<LayerOptions['timeWaitReuse']>>('never', 'always', 'loopback');
 
 const receiveMemory: Sysctl = ({ connection }, [, standard, most]) => {
@@ -95,6 +108,14 @@ const TABLE: Readonly<Record<string, Sysctl>> = {
   tcp_recovery: flag('rack', 1),
   tcp_early_retrans: flag('tailLossProbe', 6),
   tcp_frto: flag('forwardRto'),
+  tcp_ecn: ({ connection }, [value]) => {
+    connection.ecn = ecnSetting(Number(value));
+  },
+  tcp_fastopen({ connection }, [value]) {
+    if (Number(value) & FAST_OPEN_WITHOUT_COOKIE)
+      throw new Unsupported('Fast Open without a cookie is not supported');
+    connection.fastOpen = (Number(value) & FAST_OPEN_LISTENERS) !== 0;
+  },
   ip_default_ttl: number('hopLimit'),
   tcp_synack_retries: layer((settings, value) => {
     settings.synAckRetries = value;
@@ -139,6 +160,8 @@ const WITHOUT_EFFECT: ReadonlySet<string> = new Set([
   'tcp_allowed_congestion_control',
   'tcp_limit_output_bytes',
   'tcp_mem',
+  'tcp_ecn_fallback',
+  'tcp_fastopen_blackhole_timeout_sec',
   'tcp_min_snd_mss',
   'tcp_min_tso_segs',
   'tcp_tso_win_divisor',

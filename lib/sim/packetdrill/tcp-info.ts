@@ -68,17 +68,43 @@ const FIELDS: Readonly<Record<string, (info: Info) => number>> = {
   tcpi_bytes_received: ({ receivedBytes }) => receivedBytes,
   tcpi_notsent_bytes: ({ unsentBytes }) => unsentBytes,
   tcpi_delivered: (info) => segments(info, info.deliveredBytes),
+  tcpi_advmss: ({ announcedMssBytes }) => announcedMssBytes,
+  tcpi_retrans: (info) => segments(info, info.retransmittedInFlightBytes),
+  tcpi_reord_seen: ({ reorderingSeen }) => (reorderingSeen ? 1 : 0),
+  tcpi_rcv_rtt: ({ receiverRttUs }) => Math.round(receiverRttUs),
+  tcpi_pacing_rate: ({ pacingRateBps }) => pacingRateBps,
+  tcpi_max_pacing_rate: ({ maxPacingRateBps }) => maxPacingRateBps,
+  tcpi_delivery_rate: ({ deliveryRateBps }) => Math.round(deliveryRateBps),
+  tcpi_delivery_rate_app_limited: ({ isDeliveryRateAppLimited }) => (isDeliveryRateAppLimited ? 1 : 0),
+  tcpi_segs_out: ({ segmentsSent }) => segmentsSent,
+  tcpi_segs_in: ({ segmentsReceived }) => segmentsReceived,
+  tcpi_data_segs_out: ({ textSegmentsSent }) => textSegmentsSent,
+  tcpi_data_segs_in: ({ textSegmentsReceived }) => textSegmentsReceived,
+  tcpi_rcv_ooopack: ({ outOfOrderSegments }) => outOfOrderSegments,
+  tcpi_bytes_sent: ({ sentBytes }) => sentBytes,
+  tcpi_dsack_dups: ({ duplicatesReported }) => duplicatesReported,
+  tcpi_delivered_ce: ({ deliveredMarks }) => deliveredMarks,
+  tcpi_received_ce: ({ receivedMarks }) => receivedMarks,
+  tcpi_delivered_e0_bytes: ({ deliveredEcn }) => deliveredEcn.ect0Bytes,
+  tcpi_delivered_e1_bytes: ({ deliveredEcn }) => deliveredEcn.ect1Bytes,
+  tcpi_delivered_ce_bytes: ({ deliveredEcn }) => deliveredEcn.ceBytes,
+  tcpi_received_e0_bytes: ({ receivedEcn }) => receivedEcn.ect0Bytes,
+  tcpi_received_e1_bytes: ({ receivedEcn }) => receivedEcn.ect1Bytes,
+  tcpi_received_ce_bytes: ({ receivedEcn }) => receivedEcn.ceBytes,
+  tcpi_total_rto: ({ timeouts }) => timeouts,
+  tcpi_total_rto_recoveries: ({ timeoutRecoveries }) => timeoutRecoveries,
   tcpi_busy_time: ({ busyUs }) => Math.round(busyUs),
   tcpi_rwnd_limited: ({ windowLimitedUs }) => Math.round(windowLimitedUs),
   tcpi_sndbuf_limited: ({ bufferLimitedUs }) => Math.round(bufferLimitedUs),
 };
 
 function optionBits(info: Info): number {
-  const { TCPI_OPT_TIMESTAMPS, TCPI_OPT_SACK, TCPI_OPT_WSCALE } = SYMBOLS;
+  const { TCPI_OPT_TIMESTAMPS, TCPI_OPT_SACK, TCPI_OPT_WSCALE, TCPI_OPT_ECN, TCPI_OPT_SYN_DATA } = SYMBOLS;
   let bits = info.timestamps ? TCPI_OPT_TIMESTAMPS : 0;
   if (info.sack) bits |= TCPI_OPT_SACK;
   if (info.sendWindowShift > 0 || info.receiveWindowShift > 0) bits |= TCPI_OPT_WSCALE;
-  return bits;
+  if (info.ecn !== 'none') bits |= TCPI_OPT_ECN;
+  return info.fastOpen ? bits | TCPI_OPT_SYN_DATA : bits;
 }
 
 /** A field of `tcp_info`, or a constant; undefined for anything else. */

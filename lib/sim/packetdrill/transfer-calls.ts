@@ -1,10 +1,12 @@
 /** System calls that move bytes: `read`, `write` and their relatives. */
+import { StackError } from '../../base/errors.js';
 import {
   type Attempt,
   compareNumber,
   type Machine,
   Mismatch,
   need,
+  placeOf,
   type Syscall,
   socketOf,
   Unsupported,
@@ -13,6 +15,7 @@ import {
 import { fieldOf, numberOf } from './expressions.js';
 import type { Expression } from './script.js';
 import type { Socket } from './socket.js';
+import type { SocketPlace } from './sockets.js';
 import { SYMBOLS } from './symbols.js';
 
 const { MSG_DONTWAIT, MSG_WAITALL, MSG_FASTOPEN } = SYMBOLS;
@@ -56,8 +59,10 @@ const mayBlock = (socket: Socket, flags: number): boolean =>
 
 /** A blocking write ends when everything is in the buffer, or with what is when it fails. */
 function writing(socket: Socket, machine: Machine, content: Content, flags: number): Attempt {
-  if (flags & MSG_FASTOPEN) throw new Unsupported('MSG_FASTOPEN is not supported');
-  const bytes = bytesOf(content);
+  return writingBytes(socket, machine, bytesOf(content), flags);
+}
+
+function writingBytes(socket: Socket, machine: Machine, bytes: Uint8Array, flags: number): Attempt {
   let written = 0;
   return untilDone(
     () => mayBlock(socket, flags),
@@ -73,6 +78,34 @@ function writing(socket: Socket, machine: Machine, content: Content, flags: numb
       }
     },
   );
+}
+
+/**
+ * Linux `MSG_FASTOPEN`: what goes with the SYN is written at once; where the server is not known yet, or more is
+ * left, the rest follows the handshake, unless the socket may not block.
+ */
+function opening(socket: Socket, machine: Machine, place: SocketPlace, content: Content): Attempt {
+  const bytes = bytesOf(content);
+  let isBegun = false;
+  let written = 0;
+  let rest: Attempt | undefined;
+  return () => {
+    if (!isBegun) {
+      isBegun = true;
+      try {
+        written = machine.sockets.connectSending(socket.fd, place, bytes);
+      } catch (error) {
+        const isUnderWay = error instanceof StackError && error.code === 'EINPROGRESS';
+        if (!isUnderWay || socket.isNonBlocking) throw error;
+      }
+      if (written === bytes.length || socket.isNonBlocking) return written;
+    }
+    if (socket.connecting === 'pending') return undefined;
+    if (socket.connecting === 'untold') machine.sockets.connect(socket.fd, place.address, place.port);
+    rest ??= writingBytes(socket, machine, bytes.subarray(written), 0);
+    const more = rest();
+    return more === undefined ? undefined : written + more;
+  };
 }
 
 function reading(socket: Socket, machine: Machine, content: Content, flags: number): Attempt {
@@ -103,8 +136,13 @@ function compareContent({ text }: Content, actual: Uint8Array): void {
 const write: Syscall = (args, machine) =>
   writing(socketOf(args, machine), machine, contentOf(args[1], need(args, 2)), 0);
 
-const send: Syscall = (args, machine) =>
-  writing(socketOf(args, machine), machine, contentOf(args[1], need(args, 2)), need(args, 3));
+const send: Syscall = (args, machine) => {
+  const flags = need(args, 3);
+  const content = contentOf(args[1], need(args, 2));
+  const socket = socketOf(args, machine);
+  if ((flags & MSG_FASTOPEN) === 0) return writing(socket, machine, content, flags);
+  return opening(socket, machine, placeOf(args[4], machine.remote), content);
+};
 
 const read: Syscall = (args, machine) =>
   reading(socketOf(args, machine), machine, contentOf(args[1], need(args, 2)), 0);
