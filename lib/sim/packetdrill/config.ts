@@ -7,6 +7,8 @@ export interface Config {
   /** How far from its time something may happen, µs. */
   toleranceUs: number;
   readonly mtu: number;
+  /** Largest segment the stack announces and sends, bytes; 0 for what the MTU allows. */
+  readonly mssBytes: number;
   readonly local: IpAddress;
   readonly remote: IpAddress;
   /** Port of `bind(..., ..., ...)`, and that `connect(..., ..., ...)` goes to. */
@@ -87,6 +89,7 @@ export function configOf(options: readonly ScriptOption[], ipVersion: IpVersion)
     ipVersion,
     toleranceUs: number('tolerance_usecs', TOLERANCE_US),
     mtu: number('mtu', PLACES[family].mtu),
+    mssBytes: number('mss', 0),
     local: address('local_ip', PLACES[family].local),
     remote: address('remote_ip', PLACES[family].remote),
     bindPort: number('bind_port', PORT),

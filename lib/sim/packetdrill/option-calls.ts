@@ -1,11 +1,11 @@
 /** `setsockopt` and `getsockopt` of a script. */
+import { StackError } from '../../base/errors.js';
 import { compareNumber, errnoNumber, Mismatch, type Syscall, socketOf, Unsupported } from './attempt.js';
 import { fieldOf, formatExpression, numberOf } from './expressions.js';
 import type { Expression } from './script.js';
+import type { Socket } from './socket.js';
 import { getSocketOption, type OptionValue, optionKey, setSocketOption } from './socket-options.js';
-
-/** Options whose value is a structure that nothing looks at: `%{ }%` asserts what is in them. */
-const OPAQUE: ReadonlySet<string> = new Set(['TCP_INFO', 'TCP_CC_INFO']);
+import { tcpInfoValue } from './tcp-info.js';
 
 export const setOption: Syscall = (args, machine) => () => {
   const socket = socketOf(args, machine);
@@ -15,7 +15,7 @@ export const setOption: Syscall = (args, machine) => () => {
 
 export const getOption: Syscall = (args, machine) => () => {
   const socket = socketOf(args, machine);
-  if (args[2]?.kind === 'symbol' && OPAQUE.has(args[2].name)) return 0;
+  if (args[2]?.kind === 'symbol' && args[2].name === 'TCP_INFO') return compareInfo(socket, args[3]);
   const expected = only(args[3]);
   const actual = getSocketOption(socket, keyOf(args));
   if (expected === undefined || expected.kind === 'any') return 0;
@@ -24,6 +24,17 @@ export const getOption: Syscall = (args, machine) => () => {
   else compareNumber(formatExpression(args[2]), expected, numberFrom(actual));
   return 0;
 };
+
+/** The fields of `tcp_info` that are named. */
+function compareInfo({ endpoint }: Socket, expected: Expression | undefined): number {
+  if (endpoint === undefined) throw new StackError('ENOTCONN', 'getsockopt');
+  for (const { name, value } of expected?.kind === 'struct' ? expected.fields : []) {
+    const actual = tcpInfoValue(endpoint, name);
+    if (actual === undefined) throw new Unsupported(`"${name}" of tcp_info is not known`);
+    compareNumber(name, value, actual);
+  }
+  return 0;
+}
 
 const keyOf = (args: readonly Expression[]): string => optionKey(nameOf(args[1]), nameOf(args[2]));
 

@@ -53,6 +53,7 @@ export class Run {
   constructor(options: RunOptions) {
     this.#options = options;
     this.#config = options.config;
+    if (options.config.mssBytes > 0) this.#environment.connection.maxSegmentBytes = options.config.mssBytes;
     this.#wire = new ScriptedWire(this.#clock, options.config.mtu);
     this.#wake = this.#clock.createAlarm(() => this.#pending?.tryAgain());
   }

@@ -170,6 +170,10 @@ const receiveMessage: Syscall = (args, machine) => {
 };
 
 function messageOf(expression: Expression | undefined): Content {
+  const control = expression === undefined ? undefined : fieldOf(expression, 'msg_control');
+  if (control?.kind === 'list' && control.items.length > 0) {
+    throw new Unsupported('control messages are not supported');
+  }
   return vectorOf(expression === undefined ? undefined : fieldOf(expression, 'msg_iov'));
 }
 

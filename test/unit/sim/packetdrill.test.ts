@@ -251,6 +251,37 @@ describe('what a script cannot have', () => {
   });
 });
 
+describe('calls of a script', () => {
+  it('compare the fields of tcp_info that they name', () => {
+    run(
+      `${ESTABLISHED}\n+0 getsockopt(4, SOL_TCP, TCP_INFO, {tcpi_rtt=100000, tcpi_snd_cwnd=10}, [...]) = 0`,
+    );
+    const failure = failureOf(`${ESTABLISHED}\n+0 getsockopt(4, SOL_TCP, TCP_INFO, {tcpi_rtt=7}, [...]) = 0`);
+    expect(failure).to.include({ expected: '7', actual: '100000' });
+    const unknown = failureOf(`${ESTABLISHED}\n+0 getsockopt(4, SOL_TCP, TCP_INFO, {tcpi_x=7}, [...]) = 0`);
+    expect(unknown.message).to.include('"tcpi_x" of tcp_info is not known');
+  });
+
+  it('move vectors and messages, and compare what they read with a text', () => {
+    run(`${ESTABLISHED}
+      +0 writev(4, [{"ab", 2}, {..., 3}], 2) = 5
+      +0 > P. 1:6(5) ack 1
+      +.01 < . 1:1(0) ack 6 win 257
+      +0 sendmsg(4, {msg_name(...)=..., msg_iov(1)=[{..., 1000}], msg_flags=0}, 0) = 1000
+      +0 > P. 6:1006(1000) ack 1
+      +0 < P. 1:11(10) ack 6 win 257
+      +0 > . 1006:1006(0) ack 11
+      +0 recvmsg(4, {msg_name(...)=..., msg_iov(2)=[{..., 4}, {..., 6}], msg_flags=0}, 0) = 10
+      +0 < P. 11:21(10) ack 1006 win 257
+      +0 > . 1006:1006(0) ack 21
+      +0 read(4, "\\x00\\x00", 2) = 2`);
+  });
+
+  it('may be limited to a segment size by the head of the script', () => {
+    run(`--mss=600\n${SOCKET}\n+0 < S 0:0(0) win 1000 <mss 1000>\n+0 > S. 0:0(0) ack 1 <mss 600>`);
+  });
+});
+
 describe('assertions of a script', () => {
   const check = (code: string): void => run(`${ESTABLISHED}\n+0 %{\n${code}\n}%`);
 
