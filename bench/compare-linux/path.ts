@@ -1,5 +1,4 @@
 /** One run: the namespaces, the path between them, its receiver and its senders, all made anew. */
-import { constants, setPriority } from 'node:os';
 import { Child } from '../../test/support/child.js';
 import { TestNamespace } from '../../test/support/netns.js';
 import { compiledFrom } from '../support/compile.js';
@@ -47,7 +46,7 @@ const node = (file: string, ...args: string[]): CommandLine => [
   ['--import=tsx', `bench/compare-linux/${file}`, ...args],
 ];
 
-/** Ahead of everything that is not in real time, so that the machine's load does not decide. */
+/** Ahead of everything that is not in real time, so that what else the machine does is not to decide. */
 const inRealTime = ([command, args]: CommandLine): CommandLine => ['chrt', ['--rr', '1', command, ...args]];
 
 export async function runOnce(options: RunOptions): Promise<RunResult> {
@@ -56,14 +55,13 @@ export async function runOnce(options: RunOptions): Promise<RunResult> {
   const [senders, receiver] = await Promise.all([TestNamespace.create(), TestNamespace.create()]);
   const children: Child[] = [];
   const start = (command: CommandLine, openStdin = false): Child => {
-    const child = new Child(...command, { limitMs, openStdin });
+    const child = new Child(...inRealTime(command), { limitMs, openStdin });
     children.push(child);
-    setPriority(child.pid, constants.priority.PRIORITY_HIGHEST);
     return child;
   };
   try {
     const relayCommand = node('relay.ts', senders.path, receiver.path, JSON.stringify(options.path));
-    const relay = start(inRealTime(relayCommand), true);
+    const relay = start(relayCommand, true);
     await relay.output(/ready/);
     // What our stack sends is forwarded by the kernel beside its own.
     await senders.shell('sysctl -qw net.ipv4.ip_forward=1');
