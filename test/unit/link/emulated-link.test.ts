@@ -453,4 +453,28 @@ describe('EmulatedLink', () => {
       ),
     );
   });
+
+  it('tells an observer of every packet, and when it will arrive', () => {
+    const seen: [length: number, number: number, arrivalUs: number][] = [];
+    const wire = new Wire({
+      delayMs: 2,
+      rateBps: 8e5,
+      queuePackets: 1,
+      drop: [1],
+      mtu: 400,
+      observe: (packet, number, arrivalUs) => seen.push([packet.length, number, arrivalUs]),
+    });
+    wire.send(numbered(1), numbered(2), numbered(3), numbered(4), numbered(5, 500));
+    const never = Number.POSITIVE_INFINITY;
+    expect(seen).to.deep.equal([
+      [100, 1, never],
+      [100, 2, 3000],
+      [100, 3, 4000],
+      [100, 4, never],
+      [500, 5, never],
+    ]);
+    wire.clock.runUntilIdle();
+    expect(wire.arrived.map(({ atUs }) => atUs)).to.deep.equal([3000, 4000]);
+    expect(() => new Wire({ observe: 1 as unknown as () => void })).to.throw(TypeError);
+  });
 });
