@@ -28,7 +28,7 @@ import { mssForLimit } from './mtu-discovery.js';
 import type { Observer } from './observer.js';
 import type { TcpOptions } from './options.js';
 import type { Receiver, TextSink } from './receiver.js';
-import { AckFacts } from './recovery/ack-facts.js';
+import { ACK_FACTS } from './recovery/ack-facts.js';
 import type { TcpSegment } from './segment.js';
 import type { SegmentOutput } from './segment-output.js';
 import { SegmentWriter } from './segment-writer.js';
@@ -47,7 +47,7 @@ export class TcpConnection {
   readonly acks: AckPolicy;
   readonly timers: ConnectionTimers;
   readonly writer: SegmentWriter;
-  readonly facts = new AckFacts();
+  readonly facts = ACK_FACTS;
   readonly times = new SendTimes();
   /** What our SYN offered, and in a SYN-ACK still offers. */
   synOptions: SynOptions;

@@ -31,8 +31,11 @@ export class SegmentPlan {
   }
 }
 
+/** The plan in hand, for all connections: it is made, sent and forgotten within one call. */
+const PLAN = new SegmentPlan();
+
 export class SegmentPlanner {
-  readonly plan = new SegmentPlan();
+  readonly plan = PLAN;
   /** Whether the congestion window kept something back since this was last set to false. */
   cwndLimited = false;
   /** Segments of new text that have left since sending last paused. */
@@ -48,9 +51,13 @@ export class SegmentPlanner {
   /** Fills `plan`; false when nothing may leave. */
   next(maxTextBytes: number, nowUs: number): boolean {
     this.plan.isProbe = false;
-    const { recovery } = this.#sender;
+    const { recovery, sndNxt } = this.#sender;
     // RFC 5682 §3.1 step 2.b: what happens to new data tells whether the rest is lost at all.
-    if (recovery.episode.sendsNewFirst) return this.#nextNew(maxTextBytes, nowUs);
+    if (recovery.episode.sendsNewFirst) {
+      if (this.#nextNew(maxTextBytes, nowUs)) return true;
+      if (seqGt(sndNxt, recovery.episode.recoveryPoint)) return false;
+      recovery.episode.sendsOldAgain();
+    }
     return (
       this.#nextLost(maxTextBytes, recovery.board.nextLost()) ||
       (this.prober !== undefined && this.#nextMtuProbe(this.prober, nowUs)) ||
@@ -84,14 +91,14 @@ export class SegmentPlanner {
     const { log } = this.#sender.recovery;
     if (log.count === 0) return false;
     let row = log.count - 1;
-    const slot = log.slot(row);
+    let slot = log.slot(row);
     const isFin = log.has(slot, RowFlag.FIN);
     const textBytes = log.bytes(slot) - (isFin ? 1 : 0);
     const lastBytes = textBytes % mostBytes || Math.min(textBytes, mostBytes);
     const start = seqAdd(log.end(slot), -(lastBytes + (isFin ? 1 : 0)));
     if (log.straddles(row, start)) {
       log.split(row, start);
-      row++;
+      slot = log.slot(++row);
     } else if (start !== log.start(slot)) {
       return false;
     }

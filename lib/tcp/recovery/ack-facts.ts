@@ -1,5 +1,7 @@
 /** What recovery is told of an ACK, and what it answers. */
 import type { Seq } from '../../base/seq.js';
+import type { DeliveryRate } from './delivery-rate.js';
+import type { RttEstimator } from './rtt-estimator.js';
 
 /** What an ACK brings, apart from its window. One object, filled anew for each. */
 export class AckFacts {
@@ -28,6 +30,12 @@ export class AckFacts {
   /** Bytes newly reported as marked, as far as is known (RFC 9768); else 0. */
   markedBytes = 0;
 }
+
+/**
+ * The facts of the ACK in hand, for all connections: they are filled and read within one call, and an idle
+ * connection holds none.
+ */
+export const ACK_FACTS = new AckFacts();
 
 /** The rate sample of an ACK; the shape of a `RateSample`. */
 export class RateResult {
@@ -69,4 +77,17 @@ export class AckResult {
     this.lostBytes = 0;
     this.markedBytes = facts.markedBytes;
   }
+
+  /** It has been taken, and this is what the estimators know now. */
+  finish(facts: AckFacts, rtt: RttEstimator, rate: DeliveryRate): void {
+    this.srttUs = rtt.srttUs;
+    this.minRttUs = rtt.minRttUs;
+    this.sndUna = facts.ack;
+    this.sndNxt = facts.sndNxt;
+    this.totalDeliveredBytes = rate.deliveredBytes;
+    this.totalLostBytes = rate.totalLostBytes;
+  }
 }
+
+/** The answers to the ACK in hand, for all connections. */
+export const ACK_RESULT = new AckResult();

@@ -33,6 +33,8 @@ class ForwardQuestion {
   canSendNew = false;
 }
 
+const QUESTION = new ForwardQuestion();
+
 export class Episode {
   phase: Phase = Phase.Open;
   /** RFC 6582 `recover`: SND.NXT when the last episode began. */
@@ -56,7 +58,6 @@ export class Episode {
   readonly #board: Scoreboard;
   readonly #stats: TcpStats;
   readonly #forward = new ForwardRto();
-  readonly #question = new ForwardQuestion();
 
   constructor(iss: Seq, board: Scoreboard, stats: TcpStats) {
     this.recoveryPoint = iss;
@@ -85,6 +86,8 @@ export class Episode {
     if (this.#marksAreHeard && seqGt(facts.ack, this.recoveryPoint)) this.#marksAreHeard = false;
     switch (this.phase) {
       case Phase.Open:
+        // Numbers are compared within half the circle: far below SND.UNA it would seem to lie above.
+        if (seqGt(facts.ack, this.recoveryPoint)) this.recoveryPoint = facts.ack;
         if (this.alarm.isProvenByDuplicates) this.#undo();
         else this.alarm.outlived(facts.ack);
         break;
@@ -124,15 +127,20 @@ export class Episode {
   }
 
   /** The retransmission timer expired. @param isFirst nothing was acknowledged since the last time */
-  timedOut(sndUna: Seq, sndNxt: Seq, isFirst: boolean, triesForward: boolean): void {
+  timedOut(sndNxt: Seq, isFirst: boolean, triesForward: boolean): void {
     // A recovery that ends so has shown its losses to be real (RFC 5682 §2).
     this.#forward.begin(triesForward && (this.phase <= Phase.Cwr || !isFirst));
-    if (isFirst) this.alarm.begin(sndUna, sndNxt, 0);
     this.phase = Phase.Loss;
     this.#marksAreHeard = true;
     this.recoveryPoint = sndNxt;
     this.sendsNewFirst = false;
     this.hasResent = false;
+  }
+
+  /** There was no new data that could be sent: it goes on as after any time-out (RFC 5682 §3.1 step 2.b). */
+  sendsOldAgain(): void {
+    this.sendsNewFirst = false;
+    this.#forward.begin(false);
   }
 
   /** Whether what was sent again in this episode need not have been. */
@@ -142,7 +150,7 @@ export class Episode {
   }
 
   #judgeTimeout(facts: AckFacts, advanced: boolean, hasDuplicate: boolean): void {
-    const question = this.#question;
+    const question = QUESTION;
     const isPast = this.#isPast(facts.ack);
     question.isPartialAdvance = advanced && !isPast;
     question.hasOriginal = this.sawOriginal;

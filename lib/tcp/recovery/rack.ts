@@ -44,7 +44,9 @@ export class Rack {
 
   /** Steps 2 and 3: something was newly delivered. @param minRttUs smallest round-trip time seen */
   delivered(log: SentLog, slot: number, facts: AckFacts, minRttUs: number): void {
-    const end = log.end(slot);
+    // Of what is acknowledged in part the rest is still out.
+    const isPart = seqLt(log.start(slot), facts.ack) && seqLt(facts.ack, log.end(slot));
+    const end = isPart ? facts.ack : log.end(slot);
     const wasResent = log.has(slot, RowFlag.EVER_RETRANSMITTED);
     if (seqGt(end, this.fack)) this.fack = end;
     else if (!wasResent && seqLt(end, this.fack)) this.reorderingSeen = true;

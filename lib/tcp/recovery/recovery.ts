@@ -7,7 +7,7 @@
  */
 import { type Seq, seqDiff, seqLe } from '../../base/seq.js';
 import type { TcpStats } from '../../base/stats.js';
-import { AckFacts, AckResult } from './ack-facts.js';
+import { ACK_FACTS, ACK_RESULT, type AckFacts, type AckResult } from './ack-facts.js';
 import { DeliveryRate } from './delivery-rate.js';
 import { DuplicateAcks } from './duplicate-acks.js';
 import { Episode, Phase } from './episode.js';
@@ -26,6 +26,11 @@ export { Phase, RecoveryTimer };
 
 /** Shortest wait for a peer that has reneged to change its mind, µs (Linux `tcp_check_sack_reneging`). */
 const RENEGING_DELAY_US = 10_000;
+
+// What serves one call only serves all connections, so that an idle one holds none of it.
+const SAMPLER = new RttSampler();
+const DETECTION = new DetectionFacts();
+const LOSS_REPORT = new LossReport();
 
 export interface RecoveryOptions extends RttLimits {
   /** Most records of what is in flight. */
@@ -46,7 +51,7 @@ export class Recovery implements ScoreboardWitness {
   readonly prr = new ProportionalReduction();
   readonly rtt: RttEstimator;
   readonly rate = new DeliveryRate();
-  readonly result = new AckResult();
+  readonly result = ACK_RESULT;
   /** Without SACK. */
   readonly duplicates = new DuplicateAcks();
   /** Doublings of the RTO, and time-outs since data was last acknowledged. */
@@ -65,10 +70,7 @@ export class Recovery implements ScoreboardWitness {
   /** Text of a full segment. */
   mssBytes = 536;
   readonly #options: RecoveryOptions;
-  readonly #sampler = new RttSampler();
-  readonly #detection = new DetectionFacts();
-  readonly #lossReport = new LossReport();
-  #facts = new AckFacts();
+  #facts: AckFacts = ACK_FACTS;
   /** Whether new data was sent since the last pause. */
   #hasSent = false;
 
@@ -191,12 +193,19 @@ export class Recovery implements ScoreboardWitness {
     return result;
   }
 
+  /** Segments sent again that may yet be reported as duplicates, a probe among them (Linux `tcp_init_undo`). */
+  get #resentInFlight(): number {
+    const { board, probe } = this;
+    const segments = Math.ceil(board.retransmittedBytes / this.mssBytes);
+    return probe.isOut && probe.isRetransmission ? segments + 1 : segments;
+  }
+
   /** The reduction that the episode asks for begins, its aim `ssthreshBytes`. */
   enter(sndUna: Seq, sndNxt: Seq, ssthreshBytes: number): void {
     const { board, prr, result } = this;
-    const resent = Math.ceil(board.retransmittedBytes / this.mssBytes);
-    this.episode.enter(sndUna, sndNxt, resent);
+    this.episode.enter(sndUna, sndNxt, this.#resentInFlight);
     this.probe.cancel();
+    this.#scheduleProbe(this.#facts.nowUs);
     prr.start(ssthreshBytes, board.outstandingBytes - board.sackedBytes + result.deliveredBytes);
     prr.delivered(result.deliveredBytes, this.inFlightBytes, false, this.mssBytes);
   }
@@ -210,8 +219,9 @@ export class Recovery implements ScoreboardWitness {
   // ---- what time brings ---------------------------------------------------------------------------
 
   /** RFC 8985 §6.2 step 5: what was late a while ago is lost now. */
-  reorderingTimeout(nowUs: number): void {
+  reorderingTimeout(sndNxt: Seq, nowUs: number): void {
     this.#facts.nowUs = nowUs;
+    this.#facts.sndNxt = sndNxt;
     this.#facts.ecnEcho = false;
     this.result.lostBytes = 0;
     this.result.deliveredBytes = 0;
@@ -225,6 +235,7 @@ export class Recovery implements ScoreboardWitness {
     const { board, log } = this;
     this.#facts.nowUs = nowUs;
     this.episode.begin();
+    const alreadyResent = this.#resentInFlight;
     const reneged = board.hasReneged;
     if (reneged) board.forgetSacked();
     const detection = this.#detectionFacts(nowUs, false);
@@ -234,7 +245,9 @@ export class Recovery implements ScoreboardWitness {
       if (i === 0 || reneged || !this.detector.isYoung(board, slot, detection)) board.markLost(slot);
     }
     this.duplicates.clear();
-    this.episode.timedOut(sndUna, sndNxt, this.retries === 0, this.#options.forwardRto);
+    const isFirst = this.retries === 0;
+    if (isFirst) this.episode.alarm.begin(sndUna, sndNxt, alreadyResent);
+    this.episode.timedOut(sndNxt, isFirst, this.#options.forwardRto);
     this.timeouts++;
     this.retries++;
     this.backoff++;
@@ -258,12 +271,12 @@ export class Recovery implements ScoreboardWitness {
     this.rate.delivered(log, slot, bytes, facts);
     if (this.detector.usesRack) this.rack.delivered(log, slot, facts, this.rtt.minRttUs);
     if (log.has(slot, RowFlag.EVER_RETRANSMITTED)) return;
-    this.#sampler.delivered(log, slot);
+    SAMPLER.delivered(log, slot);
     if (seqLe(log.end(slot), episode.recoveryPoint)) episode.sawOriginal = true;
   }
 
   passed(slot: number): void {
-    this.#sampler.passed(this.log.flags(slot));
+    SAMPLER.passed(this.log.flags(slot));
   }
 
   lost(slot: number, wasResent: boolean): void {
@@ -276,8 +289,8 @@ export class Recovery implements ScoreboardWitness {
       this.#options.stats.lostRetransmit++;
     }
     if (lossListener === undefined) return;
-    this.#lossReport.nowUs = this.#facts.nowUs;
-    this.#lossReport.tell(lossListener, log, slot, rate);
+    LOSS_REPORT.nowUs = this.#facts.nowUs;
+    LOSS_REPORT.tell(lossListener, log, slot, rate);
   }
 
   // ---- an ACK, step by step -----------------------------------------------------------------------
@@ -287,7 +300,7 @@ export class Recovery implements ScoreboardWitness {
     this.#facts = facts;
     result.begin(facts, ackedBytes, this.inFlightBytes);
     this.rate.begin(result.rate);
-    this.#sampler.begin();
+    SAMPLER.begin();
     this.episode.begin();
   }
 
@@ -306,13 +319,12 @@ export class Recovery implements ScoreboardWitness {
     const { board, result } = this;
     board.advance(facts.ack);
     this.rack.advanced(facts.ack);
-    this.#sampler.advanced();
-    if (!this.#sampler.passedOnlyResent) this.backoff = 0;
+    SAMPLER.advanced();
     this.retries = 0;
     this.firstRetryUs = 0;
     if (this.sack) return;
     // Without SACK what was passed may have arrived as an original or not: nobody can tell.
-    if (this.#sampler.passedResent) this.episode.sawOriginal = false;
+    if (SAMPLER.passedResent) this.episode.sawOriginal = false;
     this.duplicates.advanced(result, facts.mssBytes);
   }
 
@@ -325,9 +337,8 @@ export class Recovery implements ScoreboardWitness {
 
   #measure(facts: AckFacts): void {
     const { result, rtt } = this;
-    result.rttUs = this.#sampler.measure(facts, result.ackedBytes, rtt);
+    result.rttUs = SAMPLER.measure(facts, result.ackedBytes, rtt);
     if (result.rttUs >= 0) this.backoff = 0;
-    this.rate.finish(rtt.hasMinimum ? rtt.minRttUs : 0);
   }
 
   /** Whether the probe, or the episode under way, has an end or was a mistake. */
@@ -346,7 +357,7 @@ export class Recovery implements ScoreboardWitness {
   }
 
   #detectionFacts(nowUs: number, namesHead: boolean): DetectionFacts {
-    const detection = this.#detection;
+    const detection = DETECTION;
     detection.nowUs = nowUs;
     detection.mssBytes = this.mssBytes;
     detection.minRttUs = this.rtt.minRttUs;
@@ -384,13 +395,9 @@ export class Recovery implements ScoreboardWitness {
   /** The rest of what the congestion control is told. */
   #finish(facts: AckFacts): void {
     const { result, rate, rtt } = this;
+    rate.finish(rtt.hasMinimum ? rtt.minRttUs : 0);
     result.inFlightBytes = this.inFlightBytes;
-    result.srttUs = rtt.srttUs;
-    result.minRttUs = rtt.minRttUs;
     result.isRecovering = this.episode.phase !== Phase.Open;
-    result.sndUna = facts.ack;
-    result.sndNxt = facts.sndNxt;
-    result.totalDeliveredBytes = rate.deliveredBytes;
-    result.totalLostBytes = rate.totalLostBytes;
+    result.finish(facts, rtt, rate);
   }
 }

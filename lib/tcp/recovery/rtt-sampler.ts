@@ -9,13 +9,11 @@ import { RowFlag, type SentLog } from './sent-log.js';
 export class RttSampler {
   /** When the newest record an ACK covers was sent, if a sample may be taken of it; -1 otherwise. */
   #sentAtUs = -1;
-  /** `EVER_RETRANSMITTED` of the records SND.UNA passes: whether all have it, and whether any has. */
-  #passedAll = 0;
+  /** `EVER_RETRANSMITTED` of the records SND.UNA passes: whether any has it. */
   #passedAny = 0;
 
   begin(): void {
     this.#sentAtUs = -1;
-    this.#passedAll = RowFlag.EVER_RETRANSMITTED;
     this.#passedAny = 0;
   }
 
@@ -26,7 +24,6 @@ export class RttSampler {
 
   /** SND.UNA passes something of a record with these flags. */
   passed(flags: number): void {
-    this.#passedAll &= flags;
     this.#passedAny |= flags & RowFlag.EVER_RETRANSMITTED;
   }
 
@@ -40,15 +37,12 @@ export class RttSampler {
     return this.#passedAny !== 0;
   }
 
-  /** Whether everything that was passed had been sent again; also when nothing was passed. */
-  get passedOnlyResent(): boolean {
-    return this.#passedAll !== 0;
-  }
-
   /** Takes the sample, if there is one. @returns it, µs; -1 for none */
   measure(facts: AckFacts, ackedBytes: number, rtt: RttEstimator): number {
     const isExact = this.#sentAtUs >= 0;
-    const rttUs = isExact ? facts.nowUs - this.#sentAtUs : ackedBytes > 0 ? facts.timestampRttUs : -1;
+    // What answers a duplicate echoes what came before that (RFC 7323 §4.3), maybe long before.
+    const hasEcho = ackedBytes > 0 && !facts.hasDsack;
+    const rttUs = isExact ? facts.nowUs - this.#sentAtUs : hasEcho ? facts.timestampRttUs : -1;
     if (rttUs < 0) return -1;
     rtt.sample(rttUs, facts.ack, facts.sndNxt);
     // The tick of a timestamp is too coarse to be a smallest time (RFC 8985 §6.2 step 1).

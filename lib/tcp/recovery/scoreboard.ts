@@ -29,7 +29,7 @@ export class Scoreboard {
   mtuProbeLost = false;
   readonly #witness: ScoreboardWitness;
   /** The blocks last taken: what they cover need not be looked at again (CVE-2019-11478). */
-  readonly #taken = new Int32Array(8);
+  #taken: Int32Array | undefined;
   #takenCount = 0;
   /** Nothing that starts before this waits to be sent again. */
   #lostFrom = 0 as Seq;
@@ -129,6 +129,7 @@ export class Scoreboard {
     for (let i = 0; i < facts.sackCount; i++) {
       this.#sackBlock(facts.sackEdges[2 * i] as Seq, facts.sackEdges[2 * i + 1] as Seq);
     }
+    this.#taken ??= new Int32Array(8);
     this.#taken.set(facts.sackEdges);
     // In a full log nothing could be split: what is covered in part must be looked at again.
     this.#takenCount = this.log.isFull ? 0 : facts.sackCount;
@@ -250,9 +251,10 @@ export class Scoreboard {
   #sackBlock(start: Seq, end: Seq): void {
     let from = start;
     let to = end;
-    for (let i = 0; i < this.#takenCount; i++) {
-      const takenStart = this.#taken[2 * i] as Seq;
-      const takenEnd = this.#taken[2 * i + 1] as Seq;
+    const taken = this.#taken;
+    for (let i = 0; taken !== undefined && i < this.#takenCount; i++) {
+      const takenStart = taken[2 * i] as Seq;
+      const takenEnd = taken[2 * i + 1] as Seq;
       if (seqLe(takenStart, from) && seqGt(takenEnd, from)) from = takenEnd;
       if (seqGe(takenEnd, to) && seqLt(takenStart, to)) to = takenStart;
     }

@@ -65,13 +65,17 @@ export interface SendSnapshot {
   readonly isAppLimited: boolean;
 }
 
+/** What an idle connection holds. */
+const NO_INTS = new Int32Array(0);
+const NO_DOUBLES = new Float64Array(0);
+
 export class SentLog {
   /** The slot in flight whose last transmission is the oldest, and the newest; `NO_SLOT` when there is none. */
   oldest = NO_SLOT;
   newest = NO_SLOT;
   readonly #limit: number;
-  #ints = new Int32Array(0);
-  #doubles = new Float64Array(0);
+  #ints = NO_INTS;
+  #doubles = NO_DOUBLES;
   #head = 0;
   #count = 0;
   #mask = -1;
@@ -313,8 +317,8 @@ export class SentLog {
   }
 
   #drop(): void {
-    this.#ints = new Int32Array(0);
-    this.#doubles = new Float64Array(0);
+    this.#ints = NO_INTS;
+    this.#doubles = NO_DOUBLES;
     this.#mask = -1;
   }
 

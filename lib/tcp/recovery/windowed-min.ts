@@ -4,8 +4,12 @@
  */
 export class WindowedMin {
   readonly #windowUs: number;
-  #values = new Float64Array([Infinity, Infinity, Infinity]);
-  #timesUs = new Float64Array(3);
+  #best = Number.POSITIVE_INFINITY;
+  #second = Number.POSITIVE_INFINITY;
+  #third = Number.POSITIVE_INFINITY;
+  #bestAtUs = 0;
+  #secondAtUs = 0;
+  #thirdAtUs = 0;
 
   constructor(windowUs: number) {
     this.#windowUs = windowUs;
@@ -13,40 +17,50 @@ export class WindowedMin {
 
   /** Infinity before the first sample. */
   get value(): number {
-    return this.#values[0];
+    return this.#best;
   }
 
   update(sample: number, nowUs: number): void {
-    const values = this.#values;
-    const times = this.#timesUs;
-    if (sample <= values[0] || nowUs - times[2] > this.#windowUs) {
-      this.#fill(0, sample, nowUs);
+    if (sample <= this.#best || nowUs - this.#thirdAtUs > this.#windowUs) {
+      this.#setBest(sample, nowUs);
       return;
     }
-    if (sample <= values[1]) this.#fill(1, sample, nowUs);
-    else if (sample <= values[2]) this.#fill(2, sample, nowUs);
-    const ageUs = nowUs - times[0];
+    if (sample <= this.#second) this.#setSecond(sample, nowUs);
+    else if (sample <= this.#third) this.#setThird(sample, nowUs);
+    const ageUs = nowUs - this.#bestAtUs;
     if (ageUs > this.#windowUs) {
       this.#shift(sample, nowUs);
-      if (nowUs - times[0] > this.#windowUs) this.#shift(sample, nowUs);
-    } else if (times[1] === times[0] && ageUs > this.#windowUs / 4) {
-      this.#fill(1, sample, nowUs);
-    } else if (times[2] === times[1] && ageUs > this.#windowUs / 2) {
-      this.#fill(2, sample, nowUs);
+      if (nowUs - this.#bestAtUs > this.#windowUs) this.#shift(sample, nowUs);
+    } else if (this.#secondAtUs === this.#bestAtUs && ageUs > this.#windowUs / 4) {
+      this.#setSecond(sample, nowUs);
+    } else if (this.#thirdAtUs === this.#secondAtUs && ageUs > this.#windowUs / 2) {
+      this.#setThird(sample, nowUs);
     }
   }
 
-  /** The sample is the best of all ranks from `rank` on. */
-  #fill(rank: number, sample: number, nowUs: number): void {
-    this.#values.fill(sample, rank);
-    this.#timesUs.fill(nowUs, rank);
+  #setBest(sample: number, nowUs: number): void {
+    this.#best = sample;
+    this.#bestAtUs = nowUs;
+    this.#setSecond(sample, nowUs);
+  }
+
+  #setSecond(sample: number, nowUs: number): void {
+    this.#second = sample;
+    this.#secondAtUs = nowUs;
+    this.#setThird(sample, nowUs);
+  }
+
+  #setThird(sample: number, nowUs: number): void {
+    this.#third = sample;
+    this.#thirdAtUs = nowUs;
   }
 
   /** The best has grown too old: the others move up. */
   #shift(sample: number, nowUs: number): void {
-    this.#values.copyWithin(0, 1);
-    this.#timesUs.copyWithin(0, 1);
-    this.#values[2] = sample;
-    this.#timesUs[2] = nowUs;
+    this.#best = this.#second;
+    this.#bestAtUs = this.#secondAtUs;
+    this.#second = this.#third;
+    this.#secondAtUs = this.#thirdAtUs;
+    this.#setThird(sample, nowUs);
   }
 }
