@@ -116,6 +116,16 @@ describe('the ACK of a SYN-ACK', () => {
     }
   });
 
+  it('of a SYN-ACK that came again too soon to be answered leaves the flags to the counter [AECN-9]', () => {
+    const peer = asks()
+      .expect('> SEWA 0:0(0)')
+      .send(`< S.${ace(2)} 0:0(0) ack 1 <mss 1000>`);
+    peer.expect(`> .${ace(2)} 1:1(0) ack 1`).advanceMs(600);
+    peer.send(`< [ect0] S.${ace(2)} 0:0(0) ack 1 <mss 1000>`).expect(`> .${ace(4)} 1:1(0) ack 1`);
+    peer.send(`< [ect0] S.${ace(2)} 0:0(0) ack 1 <mss 1000>`).expectNothing();
+    peer.send(`< P.${ace(5)} 1:101(100) ack 1`).expect(`> .${ace(5)} 1:1(0) ack 101`);
+  });
+
   it('goes before text that waits (RFC 9768 §3.2.2.1) [AECN-9]', () => {
     const peer = asks().expect('> SEWA 0:0(0)').write(1000);
     peer.send(`< [ect0] S.${ace(2)} 0:0(0) ack 1 <mss 1000>`).expect(`> [noecn] .${ace(4)} 1:1(0) ack 1`);

@@ -151,6 +151,15 @@ describe('ACKs that say too little', () => {
     expect(told.endpoint.info.deliveredMarks).to.equal(2);
   });
 
+  it('count what was acknowledged selectively before no second time [D11]', () => {
+    const peer = accuratePeer({ mss: 1000 }).wrote(10_000);
+    peer.send(`< .${ace(5)} 1:1(0) ack 1 <nop,nop,sack 2001:6001>`);
+    peer.send(`< .${ace(5)} 1:1(0) ack 1 <nop,nop,sack 2001:10001>`);
+    // Two segments are new, so that the counter has moved by one and not by nine.
+    peer.send(`< .${ace(6)} 1:1(0) ack 10001`);
+    expect(peer.endpoint.info.deliveredMarks).to.equal(1);
+  });
+
   it('and were overtaken say nothing (RFC 9768 §3.2.2.2) [D11]', () => {
     const peer = accuratePeer({ mss: 1000 }).wrote(10_000);
     peer.send(`< .${ace(7)} 1:1(0) ack 4001`);
