@@ -8,9 +8,13 @@ import type { RangeSet } from '../buffer/range-set.js';
 /** Points remembered: more than blocks, as several come to lie in one block when blocks join. */
 const MAX_RECENT = 8;
 
+/** Edges of the ACK in hand, for all connections: they are written to the wire at once. */
+const EDGES = new Int32Array(8);
+const NO_POINTS = new Int32Array(0);
+
 export class SackReport {
   /** A point inside each block reported lately, newest first. */
-  readonly #recent = new Int32Array(MAX_RECENT);
+  #recent = NO_POINTS;
   #recentCount = 0;
   #duplicateStart = 0 as Seq;
   #duplicateEnd = 0 as Seq;
@@ -19,7 +23,7 @@ export class SackReport {
   #finAt: Seq | undefined;
   #finIsNewest = false;
   /** Left and right edges, as written to the wire by the last `compose`. */
-  readonly edges = new Int32Array(8);
+  readonly edges = EDGES;
 
   get hasDuplicate(): boolean {
     return this.#hasDuplicate;
@@ -52,6 +56,7 @@ export class SackReport {
   /** Text at `sequence` was kept out of order. */
   noteArrival(sequence: Seq): void {
     this.#finIsNewest = false;
+    if (this.#recent === NO_POINTS) this.#recent = new Int32Array(MAX_RECENT);
     const count = Math.min(this.#recentCount, MAX_RECENT - 1);
     this.#recent.copyWithin(1, 0, count);
     this.#recent[0] = sequence;

@@ -13,20 +13,35 @@ export const SendState = {
 export type SendState = (typeof SendState)[keyof typeof SendState];
 
 export class SendTimes {
-  readonly #totalsUs = new Float64Array(4);
+  #busyUs = 0;
+  #windowLimitedUs = 0;
+  #bufferLimitedUs = 0;
   #state: SendState = SendState.Idle;
   #sinceUs = 0;
 
   /** From `nowUs` on the connection is in this state. */
   enter(state: SendState, nowUs: number): void {
     if (state === this.#state) return;
-    this.#totalsUs[this.#state] += nowUs - this.#sinceUs;
+    const elapsedUs = nowUs - this.#sinceUs;
+    if (this.#state === SendState.Busy) this.#busyUs += elapsedUs;
+    else if (this.#state === SendState.WindowLimited) this.#windowLimitedUs += elapsedUs;
+    else if (this.#state === SendState.BufferLimited) this.#bufferLimitedUs += elapsedUs;
     this.#state = state;
     this.#sinceUs = nowUs;
   }
 
-  /** Time spent in a state up to `nowUs`, µs. */
+  /** Time spent in a state up to `nowUs`, µs; of idleness nothing is kept. */
   totalUs(state: SendState, nowUs: number): number {
-    return this.#totalsUs[state] + (state === this.#state ? nowUs - this.#sinceUs : 0);
+    const sinceUs = state === this.#state ? nowUs - this.#sinceUs : 0;
+    switch (state) {
+      case SendState.Busy:
+        return this.#busyUs + sinceUs;
+      case SendState.WindowLimited:
+        return this.#windowLimitedUs + sinceUs;
+      case SendState.BufferLimited:
+        return this.#bufferLimitedUs + sinceUs;
+      default:
+        return 0;
+    }
   }
 }
