@@ -23,7 +23,7 @@ export class CubicCurve {
   countedUs = 0;
   /** W_est: the window Reno would have. */
   wEstBytes = 0;
-  /** cwnd_prior: the window when the threshold was last set. */
+  /** cwnd_prior: the window before the last event; 0 while there was none, and Reno's grows at full pace (§4.10). */
   cwndPriorBytes = 0;
   /** The stage to come is the first after a time-out (RFC 9438 §4.8). */
   afterTimeout = false;
@@ -34,7 +34,6 @@ export class CubicCurve {
 
   /** A stage begins with a window of `cwndBytes`. */
   begin(cwndBytes: number, mssBytes: number, nowUs: number): void {
-    if (this.cwndPriorBytes === 0) this.cwndPriorBytes = cwndBytes;
     // RFC 9438 §4.8, §4.10: the first stage after a time-out, or before any loss, begins where the curve is flat.
     if (this.afterTimeout || cwndBytes >= this.wMaxBytes) this.wMaxBytes = cwndBytes;
     this.kSeconds = Math.cbrt((this.wMaxBytes - cwndBytes) / (CUBIC_C * mssBytes));

@@ -50,20 +50,36 @@ for (const Control of [NewReno, Cubic]) {
       expect(flow.ssthresh).to.equal(Math.floor((3 * cwnd) / 4));
     });
 
+    /** An ACK of one segment each 100 ms. */
+    const trickle = (flow: Flow, ms: number, inFlight: number, limited = false): void => {
+      const endUs = flow.nowUs + ms * 1000;
+      while (flow.nowUs < endUs) flow.wait(100).ack({ acked: MSS, inFlight, limited });
+    };
+
     it('keeps what it had for five minutes of little use, then half of it (RFC 7661 §4.4) [CC-13]', () => {
-      const flow = begun().rounds(4).loss().drain();
-      const { cwnd: kept } = flow;
-      const trickle = (ms: number): void => {
-        const endUs = flow.nowUs + ms * 1000;
-        while (flow.nowUs < endUs) flow.wait(100).ack({ acked: MSS, inFlight: MSS, limited: false });
-      };
-      trickle(5 * MINUTES - 300);
+      const flow = begun({ rttMs: 1000 }).rounds(2).loss().rounds(40).drain();
+      const { cwnd: kept, ssthresh } = flow;
+      expect(kept).to.be.above(2 * ssthresh);
+      trickle(flow, 5 * MINUTES - 300, MSS);
       expect(flow.cwnd).to.equal(kept);
-      trickle(1000);
-      expect(flow.cwnd).to.equal(Math.floor(kept / 2));
-      expect(flow.ssthresh).to.be.at.least(Math.floor((3 * kept) / 4));
-      trickle(20 * MINUTES);
+      trickle(flow, 1000, MSS);
+      expect(flow.cwnd).to.equal(Math.max(IW, Math.floor(kept / 2)));
+      expect(flow.ssthresh).to.equal(Math.floor((3 * kept) / 4));
+      trickle(flow, 60 * MINUTES, MSS);
       expect(flow.cwnd, 'not below the initial window').to.equal(IW);
+    });
+
+    it('keeps what it has while half of it is in use, or it holds the sender back (RFC 7661 §4.2) [CC-13]', () => {
+      const half = begun().rounds(4).loss().drain();
+      const { cwnd } = half;
+      trickle(half, 12 * MINUTES, cwnd / 2);
+      expect(half.cwnd).to.equal(cwnd);
+      trickle(half, 6 * MINUTES, cwnd / 2 - 1);
+      expect(half.cwnd).to.equal(cwnd / 2);
+      // Held back although little is in flight, as where the end of a window waits for the next ACK.
+      const held = begun({ maxWindowBytes: cwnd }).rounds(9);
+      trickle(held, 12 * MINUTES, MSS, true);
+      expect(held.cwnd).to.equal(cwnd);
     });
   });
 
@@ -158,6 +174,14 @@ for (const Control of [NewReno, Cubic]) {
       grown.control.setMss(9000);
       expect(grown.cwnd).to.equal(9000);
       expect(grown.ssthresh).to.equal(18_000);
+    });
+
+    it('leaves two segments to ssthresh, of whatever size, also when a reduction is undone [CC-20]', () => {
+      const flow = begun().loss(0);
+      flow.control.onCongestion('ecn', 0, flow.nowUs);
+      flow.control.setMss(1001);
+      flow.control.onSpurious(flow.nowUs);
+      expect([flow.cwnd, flow.ssthresh]).to.deep.equal([2000, 2002]);
     });
 
     it('takes over from another algorithm where that one was', () => {
