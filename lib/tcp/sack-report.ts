@@ -95,10 +95,11 @@ export class SackReport {
       count = 1;
     }
     const finIsAlone = this.#isFinAlone(waiting);
-    if (finIsAlone && (this.#finIsNewest || waiting === undefined) && count < limit) {
+    const nothingWaits = waiting === undefined || waiting.count === 0;
+    if (finIsAlone && (this.#finIsNewest || nothingWaits) && count < limit) {
       count = this.#put(count, this.#finAt as Seq, this.#finAt as Seq);
     }
-    if (waiting === undefined || waiting.count === 0) return count;
+    if (nothingWaits) return count;
     const firstBlock = count;
     let kept = 0;
     for (let i = 0; i < this.#recentCount; i++) {

@@ -1,4 +1,5 @@
 /** Writes the segments of a connection: header, options, text, straight into the lent room. */
+import { invariant } from '../base/errors.js';
 import { type Seq, seqAdd } from '../base/seq.js';
 import { writeEcnCounters } from '../wire/ecn-counters.js';
 import {
@@ -174,7 +175,8 @@ export class SegmentWriter {
     if (!output.begin(headerBytes + plan.textBytes)) return false;
     const cwr = isNewText && this.#owesCwr ? TcpFlag.CWR : 0;
     const ecnFlags = this.ecn === undefined ? 0 : this.ecn.flags | cwr;
-    this.#header(output, plan.sequence, plan.flags | ecnFlags | TcpFlag.ACK, nowUs);
+    const written = this.#header(output, plan.sequence, plan.flags | ecnFlags | TcpFlag.ACK, nowUs);
+    invariant(written === headerBytes, 'options are written as they were laid out');
     if (plan.urgentPointer > 0) writeUrgentPointer(output.view, output.at, plan.urgentPointer);
     if (plan.textBytes > 0) {
       buffer.copyTo(plan.sequence, output.view, output.at + headerBytes, plan.textBytes);
@@ -194,7 +196,8 @@ export class SegmentWriter {
   ack(output: SegmentOutput, sequence: Seq, nowUs: number): boolean {
     const headerBytes = this.headerBytes(false);
     if (!output.begin(headerBytes)) return false;
-    this.#header(output, sequence, this.#bareFlags | TcpFlag.ACK, nowUs);
+    const written = this.#header(output, sequence, this.#bareFlags | TcpFlag.ACK, nowUs);
+    invariant(written === headerBytes, 'options are written as they were laid out');
     output.setEcn(EcnField.NotEct);
     output.commit(headerBytes, 0);
     this.#noteSent(false);
@@ -224,8 +227,8 @@ export class SegmentWriter {
     return true;
   }
 
-  /** Header and options of a segment of a synchronized connection. */
-  #header(output: SegmentOutput, sequence: Seq, flags: number, nowUs: number): void {
+  /** Header and options of a segment of a synchronized connection. @returns how many bytes they are */
+  #header(output: SegmentOutput, sequence: Seq, flags: number, nowUs: number): number {
     const { view, at } = output;
     const receiver = this.receiver as Receiver;
     let next = at + TcpHeader.MIN_BYTES;
@@ -245,6 +248,7 @@ export class SegmentWriter {
     writeTcpPorts(view, at, this.#localPort, this.#remotePort);
     writeTcpNumbers(view, at, sequence, receiver.rcvNxt);
     writeTcpControl(view, at, headerBytes, flagsAndWindow(flags, receiver.advertise(false)));
+    return headerBytes;
   }
 
   /** Whether the next new text must say that the window was reduced (RFC 3168 §6.1.2). */

@@ -194,14 +194,14 @@ export class Sender {
   acknowledged(facts: AckFacts): void {
     const { recovery, congestion } = this;
     const { episode } = recovery;
-    facts.canSendNew = this.unsentBytes > 0 && this.windowRoom > 0;
+    facts.canSendNew = this.unsentBytes > 0 && seqGt(seqAdd(facts.ack, this.sndWnd), this.sndNxt);
     const sample = recovery.acknowledge(facts, this.sndUna);
     sample.cwndLimited = this.#usage.isLimited(congestion.cwndBytes, congestion.ssthreshBytes);
     this.deliveredBytes += sample.deliveredBytes;
     if (sample.ackedBytes > 0) this.#release(facts.ack, sample.ackedBytes);
     if (episode.wasSpurious) this.#undo(facts.nowUs);
     if (episode.hasEnded) congestion.onRecovered(facts.nowUs);
-    if (recovery.repairedTail) this.#reduceAtOnce(facts.nowUs);
+    if (recovery.repairedTail && episode.signal === '') this.#reduceAtOnce(facts.nowUs);
     if (episode.signal !== '') this.#reduce(facts.nowUs);
     else if (episode.isReducing) recovery.reduce();
     if (!episode.isReducing || !congestion.usesPrr) congestion.onAck(sample);
@@ -271,11 +271,11 @@ export class Sender {
 
   /** Fills `plan` with the next segment: first what was lost, then new data. False when none may leave. */
   next(maxTextBytes: number, nowUs: number): boolean {
-    if (this.pacer.isHeld(nowUs)) return false;
-    if (!isPaced(this.#congestion, this.options)) return this.planner.next(maxTextBytes, nowUs);
     const { segmentBytes, pacer } = this;
-    const burst = pacer.burstBytes(this.pacingRateBps, segmentBytes);
     pacer.isBlocked = false;
+    if (pacer.isHeld(nowUs)) return false;
+    if (!isPaced(this.#congestion, this.options)) return this.planner.next(maxTextBytes, nowUs);
+    const burst = pacer.burstBytes(this.pacingRateBps, segmentBytes);
     const isPlanned = this.planner.next(Math.min(maxTextBytes, burst - (burst % segmentBytes)), nowUs);
     if (!isPlanned) pacer.idle();
     return isPlanned && pacer.mayLeave(nowUs);
@@ -336,7 +336,7 @@ export class Sender {
 
   /** What was late is lost now (RFC 8985 §6.2 step 5). */
   reorderingTimeout(nowUs: number): void {
-    this.recovery.reorderingTimeout(nowUs);
+    this.recovery.reorderingTimeout(this.sndNxt, nowUs);
     this.#reduce(nowUs);
   }
 

@@ -195,9 +195,8 @@ export class Recovery implements ScoreboardWitness {
 
   /** Segments sent again that may yet be reported as duplicates, a probe among them (Linux `tcp_init_undo`). */
   get #resentInFlight(): number {
-    const { board, probe } = this;
-    const segments = Math.ceil(board.retransmittedBytes / this.mssBytes);
-    return probe.isOut && probe.isRetransmission ? segments + 1 : segments;
+    const probes = this.probe.isOut && this.probe.isRetransmission ? 1 : 0;
+    return probes + Math.ceil(this.board.retransmittedBytes / this.mssBytes);
   }
 
   /** The reduction that the episode asks for begins, its aim `ssthreshBytes`. */
@@ -245,9 +244,8 @@ export class Recovery implements ScoreboardWitness {
       if (i === 0 || reneged || !this.detector.isYoung(board, slot, detection)) board.markLost(slot);
     }
     this.duplicates.clear();
-    const isFirst = this.retries === 0;
-    if (isFirst) this.episode.alarm.begin(sndUna, sndNxt, alreadyResent);
-    this.episode.timedOut(sndNxt, isFirst, this.#options.forwardRto);
+    if (this.retries === 0) this.episode.alarm.begin(sndUna, sndNxt, alreadyResent);
+    this.episode.timedOut(sndNxt, this.retries === 0, this.#options.forwardRto);
     this.timeouts++;
     this.retries++;
     this.backoff++;
@@ -336,9 +334,8 @@ export class Recovery implements ScoreboardWitness {
   }
 
   #measure(facts: AckFacts): void {
-    const { result, rtt } = this;
-    result.rttUs = SAMPLER.measure(facts, result.ackedBytes, rtt);
-    if (result.rttUs >= 0) this.backoff = 0;
+    this.result.rttUs = SAMPLER.measure(facts, this.result.ackedBytes, this.rtt);
+    if (this.result.rttUs >= 0 || !SAMPLER.passedOnlyResent) this.backoff = 0;
   }
 
   /** Whether the probe, or the episode under way, has an end or was a mistake. */

@@ -9,11 +9,13 @@ import { RowFlag, type SentLog } from './sent-log.js';
 export class RttSampler {
   /** When the newest record an ACK covers was sent, if a sample may be taken of it; -1 otherwise. */
   #sentAtUs = -1;
-  /** `EVER_RETRANSMITTED` of the records SND.UNA passes: whether any has it. */
+  /** `EVER_RETRANSMITTED` of the records SND.UNA passes: whether all have it, and whether any has. */
+  #passedAll = 0;
   #passedAny = 0;
 
   begin(): void {
     this.#sentAtUs = -1;
+    this.#passedAll = RowFlag.EVER_RETRANSMITTED;
     this.#passedAny = 0;
   }
 
@@ -24,6 +26,7 @@ export class RttSampler {
 
   /** SND.UNA passes something of a record with these flags. */
   passed(flags: number): void {
+    this.#passedAll &= flags;
     this.#passedAny |= flags & RowFlag.EVER_RETRANSMITTED;
   }
 
@@ -35,6 +38,11 @@ export class RttSampler {
   /** Whether SND.UNA passed anything that was sent again. */
   get passedResent(): boolean {
     return this.#passedAny !== 0;
+  }
+
+  /** Whether everything that was passed had been sent again; also when nothing was passed. */
+  get passedOnlyResent(): boolean {
+    return this.#passedAll !== 0;
   }
 
   /** Takes the sample, if there is one. @returns it, µs; -1 for none */

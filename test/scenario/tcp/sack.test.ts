@@ -441,6 +441,17 @@ describe('SACK of what was sent', () => {
   });
 });
 
+describe('a FIN that waits alone', () => {
+  it('is still reported when the text before it that waited too has joined the rest (RFC 2018 §3)', () => {
+    const peer = Peer.established();
+    peer.send('< F. 2001:2001(0) ack 1').expect('> . 1:1(0) ack 1 <nop,nop,sack 2001:2002>');
+    peer.send('< . 1001:1501(500) ack 1').expect('> . 1:1(0) ack 1 <nop,nop,sack 1001:1501 2001:2002>');
+    peer.send('< . 1:1001(1000) ack 1').expect('> . 1:1(0) ack 1501 <nop,nop,sack 2001:2002>');
+    peer.send('< . 1501:2001(500) ack 1').expect('> . 1:1(0) ack 2002 <!sack>');
+    peer.abort().drain();
+  });
+});
+
 /** Whether a block lies in another, as a D-SACK does. */
 function within(start: number, end: number, other: readonly number[]): boolean {
   return start >= other[0] && end <= other[1];
