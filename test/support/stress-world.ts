@@ -120,6 +120,7 @@ function drawOptions(dice: Dice): Partial<TcpOptions> {
   return {
     congestionControl: dice.of('reno', 'cubic', 'bbr'),
     retries2: 100,
+    synRetries: 60,
     rtoMaxMs: 5000,
     ...odd(0.3, 'sack', () => false),
     ...odd(0.3, 'timestamps', () => false),
@@ -270,8 +271,8 @@ export function runWorld(world: StressWorld): string[] {
     superPackets: world.superPackets,
     upstream: world.upstream,
     downstream: world.downstream,
-    client: { tcp: { connection: world.client, orphanRetries: 100 } },
-    server: { tcp: { connection: world.server, orphanRetries: 100 } },
+    client: { tcp: { connection: world.client, orphanRetries: 100, synAckRetries: 60 } },
+    server: { tcp: { connection: world.server, orphanRetries: 100, synAckRetries: 60 } },
   });
   const { clock } = net;
   const later = (ms: number, call: () => void): void =>
