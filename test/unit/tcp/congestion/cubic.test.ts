@@ -396,13 +396,49 @@ describe('CUBIC', () => {
     expect(after(true, 'loss')).to.equal(70);
   });
 
-  it('begins another stage when the segment size changes', () => {
-    const flow = drive(begun().rounds(6).loss(), 8);
-    const { cwnd } = flow;
+  it('waits for the curve where it is ahead of it, and loses nothing by that (§4.2) [CUB-2]', () => {
+    // Half a second ahead; then round trips are short, and the curve at t + RTT lies below the window.
+    const flow = drive(reduced(1000, { rttMs: 500 }), 3);
+    const startUs = flow.nowUs - 3e6;
+    flow.rttMs = 20;
+    let before = flow.cwnd;
+    const k = Math.cbrt(300 / 0.4);
+    for (let round = 0; round < 100; round++) {
+      flow.round({ perAck: 8 * MSS });
+      expect(flow.cwnd).to.be.at.least(before);
+      before = flow.cwnd;
+    }
+    expect(flow.segments).to.be.closeTo(0.4 * ((flow.nowUs - startUs) / 1e6 - k) ** 3 + 1000, 8);
+  });
+
+  it('begins another stage where the window is, after idleness and with another segment size', () => {
+    // Small enough that idleness takes nothing from it.
+    const idle = reduced(12, { initialWindowBytes: IW })
+      .loss(8 * MSS)
+      .rounds(2);
+    const { cwnd } = idle;
+    expect(idle.isSlowStart).to.equal(false);
+    idle.wait(60_000);
+    idle.control.onIdle(idle.nowUs);
+    idle.round();
+    expect(idle.cwnd).to.be.within(cwnd, cwnd + MSS);
+    // Halving the segments halves how far the curve is below W_max, were it gone on with.
+    const flow = drive(begun().rounds(6).loss(), 1);
+    const before = flow.cwnd;
+    const missing = 640 * MSS - before;
     flow.control.setMss(500);
-    flow.ack(MSS);
-    flow.ack(MSS);
-    expect(flow.cwnd).to.be.within(cwnd, cwnd + 2 * MSS);
+    flow.round({ perAck: MSS });
+    expect(flow.cwnd - before).to.be.within(0, 0.2 * missing);
+  });
+
+  it('begins another stage when half of a window that was hardly used is gone', () => {
+    const flow = drive(begun().rounds(7).loss(), 12).drain();
+    const kept = flow.cwnd;
+    for (let i = 0; i < 3001; i++) flow.wait(100).ack({ acked: MSS, inFlight: MSS, limited: false });
+    expect(flow.isSlowStart).to.equal(true);
+    while (flow.isSlowStart) flow.round({ perAck: 10 * MSS });
+    flow.round({ perAck: 10 * MSS });
+    expect(flow.cwnd).to.be.within(0.75 * kept, 0.85 * kept);
   });
 
   it('asks for no pacing, and leaves the reduction to PRR', () => {

@@ -17,6 +17,21 @@ describe('NewReno', () => {
     }
   });
 
+  it('counts every byte once, whatever the ACKs are, and none from before a loss (RFC 3465) [CC-4]', () => {
+    const flow = begun({ initialWindowBytes: 100 * MSS }).loss();
+    let [expected, credit] = [50, 0];
+    for (let ack = 0; ack < 1000; ack++) {
+      flow.ack(3 * MSS);
+      credit += 3;
+      if (credit >= expected) credit -= expected++;
+      expect(flow.segments).to.equal(expected);
+    }
+    const lost = begun({ initialWindowBytes: 100 * MSS }).loss();
+    lost.ack(49 * MSS).loss();
+    expect(lost.ack(24 * MSS).segments).to.equal(25);
+    expect(lost.ack(MSS).segments).to.equal(26);
+  });
+
   it('halves what was outstanding, not the window, two segments at least (RFC 5681 §3.1) [CC-5]', () => {
     fc.assert(
       fc.property(
@@ -24,7 +39,7 @@ describe('NewReno', () => {
         fc.constantFrom('loss', 'timeout'),
         (inFlight, signal) => {
           const flow = begun({ initialWindowBytes: 20 * MSS });
-          flow.control.onCongestion(signal as 'loss', inFlight, flow.nowUs);
+          flow.control.onCongestion(signal, inFlight, flow.nowUs);
           const half = Math.round(Math.min(inFlight, 20 * MSS) / 2);
           expect(flow.ssthresh).to.equal(Math.max(half, 2 * MSS));
           expect(flow.cwnd).to.equal(signal === 'timeout' ? MSS : flow.ssthresh);
