@@ -285,14 +285,15 @@ describe('bursts', () => {
     options: Partial<BulkOptions> & { upstream: BulkOptions['upstream'] },
   ): [Bulk, Bursts] => {
     const bursts = new Bursts();
-    let bulk: Bulk | undefined;
+    const made: Bulk[] = [];
     const upstream = {
       ...options.upstream,
       observe: (packet: Uint8Array) => {
-        if (packet.length > 1000) bursts.note(bulk?.net.clock.nowUs() ?? 0, packet.length - 52);
+        if (packet.length > 1000) bursts.note(made[0]?.net.clock.nowUs() ?? 0, packet.length - 52);
       },
     };
-    bulk = new Bulk({ control: 'cubic', downstream: { delayMs: 20 }, ...options, upstream });
+    const bulk = new Bulk({ control: 'cubic', downstream: { delayMs: 20 }, ...options, upstream });
+    made.push(bulk);
     return [bulk, bursts];
   };
 
