@@ -61,7 +61,7 @@ export interface TcpOptions {
   readonly receiveBufferMaxBytes: number;
   /** Most gaps in what is received; text behind one more is dropped (CVE-2018-5390). */
   readonly maxGaps: number;
-  /** Most records of what is in flight; with as many nothing new is sent, and none is split (CVE-2019-11478). */
+  /** Most records of what is in flight; with as many nothing new is sent, and no SACK splits one (CVE-2019-11478). */
   readonly maxSentRecords: number;
   /** Writable is told again once this many bytes or fewer wait to be sent; -1: a third of the buffer is free. */
   readonly notSentLowWaterBytes: number;
