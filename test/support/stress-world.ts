@@ -68,7 +68,26 @@ export interface StressWorld {
   readonly far: Habits;
   /** When the path's MTU changes, ms, and to what. */
   readonly mtuChanges: readonly (readonly [atMs: number, mtu: number])[];
+  /** What applications change on the way: when, ms, at which end, and what. */
+  readonly whims: readonly (readonly [atMs: number, end: number, whim: Whim])[];
 }
+
+/** Settings that change under way, each to something at random. */
+const WHIMS = {
+  cubic: (endpoint) => endpoint.setCongestionControl('cubic'),
+  bbr: (endpoint) => endpoint.setCongestionControl('bbr'),
+  slow: (endpoint) => endpoint.setMaxPacingRate(30_000),
+  fast: (endpoint) => endpoint.setMaxPacingRate(Number.POSITIVE_INFINITY),
+  cork: (endpoint) => endpoint.setCork(true),
+  uncork: (endpoint) => endpoint.setCork(false),
+  noDelay: (endpoint) => endpoint.setNoDelay(true),
+  clamp: (endpoint) => endpoint.setWindowClamp(2000),
+  wide: (endpoint) => endpoint.setReceiveBuffer(500_000),
+  narrow: (endpoint) => endpoint.setReceiveBuffer(5000),
+  small: (endpoint) => endpoint.setMaxSegment(300),
+  short: (endpoint) => endpoint.setSendBuffer(3000),
+} satisfies Record<string, (endpoint: TcpEndpoint) => void>;
+type Whim = keyof typeof WHIMS;
 
 export function drawWorld(seed: number): StressWorld {
   const dice = new Dice(new Seeded(seed));
@@ -92,6 +111,13 @@ export function drawWorld(seed: number): StressWorld {
       ? Array.from({ length: dice.within(1, 3) }, () => [
           dice.within(10, 2000),
           family === 4 ? dice.of(300, 576, 1000, 1400, 1500) : dice.of(1280, 1400, 1500),
+        ])
+      : [],
+    whims: dice.chance(0.4)
+      ? Array.from({ length: dice.within(1, 5) }, () => [
+          dice.within(1, dice.of(100, 3000)),
+          dice.within(0, 1),
+          dice.of(...(Object.keys(WHIMS) as Whim[])),
         ])
       : [],
   };
@@ -180,6 +206,10 @@ class End implements TcpEndpointHandler {
     this.#later = later;
     endpoint.handler = this;
     watchSender(endpoint.connection);
+  }
+
+  get isAlive(): boolean {
+    return !this.isReleased && this.closeCode === undefined;
   }
 
   onConnect(): void {
@@ -289,6 +319,11 @@ export function runWorld(world: StressWorld): string[] {
   for (const [atMs, mtu] of world.mtuChanges) {
     later(atMs, () => {
       for (const { endpoint } of ends) narrow(endpoint, mtu - (world.family === 4 ? 20 : 40));
+    });
+  }
+  for (const [atMs, end, whim] of world.whims) {
+    later(atMs, () => {
+      if (ends[end] !== undefined && ends[end].isAlive) WHIMS[whim](ends[end].endpoint);
     });
   }
   const isOver = (): boolean =>
