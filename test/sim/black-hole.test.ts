@@ -1,5 +1,6 @@
 /** Paths that drop what is too large without a word (RFC 2923 §2.1), and what probes find there (RFC 4821). */
 import { expect } from 'chai';
+import { TcpStats } from '../../lib/base/stats.js';
 import { Simulation, type SimulationOptions } from '../../lib/sim/simulation.js';
 import type { TcpOptions } from '../../lib/tcp/options.js';
 
@@ -33,7 +34,7 @@ function send(
     received: transfer.isIntact ? transfer.receivedBytes : -1,
     mssBytes,
     seconds: transfer.durationUs / 1e6,
-    stats: { ...net.client.stats.tcp },
+    stats: Object.assign(new TcpStats(), net.client.stats.tcp),
   };
   net.close();
   return outcome;
