@@ -8,8 +8,10 @@ import type { IpPacket } from '../wire/ip-packet.js';
 import type { IpOptions } from './options.js';
 
 const SECOND_US = 1_000_000;
-/** Destinations remembered; a newcomer of the same hash takes the place of another. */
+/** Destinations remembered, in sets by hash. */
 const SLOTS = 1024;
+const WAYS = 8;
+const SETS = SLOTS / WAYS;
 
 export class IcmpRateLimit {
   readonly #random: Random;
@@ -58,13 +60,34 @@ export class IcmpRateLimit {
     const intervalUs = this.#options.icmpDestinationMs * 1000;
     if (intervalUs === 0) return true;
     const mostUs = intervalUs * this.#options.icmpDestinationBurst;
-    const slot = this.#hash.hash3(s0 ^ s1, s2, s3) & (SLOTS - 1);
-    const saved = this.#isAt(slot, packet)
-      ? Math.min(mostUs, this.#savedUs[slot] + nowUs - this.#savedAtUs[slot])
-      : this.#settle(slot, packet, mostUs);
+    const first = (this.#hash.hash3(s0 ^ s1, s2, s3) & (SETS - 1)) * WAYS;
+    let slot = this.#find(first, packet);
+    if (slot < 0) {
+      slot = this.#vacate(first, nowUs, mostUs);
+      this.#settle(slot, packet, mostUs);
+    }
+    const saved = Math.min(mostUs, this.#savedUs[slot] + nowUs - this.#savedAtUs[slot]);
     this.#savedAtUs[slot] = nowUs;
     this.#savedUs[slot] = saved >= intervalUs ? saved - intervalUs : saved;
     return saved >= intervalUs;
+  }
+
+  #find(first: number, packet: IpPacket): number {
+    for (let slot = first; slot < first + WAYS; slot++) if (this.#isAt(slot, packet)) return slot;
+    return -1;
+  }
+
+  /**
+   * The slot of a set that a newcomer gets: one whose destination has saved up all it may, which loses
+   * nothing by being forgotten; else any. Were it always the same, a host that had used up its own limit
+   * could see by its next error whether one went to another destination of the same hash.
+   */
+  #vacate(first: number, nowUs: number, mostUs: number): number {
+    for (let slot = first; slot < first + WAYS; slot++) {
+      const at = this.#savedAtUs[slot];
+      if (at < 0 || this.#savedUs[slot] + nowUs - at >= mostUs) return slot;
+    }
+    return first + randomBelow(this.#random, WAYS);
   }
 
   #isAt(slot: number, packet: IpPacket): boolean {
@@ -79,13 +102,14 @@ export class IcmpRateLimit {
     );
   }
 
-  #settle(slot: number, packet: IpPacket, mostUs: number): number {
+  #settle(slot: number, packet: IpPacket, mostUs: number): void {
     const words = this.#words;
     const at = slot * 4;
     words[at] = packet.s0;
     words[at + 1] = packet.s1;
     words[at + 2] = packet.s2;
     words[at + 3] = packet.s3;
-    return mostUs;
+    this.#savedUs[slot] = mostUs;
+    this.#savedAtUs[slot] = packet.nowUs;
   }
 }

@@ -514,7 +514,7 @@ describe('ICMP: errors this host sends', () => {
     expect(sent).to.be.within(1850, 2150);
   });
 
-  it('lets nobody count what others caused: each error takes a random part of the credit [IC4-6]', () => {
+  it('lets nobody count what others caused: each error takes a random part of the credit [IC4-6] [A16]', () => {
     // The side channel of CVE-2020-25705 needs a burst that is always the same size.
     const bursts = new Map<number, number>();
     for (let seed = 1; seed <= 200; seed++) {
@@ -527,6 +527,22 @@ describe('ICMP: errors this host sends', () => {
     expect(Math.max(...bursts.values()), 'the most frequent of 200').to.be.below(50);
     const mean = [...bursts].reduce((sum, [size, times]) => sum + size * times, 0) / 200;
     expect(mean, 'one credit on average').to.be.within(46, 55);
+  });
+
+  it('shows no host, by the limit of its own, that another had an error [IC4-6] [A16]', () => {
+    const options = { icmpErrorsPerSecond: 1_000_000, icmpErrorBurst: 100_000 };
+    let again = 0;
+    for (let seed = 1; seed <= 20; seed++) {
+      const peer = new IpPeer({ seed, options });
+      peer.ip.routing.routes.add({ destination: 'default', gateway: '10.0.0.254' });
+      const own = Array.from({ length: 20 }, (_, i) => v4({ from: `10.9.9.${i + 1}`, protocol: 99 }));
+      for (const packet of own)
+        expect(answers(new Array<Uint8Array>(10).fill(packet), peer)).to.have.length(6);
+      // Errors to strangers, some of which share a set with one of these.
+      expect(flood(peer, 200)).to.be.at.least(200 - 1);
+      again += answers(own, peer).length;
+    }
+    expect(again, 'limits forgotten because of others').to.equal(0);
   });
 
   it('does not limit what this host says to itself', () => {

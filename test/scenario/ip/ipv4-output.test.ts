@@ -97,7 +97,7 @@ describe('IPv4 output', () => {
     );
   });
 
-  it('sends TCP with DF, and UDP as its path says [V4O-6]', () => {
+  it('sends TCP with DF, and UDP as its path says [V4O-6] [A15]', () => {
     const peer = new IpPeer();
     const path = peer.resolve('10.0.0.9', { protocol: 6 });
     peer.send(path, tcp('10.0.0.1', '10.0.0.9'), 16);
@@ -311,7 +311,7 @@ describe('IPv4 identification', () => {
     }
   });
 
-  it('cannot be guessed from what others get [V4O-5]', () => {
+  it('cannot be guessed from what others get [V4O-5] [A15]', () => {
     const firsts = new Set<number>();
     const gaps: number[] = [];
     for (let seed = 1; seed <= 300; seed++) {

@@ -464,7 +464,7 @@ describe('IPv6 output', () => {
     expect(peer.send(path, pattern(65_536))).to.equal(Begin.TooBig);
   });
 
-  it('draws identifications at random [FR6-9]', () => {
+  it('draws identifications at random [FR6-9] [A15]', () => {
     const peer = new IpPeer();
     const seen: number[] = [];
     for (let i = 0; i < 400; i++) {

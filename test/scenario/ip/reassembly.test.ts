@@ -274,7 +274,7 @@ describe('reassembly: completing', () => {
 });
 
 describe('reassembly: what is refused', () => {
-  it('gives up a datagram whose fragments overlap, in every way there is [FR4-5] [FR6-4] [E19]', () => {
+  it('gives up a datagram whose fragments overlap, in every way there is [FR4-5] [FR6-4] [E19] [A15]', () => {
     const overlaps: Piece[][] = [
       [
         { offset: 0, end: 24 },

@@ -137,7 +137,7 @@ describe('the key of initial sequence numbers', () => {
     }
   }
 
-  it('is in nothing that a stack shows of itself: properties, JSON, inspection, clones (RFC 6528 §4) [ISN-2]', () => {
+  it('is in nothing that a stack shows of itself: properties, JSON, inspection, clones (RFC 6528 §4) [ISN-2, A10]', () => {
     const random = new RecordingRandom();
     const clock = new VirtualClock(1e9);
     const stack = new Stack({ clock, random });
@@ -163,7 +163,7 @@ describe('the key of initial sequence numbers', () => {
     stack.close();
   });
 
-  it('is drawn anew for each stack from the randomness of the system (RFC 6528 §4) [ISN-2, A6]', () => {
+  it('is drawn anew for each stack from the randomness of the system (RFC 6528 §4) [ISN-2, A6, A10]', () => {
     const firstSyn = (random: Random): number => {
       const clock = new VirtualClock(1e9);
       const stack = new Stack({ clock, random });

@@ -63,7 +63,7 @@ describe('a path that reorders every tenth packet (RFC 4653, RFC 8985)', () => {
 });
 
 describe('what one connection has learned (RFC 9040)', () => {
-  it('is no other’s: windows and round-trip times begin anew with each, to the same peer too [RM-9]', () => {
+  it('is no other’s: windows and round-trip times begin anew with each, to the same peer too [RM-9 CC-23]', () => {
     const first = Peer.established({ mss: 1000 }).wrote(10_000);
     first.advanceMs(1000).drain();
     expect(first.endpoint.info.cwndBytes).to.equal(1000);
@@ -73,6 +73,12 @@ describe('what one connection has learned (RFC 9040)', () => {
     expect(second.endpoint.info).to.include({ cwndBytes: 10_000, rttUs: 20_000, rtoUs: 220_000 });
     expect(second.endpoint.info.ssthreshBytes).to.be.above(1e8);
     first.abort().drain();
+    // Nor does what has ended leave anything behind: no threshold, no round-trip time, no window.
+    second.abort().drain();
+    const third = first.another({ port: 40_002, rttMs: 40 }).handshake();
+    third.drain();
+    expect(third.endpoint.info).to.include({ cwndBytes: 10_000, rttUs: 40_000, rtoUs: 240_000 });
+    expect(third.endpoint.info.ssthreshBytes).to.be.above(1e8);
   });
 });
 
