@@ -247,7 +247,9 @@ function processAck(c: TcpConnection, segment: TcpSegment, withWindow: boolean):
   facts.mssBytes = sender.mssBytes;
   facts.isDuplicate = isDuplicateAck(c, segment, windowBytes);
   facts.timestampRttUs = c.writer.echoedRttUs(segment, c.timers.synSentAtUs);
-  facts.echoedAtUs = facts.timestampRttUs < 0 ? -1 : c.writer.echoedAtUs(segment);
+  // Only of what was sent again does anybody ask.
+  const asks = facts.timestampRttUs >= 0 && sender.recovery.resentSegments > 0;
+  facts.echoedAtUs = asks ? c.writer.echoedAtUs(segment) : -1;
   takeSackBlocks(c, segment);
   takeEcnFeedback(c, segment);
   const advances = segment.ack !== sender.sndUna;

@@ -48,6 +48,13 @@ export class SegmentPlanner {
     this.#sender = sender;
   }
 
+  /** Whether there is anything to send at all: new text, a FIN, or something again. */
+  get hasWork(): boolean {
+    const { unsentBytes, finQueued, finSent, recovery } = this.#sender;
+    if (unsentBytes > 0 || (finQueued && !finSent)) return true;
+    return recovery.board.hasLost || (recovery.isRecovering && !recovery.detector.usesRack);
+  }
+
   /** Fills `plan`; false when nothing may leave. */
   next(maxTextBytes: number, nowUs: number): boolean {
     this.plan.isProbe = false;

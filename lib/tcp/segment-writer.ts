@@ -90,12 +90,14 @@ export class SegmentWriter {
   /** Bytes of options that the next segment has beyond those that all have: SACK blocks, ECN's counters, user timeout. */
   extraBytes(hasText: boolean): number {
     const { receiver, ecn } = this;
+    const blocks = receiver?.sack === undefined ? 0 : receiver.sack.blockCount(receiver.buffer.waiting);
+    if (blocks === 0 && ecn === undefined && this.userTimeout === undefined) {
+      this.#countersBytes = 0;
+      this.#sackBlocks = 0;
+      return 0;
+    }
     const timeoutBytes = this.userTimeout?.isDue === true ? USER_TIMEOUT_BYTES : 0;
     const stampBytes = (this.timestamps ? TIMESTAMPS_BYTES : 0) + timeoutBytes;
-    let blocks = 0;
-    if (receiver?.sack !== undefined) {
-      blocks = receiver.sack.blockCount(receiver.buffer.waiting);
-    }
     this.#countersBytes = 0;
     if (ecn?.mode === EcnMode.Accurate) {
       // Two blocks go before anything else (RFC 9768 §3.2.3.3).
@@ -114,7 +116,12 @@ export class SegmentWriter {
 
   /** Bytes of header and options of the next segment, SYNs apart. */
   headerBytes(hasText: boolean): number {
-    return TcpHeader.MIN_BYTES + (this.timestamps ? TIMESTAMPS_BYTES : 0) + this.extraBytes(hasText);
+    return this.commonHeaderBytes + this.extraBytes(hasText);
+  }
+
+  /** Bytes of header, and of the options that every segment has. */
+  get commonHeaderBytes(): number {
+    return TcpHeader.MIN_BYTES + (this.timestamps ? TIMESTAMPS_BYTES : 0);
   }
 
   /** Whether a bare ACK must leave before any text: the one that tells how a SYN-ACK arrived. */

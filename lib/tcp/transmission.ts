@@ -55,9 +55,9 @@ function transmitText(c: TcpConnection, output: SegmentOutput, nowUs: number): b
   const { sender, writer } = c;
   const before = sender.unsentBytes;
   sender.restartAfterIdle(nowUs);
-  for (;;) {
+  while (sender.planner.hasWork) {
     sender.optionBytes = writer.extraBytes(true);
-    const room = output.maxTransportBytes - writer.headerBytes(true);
+    const room = output.maxTransportBytes - writer.commonHeaderBytes - sender.optionBytes;
     // An urgent pointer counts from its own segment, so those of a super-packet cannot share one.
     const single = !output.takesSuperPackets || writer.mustSendPlain || seqGt(sender.sndUp, sender.sndUna);
     const limit = single ? Math.min(room, sender.segmentBytes) : room;

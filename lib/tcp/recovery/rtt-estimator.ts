@@ -74,7 +74,8 @@ export class RttEstimator {
 
   /** The RTO after `backoff` doublings, µs (RFC 6298 §5.5). */
   rtoUs(backoff: number): number {
-    return Math.min(this.#limits.rtoMaxUs, this.baseRtoUs * 2 ** backoff);
+    const rtoUs = backoff === 0 ? this.baseRtoUs : this.baseRtoUs * 2 ** backoff;
+    return Math.min(this.#limits.rtoMaxUs, rtoUs);
   }
 
   #first(rtt: number, sndNxt: Seq): void {

@@ -125,6 +125,7 @@ export class Scoreboard {
 
   /** Marks what the blocks of an ACK, in ascending order, cover. @returns bytes newly marked */
   sacked(facts: AckFacts): number {
+    if (facts.sackCount === 0) return 0;
     const before = this.sackedBytes;
     for (let i = 0; i < facts.sackCount; i++) {
       this.#sackBlock(facts.sackEdges[2 * i] as Seq, facts.sackEdges[2 * i + 1] as Seq);
