@@ -240,7 +240,7 @@ class Run {
 }
 
 describe('a receiver and its naive twin', () => {
-  it('agree on every byte, ACK, block and end, whatever segments come in whatever order [SHLD-31, SACK-8]', () => {
+  it('agree on every byte, ACK, block and end, whatever segments come in whatever order [SHLD-31, SACK-8, F7]', () => {
     fc.assert(
       fc.property(settings, steps, (choice, list) => {
         const run = new Run(choice);

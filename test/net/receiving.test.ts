@@ -236,7 +236,7 @@ describe('net: a socket and its endpoint', () => {
     expect(endpoint.readableBytes).to.equal(0);
   });
 
-  it('delivers what came before an error, and the error after it', async () => {
+  it('delivers what came before an error, and the error after it [F9]', async () => {
     const { socket, endpoint } = await connected();
     const log: unknown[] = [];
     socket.on('data', (chunk) => log.push(String(chunk)));

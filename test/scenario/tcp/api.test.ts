@@ -211,7 +211,7 @@ describe('ports and addresses', () => {
     }
   };
 
-  it('conflict where they overlap, and only there (Linux) [API-6]', () => {
+  it('conflict where they overlap, and only there (Linux) [API-6 F15]', () => {
     const peer = Peer.closed({ addresses: ['10.0.0.7/24'] });
     const { stack } = peer;
     const one = stack.listenTcp({ port: 80, address: '10.0.0.1' });

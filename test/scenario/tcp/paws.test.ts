@@ -12,7 +12,7 @@ const established = (options: PeerOptions = {}): Peer =>
 const rejected = (peer: Peer): number => peer.stats.drops.count(DropReason.TcpPaws);
 
 describe('PAWS', () => {
-  it('answers an older segment with an ACK and drops it (RFC 7323 §5.3 R1) [PAWS-1]', () => {
+  it('answers an older segment with an ACK and drops it (RFC 7323 §5.3 R1) [PAWS-1 F4]', () => {
     forEachFamily((family) => {
       const peer = established(family);
       peer.send('< P. 1:101(100) ack 1 <nop,nop,TS val 1019 ecr 20>');
@@ -61,7 +61,7 @@ describe('PAWS', () => {
     });
   });
 
-  it('forgets TS.Recent after 24 days without news, and begins anew (RFC 7323 §5.5) [PAWS-3]', () => {
+  it('forgets TS.Recent after 24 days without news, and begins anew (RFC 7323 §5.5) [PAWS-3 F5]', () => {
     forEachFamily((family) => {
       // After 25 days the peer's clock has passed half of its range: its stamp looks older.
       const peer = established(family).advanceMs(25 * DAY_MS);

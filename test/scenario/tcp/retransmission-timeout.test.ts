@@ -362,7 +362,7 @@ describe('the retransmission timer', () => {
     expect(patience({ memoryPressureBytes: 4096, memoryMaxBytes: 8192 })).to.be.below(1000);
   });
 
-  it('never ends a connection whose peer answers with a closed window, and sends only the first segment [RTO-18]', () => {
+  it('never ends a connection whose peer answers with a closed window, and sends only the first segment [RTO-18 F12]', () => {
     forEachFamily((family) => {
       const peer = established(family).wrote(5000).advanceMs(20);
       peer.send('< . 1:1(0) ack 1001 win 0');

@@ -221,7 +221,7 @@ describe('closing', () => {
 });
 
 describe('a FIN', () => {
-  it('that comes out of order waits for what is missing (RFC 9293 §3.10.7.4) [FSM-30]', () => {
+  it('that comes out of order waits for what is missing (RFC 9293 §3.10.7.4) [FSM-30 F7]', () => {
     const peer = Peer.established();
     peer.send('< F. 1001:1001(0) ack 1').expect('> . 1:1(0) ack 1').expectState('ESTABLISHED');
     expect(peer.takeEvents()).not.to.include('end');
@@ -230,7 +230,7 @@ describe('a FIN', () => {
     expect(peer.takeEvents()).to.include('end');
   });
 
-  it('that comes with text out of order waits with it (RFC 9293 §3.10.7.4) [FSM-30]', () => {
+  it('that comes with text out of order waits with it (RFC 9293 §3.10.7.4) [FSM-30 F7]', () => {
     const peer = Peer.established();
     peer
       .send('< FP. 1001:1501(500) ack 1')
@@ -252,7 +252,7 @@ describe('a FIN', () => {
   });
 
   for (const state of ['CLOSE-WAIT', 'CLOSING', 'LAST-ACK'] as const) {
-    it(`ends the stream: what comes beyond it is ignored in ${state} (RFC 9293 §3.10.7.4) [FSM-31]`, () => {
+    it(`ends the stream: what comes beyond it is ignored in ${state} (RFC 9293 §3.10.7.4) [FSM-31 F8]`, () => {
       const peer = Peer.in(state);
       const acked = state === 'CLOSE-WAIT' ? 1 : 2;
       peer.send('< PU. 2:102(100) ack 1 urg 50').expect(`> . ${acked}:${acked}(0) ack 2`);
@@ -283,7 +283,7 @@ describe('a FIN', () => {
     peer.expectRead(300);
   });
 
-  it('takes one number and is sent until it is acknowledged, the same every time (RFC 9293 §3.10.4) [FSM-32]', () => {
+  it('takes one number and is sent until it is acknowledged, the same every time (RFC 9293 §3.10.4) [FSM-32 F7]', () => {
     const peer = Peer.established({ tailLossProbe: false });
     peer.shutdown().expect('> F. 1:1(0) ack 1');
     for (let rtoMs = 220, i = 0; i < 5; i++, rtoMs *= 2) peer.expectAfterMs(rtoMs, '> F. 1:1(0) ack 1');

@@ -68,7 +68,7 @@ describe('a SYN in TIME-WAIT', () => {
       }
     });
 
-    it(`with an older timestamp is an old one, over ${name} (RFC 6191 §2) [TW-2]`, () => {
+    it(`with an older timestamp is an old one, over ${name} (RFC 6191 §2) [TW-2 F4]`, () => {
       for (const start of [3, 2, 1, 0x7000_0000]) {
         const peer = timeWait({ ...family, timestamps: true });
         peer.send(`< S ${start}:${start}(0) <mss 1460,TS val 1019 ecr 0>`);
@@ -76,7 +76,7 @@ describe('a SYN in TIME-WAIT', () => {
       }
     });
 
-    it(`without timestamps begins anew only with a number beyond RCV.NXT, over ${name} (RFC 1122 §4.2.2.13) [TW-3]`, () => {
+    it(`without timestamps begins anew only with a number beyond RCV.NXT, over ${name} (RFC 1122 §4.2.2.13) [TW-3 F4]`, () => {
       for (const timestamps of [false, true]) {
         for (const start of [3, 1000, 0x7fff_0000]) {
           const peer = timeWait({ ...family, timestamps });

@@ -216,7 +216,7 @@ describe('TS.Recent', () => {
       .expect('> . 1:1(0) ack 11 <TS val * ecr 1021>');
   });
 
-  it('compares as a signed difference of 32 bits, wherever the clocks stand [TS-16]', () => {
+  it('compares as a signed difference of 32 bits, wherever the clocks stand [TS-16 F5]', () => {
     const isNewer = (a: number, b: number): boolean => BigInt.asIntN(32, BigInt(a) - BigInt(b)) >= 0n;
     const number = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 });
     const near = fc.constantFrom(-2, -1, 0, 1, 2, 2 ** 31 - 1, 2 ** 31, 2 ** 31 + 1, -(2 ** 31) + 1);
@@ -347,7 +347,7 @@ describe('the clock of timestamps', () => {
     }
   });
 
-  it('has an offset of its own for each pair of addresses and ports, which stays (RFC 7323 §7.1) [TS-15]', () => {
+  it('has an offset of its own for each pair of addresses and ports, which stays (RFC 7323 §7.1) [TS-15 A9]', () => {
     const offsets = (seed: number): number[] => {
       const first = Peer.listening({ timestamps: true, seed });
       const found: number[] = [];
@@ -377,7 +377,7 @@ describe('the clock of timestamps', () => {
     expect(values.filter((value, i) => value === others[i]).length).to.equal(0);
   });
 
-  it('goes on where it was when the same addresses and ports connect again [TS-15]', () => {
+  it('goes on where it was when the same addresses and ports connect again [TS-15 A9]', () => {
     const peer = Peer.listening({ timestamps: true });
     let last = -1;
     for (let incarnation = 0; incarnation < 5; incarnation++) {
