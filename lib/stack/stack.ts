@@ -65,7 +65,7 @@ export interface ListenOptions {
   readonly ipv6Only?: boolean;
   /** Share the port with other listeners that ask for it too; false by default. */
   readonly reusePort?: boolean;
-  /** Index of the link (`addLink`) to accept from, and to answer by; all by default. */
+  /** Index of the link (`addLink`) to accept from, and where its connections then live alone; all by default. */
   readonly link?: number;
   readonly options?: Partial<TcpOptions>;
 }

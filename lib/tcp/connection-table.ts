@@ -1,6 +1,10 @@
 /**
  * From the two addresses and ports of a segment to who it is for: a hash table by open addressing with
  * linear probing over typed arrays. The hash is keyed, so that nobody outside can make tuples collide.
+ *
+ * Connections of a listener that has a link of its own live on that link alone, as those of sockets bound
+ * to a device do on Linux: the same addresses and ports on another link are somebody else. All others take
+ * their segments from any link that IP lets them come by (`strongHost`, `reversePathFilter`).
  */
 import { invariant } from '../base/errors.js';
 import type { Random } from '../base/random.js';
@@ -10,6 +14,8 @@ import { portsWord, TUPLE_WORDS, type Tuple, tupleWords } from './tuple.js';
 
 const FIRST_SLOTS = 64;
 const FIRST_PLACES = 256;
+/** A tuple, and the link it is bound to, plus 1; 0 for none. */
+const KEY_WORDS = TUPLE_WORDS + 1;
 
 export class ConnectionTable<Occupant> {
   readonly #hash: TableHash;
@@ -17,12 +23,14 @@ export class ConnectionTable<Occupant> {
   #places = new Int32Array(FIRST_PLACES);
   #mask = FIRST_PLACES - 1;
   /** The tuple and the hash of each slot. */
-  #tuples = new Int32Array(FIRST_SLOTS * TUPLE_WORDS);
+  #tuples = new Int32Array(FIRST_SLOTS * KEY_WORDS);
   #hashes = new Int32Array(FIRST_SLOTS);
   readonly #occupants: (Occupant | undefined)[] = [];
   readonly #free: number[] = [];
   #size = 0;
-  readonly #probe = new Int32Array(TUPLE_WORDS);
+  /** Those bound to a link: mostly none, and then nobody looks for them. */
+  #bound = 0;
+  readonly #probe = new Int32Array(KEY_WORDS);
 
   constructor(random: Random) {
     this.#hash = new TableHash(random);
@@ -53,23 +61,26 @@ export class ConnectionTable<Occupant> {
     probe[6] = packet.s2;
     probe[7] = packet.s3;
     probe[8] = portsWord(localPort, remotePort);
-    return this.#find();
+    return this.#findOn(packet.link);
   }
 
+  /** As `findPacket`: who is at the tuple on its link, else who is there on all. */
   find(tuple: Tuple): number {
     tupleWords(tuple, this.#probe);
-    return this.#find();
+    return this.#findOn(tuple.link ?? -1);
   }
 
   /** Puts someone at a tuple that is free. @returns the slot */
   insert(tuple: Tuple, occupant: Occupant): number {
     tupleWords(tuple, this.#probe);
+    this.#probe[TUPLE_WORDS] = (tuple.link ?? -1) + 1;
     invariant(this.#find() < 0, 'a tuple is taken once');
     if (2 * (this.#size + 1) > this.#places.length) this.#growPlaces();
     const slot = this.#free.pop() ?? this.#size;
     if (slot >= this.#hashes.length) this.#growSlots();
     this.#size++;
-    this.#tuples.set(this.#probe, slot * TUPLE_WORDS);
+    if (this.#probe[TUPLE_WORDS] !== 0) this.#bound++;
+    this.#tuples.set(this.#probe, slot * KEY_WORDS);
     const hash = this.#hashOf(this.#probe);
     this.#hashes[slot] = hash;
     this.#occupants[slot] = occupant;
@@ -86,9 +97,21 @@ export class ConnectionTable<Occupant> {
     let place = this.#hashes[slot] & this.#mask;
     while (this.#places[place] !== slot + 1) place = (place + 1) & this.#mask;
     this.#closeGap(place);
+    if (this.#tuples[slot * KEY_WORDS + TUPLE_WORDS] !== 0) this.#bound--;
     this.#occupants[slot] = undefined;
     this.#free.push(slot);
     this.#size--;
+  }
+
+  #findOn(link: number): number {
+    const probe = this.#probe;
+    if (this.#bound > 0 && link >= 0) {
+      probe[TUPLE_WORDS] = link + 1;
+      const slot = this.#find();
+      if (slot >= 0) return slot;
+    }
+    probe[TUPLE_WORDS] = 0;
+    return this.#find();
   }
 
   #find(): number {
@@ -106,12 +129,15 @@ export class ConnectionTable<Occupant> {
   #equals(slot: number): boolean {
     const tuples = this.#tuples;
     const probe = this.#probe;
-    const at = slot * TUPLE_WORDS;
-    for (let i = TUPLE_WORDS - 1; i >= 0; i--) if (tuples[at + i] !== probe[i]) return false;
+    const at = slot * KEY_WORDS;
+    for (let i = KEY_WORDS - 1; i >= 0; i--) if (tuples[at + i] !== probe[i]) return false;
     return true;
   }
 
-  /** IPv4 needs three of the words; IPv6 takes them all, so that no folding of ours can be exploited. */
+  /**
+   * The link is not hashed: both looks begin at one place. IPv4 needs three of the words; IPv6 takes them all,
+   * so that no folding of ours can be exploited.
+   */
   #hashOf(words: Int32Array): number {
     const hash = this.#hash;
     if ((words[0] | words[1] | words[4] | words[5]) === 0) return hash.hash3(words[3], words[7], words[8]);

@@ -109,7 +109,7 @@ export class PassiveOpen {
   #begin(listener: TcpListener, packet: IpPacket, segment: TcpSegment, iss: Seq | undefined): void {
     const path = this.#synAckPath(listener, packet, segment);
     if (path.unusable !== '') return;
-    const tuple = tupleOf(path, segment);
+    const tuple = tupleOf(listener, path, segment);
     const ours = this.#offer(listener, path);
     const fastOpen = this.#fastOpen.examine(listener, tuple, segment);
     const offered = withCookie(answer(ours, segment), fastOpen?.cookie);
@@ -265,7 +265,7 @@ export class PassiveOpen {
     const { link } = listener.claim;
     const isPlain = options.hopLimit === 0 && options.trafficClass === 0 && link <= 0;
     if (reply.unusable !== '' || isPlain) return reply;
-    const path = ownPath(this.#context.carrier, tupleOf(reply, segment), reply, link);
+    const path = ownPath(this.#context.carrier, tupleOf(listener, reply, segment), reply, link);
     applyIpOptions(options, path);
     return path;
   }
@@ -277,7 +277,7 @@ export class PassiveOpen {
     if (path.unusable !== '') return;
     this.#context.stats.tcp.synCookiesSent++;
     const ours = this.#offer(listener, path);
-    this.#write(path, this.#cookies.synAck(listener, tupleOf(path, segment), ours, segment));
+    this.#write(path, this.#cookies.synAck(listener, tupleOf(listener, path, segment), ours, segment));
   }
 
   /** An ACK without a record may bring back a cookie. @returns whether it did */
@@ -287,7 +287,7 @@ export class PassiveOpen {
     if (options.synCookies === 'never' || sinceOverflow > COOKIES_AFTER_OVERFLOW_US) return false;
     const path = this.#context.carrier.resolveReply(packet);
     if (path.unusable !== '') return false;
-    const tuple = tupleOf(path, segment);
+    const tuple = tupleOf(listener, path, segment);
     const found = this.#cookies.recall(listener, tuple, this.#offer(listener, path), segment);
     if (found === undefined) {
       stats.tcp.synCookiesFailed++;
@@ -363,9 +363,10 @@ const handshakeOf = (record: HalfOpen, rttUs: number, nowUs: number): PassiveHan
   nowUs,
 });
 
-const tupleOf = (path: SegmentPath, segment: TcpSegment): Tuple => ({
+const tupleOf = (listener: TcpListener, path: SegmentPath, segment: TcpSegment): Tuple => ({
   local: path.source,
   remote: path.destination,
   localPort: segment.destinationPort,
   remotePort: segment.sourcePort,
+  link: listener.claim.link,
 });

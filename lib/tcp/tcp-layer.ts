@@ -231,6 +231,7 @@ export class TcpLayer {
       remote: quote.destination(),
       localPort: view.getUint16(payloadAt),
       remotePort: view.getUint16(payloadAt + 2),
+      link: quote.link,
     };
     const slot = this.#books.table.find(tuple);
     const occupant = slot < 0 ? undefined : this.#books.table.at(slot);

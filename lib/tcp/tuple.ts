@@ -6,6 +6,8 @@ export interface Tuple {
   readonly remote: IpAddress;
   readonly localPort: number;
   readonly remotePort: number;
+  /** Index of the only link a connection lives on, that of its listener; absent or -1 for all. */
+  readonly link?: number;
 }
 
 /** Words of a tuple in a hash's input, in a fixed order. */

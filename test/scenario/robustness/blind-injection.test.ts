@@ -8,10 +8,12 @@ import type { IpOptions } from '../../../lib/ip/options.js';
 import { PathMtuCache } from '../../../lib/ip/path-mtu.js';
 import type { Route } from '../../../lib/ip/route.js';
 import { SeededRandom } from '../../../lib/sim/seeded-random.js';
+import type { TcpEndpoint } from '../../../lib/stack/tcp-endpoint.js';
 import { IpAddress } from '../../../lib/wire/ip-address.js';
 import { icmp4, icmp6, tcp, udp, v4, v6 } from '../../support/ip-wire.js';
 import type { SentPacket } from '../../support/packet-check.js';
 import { type FamilyChoice, forEachFamily, Peer } from '../../support/peer.js';
+import { finishLater } from '../../support/scenario-hooks.js';
 import { WireLink } from '../../support/wire-link.js';
 
 /** As of a host with a tunnel, which leads everywhere, and a wireless network where the attacker is. */
@@ -176,6 +178,87 @@ describe('a neighbour who probes an address of a tunnel', () => {
       one.send('< R 101:101(0)').expectState('CLOSED');
       two.expectState('ESTABLISHED').expectRead(50);
       two.wrote(700).ackAll();
+    });
+  });
+});
+
+describe('a listener with a link of its own', () => {
+  forEachFamily((family, name) => {
+    it(`has connections of its own there: the same addresses and ports on two links are two, over ${name} [A19]`, () => {
+      const peer = Peer.closed(family);
+      const { host } = peer;
+      const other = new WireLink({ name: 'other' });
+      const sent: SentPacket[] = [];
+      other.onSent = (packet) => sent.push(packet);
+      const second = host.stack.addLink(other, {
+        addresses: [family.ipv6 ? 'fd02::1/64' : '10.2.0.1/24'],
+      });
+      const accepted: TcpEndpoint[][] = [[], []];
+      [1, second].forEach((link, i) => {
+        const listener = host.stack.listenTcp({ port: 80, link });
+        listener.onConnection = () => {
+          const endpoint = listener.accept();
+          if (endpoint !== undefined) accepted[i].push(host.adopt(endpoint));
+        };
+        finishLater({ finish: () => listener.close() });
+      });
+      const routes = host.stack.routing.routes;
+      routes.add({ destination: family.ipv6 ? '::/0' : '0.0.0.0/0', port: second, metric: 5000 });
+      const byOther = (line: string): void => {
+        other.inject([peer.packet(line)]);
+        host.settle();
+      };
+      peer.send('< S 0:0(0) win 65535 <mss 1000>').expect('> S. 0:0(0) ack 1');
+      peer.advanceMs(20).send('< . 1:1(0) ack 1');
+      expect(accepted.map(({ length }) => length)).to.deep.equal([1, 0]);
+      byOther('< S 700:700(0) win 65535 <mss 1000>');
+      expect(sent, 'a SYN-ACK of its own').to.have.length(1);
+      // Its numbers, 20 ms later, are 5,000 above those of the other.
+      byOther('< . 701:711(10) ack 5001');
+      peer.send('< . 1:101(100) ack 1').drain();
+      expect(accepted.map(({ length }) => length)).to.deep.equal([1, 1]);
+      const [[one], [two]] = accepted;
+      expect([one.readableBytes, two.readableBytes]).to.deep.equal([100, 10]);
+      expect(host.stack.tcp.connections).to.equal(2);
+      // What would end one, or be challenged, is nothing to the other.
+      for (const line of ['< R 101:101(0)', '< . 101:201(100) ack 1']) byOther(line);
+      expect([one.info.state, two.info.state]).to.deep.equal(['ESTABLISHED', 'ESTABLISHED']);
+      byOther('< R 711:711(0)');
+      expect([one.info.state, two.info.state]).to.deep.equal(['ESTABLISHED', 'CLOSED']);
+      peer.send('< . 101:201(100) ack 1').drain();
+      expect(one.readableBytes).to.equal(200);
+      one.abort();
+      host.settle();
+      peer.drain();
+      expect(host.stack.tcp.connections).to.equal(0);
+      expect(other.faults).to.deep.equal([]);
+    });
+
+    it(`takes no segment of its connections by another link, whatever it is, over ${name} [A19]`, () => {
+      const peer = Peer.closed(family);
+      const { host } = peer;
+      const other = new WireLink({ name: 'other' });
+      host.stack.addLink(other);
+      const listener = host.stack.listenTcp({ port: 80, link: 1 });
+      finishLater({ finish: () => listener.close() });
+      let endpoint: TcpEndpoint | undefined;
+      listener.onConnection = () => {
+        endpoint = listener.accept();
+        if (endpoint !== undefined) host.adopt(endpoint);
+      };
+      peer.sendSyn().drain();
+      // Neither while it is half open, nor when it is whole: to another link this is nobody.
+      for (const line of ['< R 1:1(0)', '< . 1:1(0) ack 1']) other.inject([peer.packet(line)]);
+      peer.send('< . 1:1(0) ack 1');
+      expect(endpoint?.info.state).to.equal('ESTABLISHED');
+      const before = host.stack.stats.drops.count(DropReason.TcpNoConnection);
+      other.inject(GUESSES.map((line) => peer.packet(line)));
+      host.settle();
+      expect(host.stack.stats.drops.count(DropReason.TcpNoConnection)).to.equal(before + GUESSES.length);
+      expect([endpoint?.info.state, endpoint?.readableBytes]).to.deep.equal(['ESTABLISHED', 0]);
+      expect(host.stack.stats.tcp.challengeAcks).to.equal(0);
+      peer.send('< . 1:101(100) ack 1').drain();
+      expect(endpoint?.readableBytes).to.equal(100);
     });
   });
 });
