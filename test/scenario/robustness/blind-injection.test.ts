@@ -259,6 +259,29 @@ describe('a listener with a link of its own', () => {
       expect(host.stack.stats.tcp.challengeAcks).to.equal(0);
       peer.send('< . 1:101(100) ack 1').drain();
       expect(endpoint?.readableBytes).to.equal(100);
+      // So it is with ICMP errors: they are about the connection of the link they come by.
+      endpoint?.write(new Uint8Array(50));
+      host.settle();
+      peer.drain();
+      const about = peer.last?.bytes ?? expect.fail('a segment');
+      const error = family.ipv6
+        ? v6({
+            from: 'fd00::fe',
+            to: 'fd00::1',
+            next: 58,
+            payload: icmp6(['fd00::fe', 'fd00::1'], 1, 0, 0, about),
+          })
+        : v4({ from: '10.0.0.254', protocol: 1, payload: icmp4(3, 1, 0, about) });
+      const { icmp } = host.stack.stats;
+      for (const [link, unmatched] of [
+        [other, 1],
+        [host.wire, 1],
+      ] as const) {
+        link.inject([error]);
+        host.settle();
+        expect(icmp.inUnmatched).to.equal(unmatched);
+      }
+      expect(icmp.inMsgs).to.equal(2);
     });
   });
 });
