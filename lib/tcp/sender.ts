@@ -139,7 +139,8 @@ export class Sender {
 
   /** Bytes written and not yet sent. */
   get unsentBytes(): number {
-    return this.finSent ? 0 : seqDiff(this.buffer.end, this.sndNxt);
+    // Once everything was given up, nothing waits any more.
+    return this.finSent ? 0 : Math.max(0, seqDiff(this.buffer.end, this.sndNxt));
   }
 
   /** How many bytes the buffer may hold now: as the window has asked for, within the option, or as fixed. */

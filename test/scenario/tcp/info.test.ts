@@ -261,6 +261,14 @@ describe('what a connection tells of itself', () => {
     });
   });
 
+  it('has nothing that waits once all was given up [RM-14]', () => {
+    const peer = Peer.established({ mss: 1000 }).wrote(3000).write(40_000);
+    peer.drain();
+    peer.send('< R 1:1(0) win 0').expectState('CLOSED');
+    expect(peer.endpoint.unsentBytes).to.equal(0);
+    expect(peer.endpoint.info).to.include({ unsentBytes: 0, unackedBytes: 0, inFlightBytes: 0 });
+  });
+
   it('is its timers and its tries (Linux TCP_INFO) [RM-14]', () => {
     const peer = Peer.established({ tailLossProbe: false, mss: 1000 }).wrote(10).advanceMs(700);
     expect(peer.endpoint.info).to.include({
