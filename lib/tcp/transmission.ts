@@ -64,6 +64,7 @@ function transmitText(c: TcpConnection, output: SegmentOutput, nowUs: number): b
     if (!sender.next(limit, nowUs)) break;
     if (!transmitPlanned(c, output, nowUs)) return false;
   }
+  if (!sender.planner.hasWork) sender.pacer.rest(nowUs);
   sender.paused(nowUs);
   sender.armPersist(nowUs);
   noteState(c, nowUs);
