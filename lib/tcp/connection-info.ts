@@ -173,7 +173,7 @@ function senderInfo({ sender, timers }: TcpConnection) {
     lostBytes: recovery.board.lostBytes,
     inFlightBytes: recovery.inFlightBytes,
     unsentBytes: sender.unsentBytes,
-    retransmissions: sender.retransmissions,
+    retransmissions: recovery.resentSegments,
     retransmittedBytes: sender.retransmittedBytes,
     rttUs: rtt.srttUs,
     rttVarUs: rtt.rttVarUs,

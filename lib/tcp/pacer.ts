@@ -54,13 +54,6 @@ export class Pacer {
     return !this.isBlocked;
   }
 
-  /** There is nothing to send at all: no deadline is kept for it. */
-  rest(nowUs: number): void {
-    this.isBlocked = false;
-    this.#hasWaited = false;
-    if (nowUs >= this.#heldUntilUs) this.#heldUntilUs = 0;
-  }
-
   /** There is nothing that may leave, whatever the rate: time that passes now is nobody's. */
   idle(): void {
     this.#hasWaited = false;

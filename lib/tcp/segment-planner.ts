@@ -17,6 +17,8 @@ export class SegmentPlan {
   flags = 0;
   /** Text bytes per segment when the plan is a super-packet; 0 for a plain one. */
   segmentSize = 0;
+  /** How many segments it stands for. */
+  segments = 1;
   /** Index in the log of what is sent again, or -1 for new data. */
   row = -1;
   urgentPointer = 0;
@@ -24,11 +26,6 @@ export class SegmentPlan {
   isProbe = false;
   /** A segment larger than others, which shows whether the path takes it (RFC 4821 §7.4). */
   isMtuProbe = false;
-
-  /** How many segments it stands for. */
-  get segments(): number {
-    return this.segmentSize > 0 ? Math.ceil(this.textBytes / this.segmentSize) : 1;
-  }
 }
 
 /** The plan in hand, for all connections: it is made, sent and forgotten within one call. */
@@ -46,13 +43,6 @@ export class SegmentPlanner {
 
   constructor(sender: Sender) {
     this.#sender = sender;
-  }
-
-  /** Whether there is anything to send at all: new text, a FIN, or something again. */
-  get hasWork(): boolean {
-    const { unsentBytes, finQueued, finSent, recovery } = this.#sender;
-    if (unsentBytes > 0 || (finQueued && !finSent)) return true;
-    return recovery.board.hasLost || (recovery.isRecovering && !recovery.detector.usesRack);
   }
 
   /** Fills `plan`; false when nothing may leave. */
@@ -162,6 +152,7 @@ export class SegmentPlanner {
     const bytes = prober.nextProbe();
     if (bytes === 0 || !this.#planNew(bytes, windowRoom)) return false;
     this.plan.segmentSize = 0;
+    this.plan.segments = 1;
     this.plan.isMtuProbe = true;
     return true;
   }
@@ -240,6 +231,7 @@ export class SegmentPlanner {
     plan.textBytes = textBytes;
     plan.isMtuProbe = false;
     plan.segmentSize = textBytes > segmentBytes ? segmentBytes : 0;
+    plan.segments = textBytes > segmentBytes ? Math.ceil(textBytes / segmentBytes) : 1;
     plan.flags = isFin ? TcpFlag.FIN : 0;
     const end = seqAdd(sequence, textBytes);
     // RFC 9293 §3.9.1.2: without a PUSH call, PSH marks the segment that empties the queue.

@@ -173,12 +173,14 @@ export class SegmentWriter {
   /** Window field of a first SYN. */
   initialWindow = 0xffff;
 
-  /** Writes what the sender has planned. */
+  /** Writes what the sender has planned, for which `extraBytes(true)` has laid out the options. */
   planned(output: SegmentOutput, nowUs: number): boolean {
-    const { plan, buffer } = this.#sender;
+    const { plan, buffer, optionBytes } = this.#sender;
     const isNewText = plan.row < 0 && plan.textBytes > 0;
     this.#noteResent();
-    const headerBytes = this.headerBytes(plan.textBytes > 0);
+    // What is resent, or has no text after all, may have other counters of ECN.
+    const extraBytes = this.ecn === undefined ? optionBytes : this.extraBytes(plan.textBytes > 0);
+    const headerBytes = this.commonHeaderBytes + extraBytes;
     if (!output.begin(headerBytes + plan.textBytes)) return false;
     const cwr = isNewText && this.#owesCwr ? TcpFlag.CWR : 0;
     const ecnFlags = this.ecn === undefined ? 0 : this.ecn.flags | cwr;
@@ -192,9 +194,8 @@ export class SegmentWriter {
     output.commit(headerBytes + plan.textBytes, plan.segmentSize);
     if (cwr !== 0) this.#sender.cwrDue = false;
     this.#noteSent(plan.textBytes > 0);
-    const segments = plan.segmentSize > 0 ? Math.ceil(plan.textBytes / plan.segmentSize) : 1;
-    this.segmentsSent += segments;
-    if (plan.textBytes > 0) this.textSegmentsSent += segments;
+    this.segmentsSent += plan.segments;
+    if (plan.textBytes > 0) this.textSegmentsSent += plan.segments;
     this.textBytesSent += plan.textBytes;
     return true;
   }

@@ -62,9 +62,7 @@ export class Sender {
   /** Bytes acknowledged in the life of the connection (RFC 5961 §5.2 as Linux narrows it), and in any way. */
   bytesAcked = 0;
   deliveredBytes = 0;
-  /** Bytes and segments retransmitted. */
   retransmittedBytes = 0;
-  retransmissions = 0;
   /** The window was reduced for a congestion mark, which the next new text says (RFC 3168 §6.1.2). */
   cwrDue = false;
   /** When anything that takes sequence numbers was last sent, µs. */
@@ -298,7 +296,6 @@ export class Sender {
   #sentAgain(end: Seq, nowUs: number): void {
     const { plan } = this;
     this.recovery.resent(plan.row, end, plan.segments, nowUs);
-    this.retransmissions += plan.segments;
     this.retransmittedBytes += plan.textBytes;
   }
 

@@ -55,16 +55,15 @@ function transmitText(c: TcpConnection, output: SegmentOutput, nowUs: number): b
   const { sender, writer } = c;
   const before = sender.unsentBytes;
   sender.restartAfterIdle(nowUs);
-  while (sender.planner.hasWork) {
+  for (;;) {
     sender.optionBytes = writer.extraBytes(true);
-    const room = output.maxTransportBytes - writer.commonHeaderBytes - sender.optionBytes;
+    const room = roomForText(c, output);
     // An urgent pointer counts from its own segment, so those of a super-packet cannot share one.
     const single = !output.takesSuperPackets || writer.mustSendPlain || seqGt(sender.sndUp, sender.sndUna);
     const limit = single ? Math.min(room, sender.segmentBytes) : room;
     if (!sender.next(limit, nowUs)) break;
     if (!transmitPlanned(c, output, nowUs)) return false;
   }
-  if (!sender.planner.hasWork) sender.pacer.rest(nowUs);
   sender.paused(nowUs);
   sender.armPersist(nowUs);
   noteState(c, nowUs);
@@ -72,6 +71,10 @@ function transmitText(c: TcpConnection, output: SegmentOutput, nowUs: number): b
   if (c.isWriteBlocked && c.options.notSentLowWaterBytes >= 0 && sender.unsentBytes < before) c.offerRoom();
   return true;
 }
+
+/** Bytes of text that fit into one packet of the link, behind the options that are laid out. */
+const roomForText = ({ sender, writer }: TcpConnection, output: SegmentOutput): number =>
+  output.maxTransportBytes - writer.commonHeaderBytes - sender.optionBytes;
 
 /** Notes what sending waits for now that it has paused. */
 function noteState(c: TcpConnection, nowUs: number): void {
@@ -129,6 +132,5 @@ export function transmitProbe(c: TcpConnection, output: SegmentOutput, nowUs: nu
 export function transmitTailProbe(c: TcpConnection, output: SegmentOutput, nowUs: number): void {
   const { sender, writer } = c;
   sender.optionBytes = writer.extraBytes(true);
-  const room = output.maxTransportBytes - writer.headerBytes(true);
-  if (sender.planner.nextProbe(Math.max(1, room))) transmitPlanned(c, output, nowUs);
+  if (sender.planner.nextProbe(Math.max(1, roomForText(c, output)))) transmitPlanned(c, output, nowUs);
 }
