@@ -10,6 +10,7 @@ import type {
   CongestionSignal,
   LostData,
 } from '../congestion-control.js';
+import { UNKNOWN_SSTHRESH_BYTES } from '../window.js';
 import { updateAckAggregation } from './aggregation.js';
 import { initPacingRate, setCwnd, setPacingRate } from './control.js';
 import { checkDrainDone } from './drain.js';
@@ -20,10 +21,10 @@ import { checkProbeRtt, checkProbeRttDone, updateMinRtt } from './probe-rtt.js';
 import {
   advanceLatestDeliverySignals,
   boundBwForModel,
+  noteTime,
   takeSample,
   updateCongestionSignals,
   updateLatestDeliverySignals,
-  usable,
 } from './signals.js';
 import { checkStartupDone, enterStartup } from './startup.js';
 import { BbrState, isInProbeBw, Phase } from './state.js';
@@ -31,7 +32,7 @@ import { BbrState, isInProbeBw, Phase } from './state.js';
 export class Bbr implements CongestionControl {
   readonly name = 'bbr';
   /** BBR answers losses by its model; it has no threshold. */
-  readonly ssthreshBytes = 0x4000_0000;
+  readonly ssthreshBytes = UNKNOWN_SSTHRESH_BYTES;
   readonly usesPrr = false;
   /** What it believes of the path; to look at. */
   readonly state: BbrState;
@@ -99,7 +100,7 @@ export class Bbr implements CongestionControl {
   onTransmit(inFlightBytes: number, isAppLimited: boolean, nowUs: number): void {
     if (inFlightBytes > 0 || !isAppLimited) return;
     const bbr = this.state;
-    bbr.nowUs = Math.max(bbr.nowUs, usable(nowUs));
+    noteTime(bbr, nowUs);
     bbr.idleRestart = true;
     bbr.extraAckedStartUs = bbr.nowUs;
     if (isInProbeBw(bbr)) setPacingRate(bbr, 1);

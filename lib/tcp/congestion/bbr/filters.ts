@@ -2,7 +2,7 @@
 
 /** The maximum of this probing cycle and the one before (draft-ietf-ccwg-bbr-06 §5.5.3, §5.5.6). */
 export class MaxBandwidthFilter {
-  #previousBps = 0;
+  /** The maximum of this cycle alone. */
   #currentBps = 0;
   /** BBR.max_bw, bytes per second; 0 before the first sample. */
   maxBps = 0;
@@ -15,9 +15,8 @@ export class MaxBandwidthFilter {
   /** A cycle ends. One without any sample has nothing to say against the one before. */
   advance(): void {
     if (this.#currentBps === 0) return;
-    this.#previousBps = this.#currentBps;
+    this.maxBps = this.#currentBps;
     this.#currentBps = 0;
-    this.maxBps = this.#previousBps;
   }
 }
 

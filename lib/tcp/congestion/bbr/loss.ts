@@ -7,13 +7,13 @@ import { boundCwnd, restoreCwnd, saveCwnd } from './control.js';
 import { resetFullBw } from './full-pipe.js';
 import { targetInflightBytes } from './inflight.js';
 import { startDown, startRefill } from './probe-bw.js';
-import { isInflightTooHigh, LOSS_THRESH, usable } from './signals.js';
+import { isInflightTooHigh, LOSS_THRESH, noteTime, usable } from './signals.js';
 import { enterStartup, pipeIsFull } from './startup.js';
 import { type BbrState, BETA, Episode, isProbingBw, minPipeBytes, NO_PHASE, Phase } from './state.js';
 
 /** HandleLostPacket. */
 export function handleLostData(bbr: BbrState, lost: LostData): void {
-  bbr.nowUs = Math.max(bbr.nowUs, usable(lost.nowUs));
+  noteTime(bbr, lost.nowUs);
   noteLoss(bbr);
   if (!bbr.isBwProbeSample) return;
   const sizeBytes = usable(lost.bytes);
@@ -77,7 +77,7 @@ function forgetUndo(bbr: BbrState): void {
 
 /** OnEnterFastRecovery, OnEnterRTO. Losses may have been told just before, or will be. */
 export function enterRecovery(bbr: BbrState, isTimeout: boolean, nowUs: number): void {
-  bbr.nowUs = Math.max(bbr.nowUs, usable(nowUs));
+  noteTime(bbr, nowUs);
   const isNew = bbr.episode !== Episode.LOSS || isTimeout;
   const isSaved = bbr.isUndoSaved && bbr.undoSavedAtUs === bbr.nowUs;
   if (isNew && !isSaved) saveStateUponLoss(bbr);
@@ -103,7 +103,7 @@ export function exitRecovery(bbr: BbrState): void {
 
 /** HandleSpuriousLossDetection. */
 export function undoRecovery(bbr: BbrState, nowUs: number): void {
-  bbr.nowUs = Math.max(bbr.nowUs, usable(nowUs));
+  noteTime(bbr, nowUs);
   bbr.episode = Episode.NONE;
   bbr.isUndoSaved = false;
   restoreCwnd(bbr);
@@ -129,7 +129,7 @@ export function undoRecovery(bbr: BbrState, nowUs: number): void {
  * every other state it takes a part of what was in flight, until the next probe.
  */
 export function handleMark(bbr: BbrState, inFlightBytes: number, nowUs: number): void {
-  bbr.nowUs = Math.max(bbr.nowUs, usable(nowUs));
+  noteTime(bbr, nowUs);
   if (bbr.episode === Episode.NONE) bbr.episode = Episode.MARK;
   const seenBytes = usable(inFlightBytes);
   if (bbr.phase === Phase.STARTUP) {

@@ -15,6 +15,11 @@ const MAX_RATE_BPS = 1e12;
 /** A number that may be used: what is NaN, negative or infinite becomes 0. */
 export const usable = (value: number): number => (value > 0 && value < 9e15 ? value : 0);
 
+/** Something happened at `nowUs`. Time never goes back, whatever is said. */
+export function noteTime(bbr: BbrState, nowUs: number): void {
+  bbr.nowUs = Math.max(bbr.nowUs, usable(nowUs));
+}
+
 /** Takes over what this ACK says, as far as it makes sense. */
 export function takeSample(bbr: BbrState, sample: AckSample): void {
   const { rate } = sample;
@@ -25,7 +30,7 @@ export function takeSample(bbr: BbrState, sample: AckSample): void {
     if (bbr.nextRoundDeliveredBytes === bbr.deliveredBytes) bbr.nextRoundDeliveredBytes = totalBytes;
     bbr.roundBeganWithLoss = false;
   }
-  bbr.nowUs = Math.max(bbr.nowUs, usable(sample.nowUs));
+  noteTime(bbr, sample.nowUs);
   bbr.deliveredBytes = totalBytes;
   bbr.newlyDeliveredBytes = usable(sample.deliveredBytes);
   bbr.priorInFlightBytes = usable(sample.priorInFlightBytes);
