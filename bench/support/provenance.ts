@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { cpus, release } from 'node:os';
 
 /** The commit, with a `+` where files differ from it. */
-export function commitName(): string {
+function commitName(): string {
   try {
     const git = (...args: string[]): string => execFileSync('git', args, { encoding: 'utf8' }).trim();
     const changed = git('status', '--porcelain', '--untracked-files=no', '--', 'lib', 'native') !== '';

@@ -34,7 +34,7 @@ export const KINDS: readonly FaultKind[] = ['drop', 'corrupt', 'duplicate', 'reo
 const SIDES: readonly Side[] = ['data', 'ack'];
 
 /** `down.6.cubic.super` and the like. */
-export const formatConfig = ({ role, family, control, superPackets }: SweepConfig): string =>
+const formatConfig = ({ role, family, control, superPackets }: SweepConfig): string =>
   [role, family, control, superPackets ? 'super' : 'plain'].join('.');
 
 /** `down.6.cubic.super data:17:drop ack:3:delay` and the like. */

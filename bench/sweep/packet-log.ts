@@ -1,5 +1,8 @@
 /** What passed one direction of the wire, packet by packet, for the checks of a sweep. */
 import { NEVER } from '../../lib/base/clock.js';
+import { type Seq, seqInWindow } from '../../lib/base/seq.js';
+import { PacketLayout, Protocol } from '../../lib/link/packet-layout.js';
+import { TcpFlag, TcpHeader } from '../../lib/wire/tcp.js';
 
 export interface LoggedPacket {
   /** Its number in this direction; the first is 1. */
@@ -8,31 +11,30 @@ export interface LoggedPacket {
   readonly sentUs: number;
   readonly arrivedUs: number;
   /** First sequence number, and how many follow: text, SYN and FIN. */
-  readonly sequence: number;
+  readonly sequence: Seq;
   readonly length: number;
 }
 
-const FIN = 0x01;
-const SYN = 0x02;
-const PROTOCOL_TCP = 6;
-
 export class PacketLog {
   readonly packets: LoggedPacket[] = [];
+  readonly #layout = new PacketLayout();
+  readonly #header = new TcpHeader();
 
   /** @param damaged numbers of packets that arrive damaged, which is as good as lost */
   observer(nowUs: () => number, damaged: ReadonlySet<number>) {
+    const layout = this.#layout;
+    const header = this.#header;
     return (packet: Uint8Array, number: number, arrivalUs: number): void => {
-      const isIpv4 = packet[0] >> 4 === 4;
-      if (packet[isIpv4 ? 9 : 6] !== PROTOCOL_TCP) return;
-      const at = isIpv4 ? (packet[0] & 15) * 4 : 40;
-      const flags = packet[at + 13];
-      const text = packet.length - at - (packet[at + 12] >> 4) * 4;
+      const view = new DataView(packet.buffer, packet.byteOffset, packet.length);
+      if (!layout.parse(view, 0, packet.length) || layout.protocol !== Protocol.TCP) return;
+      if (!header.parse(view, layout.transportAt, layout.transportBytes)) return;
+      const { flags, sequence, payloadBytes } = header;
       this.packets.push({
         number,
         sentUs: nowUs(),
         arrivedUs: damaged.has(number) ? NEVER : arrivalUs,
-        sequence: (packet[at + 4] << 24) | (packet[at + 5] << 16) | (packet[at + 6] << 8) | packet[at + 7],
-        length: text + ((flags & SYN) >> 1) + (flags & FIN),
+        sequence,
+        length: payloadBytes + ((flags & TcpFlag.SYN) >> 1) + (flags & TcpFlag.FIN),
       });
     };
   }
@@ -42,12 +44,9 @@ export class PacketLog {
     const sent: LoggedPacket[] = [];
     for (const packet of this.packets) {
       if (packet.length === 0) continue;
-      const first = sent.find((before) => covers(before, packet.sequence));
+      const first = sent.find(({ sequence, length }) => seqInWindow(packet.sequence, sequence, length));
       if (first === undefined) sent.push(packet);
       else yield { first, again: packet };
     }
   }
 }
-
-const covers = ({ sequence, length }: LoggedPacket, at: number): boolean =>
-  ((at - sequence) | 0) >= 0 && ((at - sequence - length) | 0) < 0;

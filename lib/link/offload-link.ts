@@ -53,9 +53,7 @@ export class OffloadLink implements LinkDevice {
   }
 
   borrow(): PacketBatch | undefined {
-    this.#wanted = this.#pending;
-    if (this.#pending) return undefined;
-    if (this.#lent.room < MAX_PACKET_BYTES) this.send(this.#lent);
+    if (!this.#pending && this.#lent.room < MAX_PACKET_BYTES) this.send(this.#lent);
     this.#wanted = this.#pending;
     return this.#pending ? undefined : this.#lent;
   }
@@ -107,7 +105,7 @@ export class OffloadLink implements LinkDevice {
     let left = room;
     while (left > 0 && this.#slot < batch.count) {
       if (batch.segmentSize(this.#slot) === 0) this.#complete(batch, target);
-      else if (!this.#segmenter.aim(batch, this.#slot)) this.#refuse();
+      else if (this.#segment === 0 && !this.#segmenter.aim(batch, this.#slot)) this.#refuse();
       else this.#split(target);
       left--;
     }

@@ -92,14 +92,8 @@ function newlySacked(log: SentLog, facts: AckFacts, block: number): number {
 
 /** The first record that begins at `sequence` or behind. */
 function firstFrom(log: SentLog, sequence: Seq): number {
-  let low = 0;
-  let high = log.count;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (seqLt(startOf(log, middle), sequence)) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+  const i = log.find(sequence);
+  return i < log.count && log.straddles(i, sequence) ? i + 1 : i;
 }
 
 /** Segments of a record, as far as the ACK number reaches into it. */

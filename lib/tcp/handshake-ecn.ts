@@ -16,6 +16,7 @@ import {
   EcnField,
   EcnMode,
   type EcnSetting,
+  isAccurate,
   modeOfSyn,
   modeOfSynAck,
   reflectedField,
@@ -60,7 +61,7 @@ export function answerSeen(c: TcpConnection, segment: TcpSegment): void {
   // echo is another matter. Accurate feedback leaves no such doubt.
   if (mode === EcnMode.Classic) c.writer.ecn = new ClassicEcn(c.synOptions.ecnFlags !== 0);
   if (mode !== EcnMode.Accurate) return;
-  const ecn = new AccurateEcn(true);
+  const ecn = new AccurateEcn();
   c.writer.ecn = ecn;
   synFedBack(ecn, segment);
   if (segment.options.hasEcnCounters) ecn.feedback.handshakeOption(segment.options);
@@ -103,10 +104,11 @@ export function answerSyn(offered: SynOptions, setting: EcnSetting, syn: TcpSegm
   offered.ecnFlags = answerFlags(mode, syn.ecn);
   offered.ecnCounters = mode === EcnMode.Accurate;
   if (mode === EcnMode.None) return undefined;
-  return mode === EcnMode.Classic ? new ClassicEcn(true) : awaiting(new AccurateEcn(true));
+  return mode === EcnMode.Classic ? new ClassicEcn(true) : awaitingAck();
 }
 
-function awaiting(ecn: AccurateEcn): AccurateEcn {
+function awaitingAck(): AccurateEcn {
+  const ecn = new AccurateEcn();
   ecn.awaitsHandshakeAck = true;
   return ecn;
 }
@@ -152,6 +154,5 @@ export function answerAcknowledged(ecn: Ecn | undefined, segment: TcpSegment): v
 export function recallEcn(setting: EcnSetting, wasClassic: boolean, segment: TcpSegment): Ecn | undefined {
   if (setting === 'off') return undefined;
   if (wasClassic) return new ClassicEcn(true);
-  const isAccurate = setting === 'accept-accurate' || setting === 'request-accurate';
-  return isAccurate && aceOf(segment.flags) > 1 ? awaiting(new AccurateEcn(true)) : undefined;
+  return isAccurate(setting) && aceOf(segment.flags) > 1 ? awaitingAck() : undefined;
 }

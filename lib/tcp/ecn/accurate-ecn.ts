@@ -8,7 +8,7 @@ export class AccurateEcn {
   /** What arrived, and what we must tell of it. */
   readonly report = new MarkReport();
   /** What we sent, and what the peer tells of it. */
-  readonly feedback: MarkFeedback;
+  readonly feedback = new MarkFeedback(true);
   /**
    * The next segment that is a bare ACK tells how the peer's SYN-ACK arrived, and must leave before any
    * text (RFC 9768 §3.2.2.1).
@@ -17,10 +17,6 @@ export class AccurateEcn {
   /** The next ACK, if it is bare, tells how our SYN-ACK arrived. */
   awaitsHandshakeAck = false;
   #synAckField: number = EcnField.NotEct;
-
-  constructor(sendsEct: boolean) {
-    this.feedback = new MarkFeedback(sendsEct);
-  }
 
   get sendsEct(): boolean {
     return this.feedback.sendsEct;

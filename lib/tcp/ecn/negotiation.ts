@@ -5,14 +5,8 @@
 import { TcpFlag } from '../../wire/tcp.js';
 
 /** How connections take part in ECN; `TcpOptions.ecn` says what each means. */
-export type EcnSetting = 'off' | 'accept' | 'request' | 'accept-accurate' | 'request-accurate';
-export const ECN_SETTINGS: readonly EcnSetting[] = [
-  'off',
-  'accept',
-  'request',
-  'accept-accurate',
-  'request-accurate',
-];
+export const ECN_SETTINGS = ['off', 'accept', 'request', 'accept-accurate', 'request-accurate'] as const;
+export type EcnSetting = (typeof ECN_SETTINGS)[number];
 
 /** How a connection feeds congestion marks back. */
 export const EcnMode = {
@@ -49,7 +43,8 @@ export const reflecting = (field: number): number => flagsOfAce(REFLECTED[field]
 /** The ECN field such flags tell of; -1 when they tell of none. */
 export const reflectedField = (flags: number): number => REFLECTED.indexOf(aceOf(flags));
 
-const isAccurate = (setting: EcnSetting): boolean =>
+/** Whether a setting takes part in accurate feedback. */
+export const isAccurate = (setting: EcnSetting): boolean =>
   setting === 'accept-accurate' || setting === 'request-accurate';
 
 /**
