@@ -5,7 +5,21 @@ import { Peer, type PeerOptions } from './peer.js';
 export const ace = (counter: number): string =>
   `${counter & 1 ? 'E' : ''}${counter & 2 ? 'W' : ''}${counter & 4 ? 'A' : ''}`;
 
+/** What answers a SYN or SYN-ACK that arrives with each ECN field: that field, as flags (RFC 9768 Tables 2 and 3). */
+export const REFLECTED = [
+  ['noecn', ace(0b010)],
+  ['ect1', ace(0b011)],
+  ['ect0', ace(0b100)],
+  ['ce', ace(0b110)],
+] as const;
+
 const RTT_MS = 20;
+
+/** A peer whose stack asks for accurate feedback, and one whose stack agrees to it; no SYN has been answered. */
+export const asksAccurate = (options: PeerOptions = {}): Peer =>
+  Peer.connecting({ ...options, options: { ...options.options, ecn: 'request-accurate' } });
+export const listensAccurate = (options: PeerOptions = {}): Peer =>
+  Peer.listening({ ...options, options: { ...options.options, ecn: 'accept-accurate' } });
 
 /** A connection with classic feedback (RFC 3168), its handshake done; the stack answers unless it is the client. */
 export function classicPeer(options: PeerOptions = {}): Peer {
@@ -21,11 +35,9 @@ export function classicPeer(options: PeerOptions = {}): Peer {
 export function accuratePeer(options: PeerOptions & { counters?: boolean } = {}): Peer {
   const { counters = true, ...rest } = options;
   const option = counters ? 'ECN e0b 1 ceb 0 e1b 1' : '';
-  const ecn = rest.role === 'client' ? 'request-accurate' : 'accept-accurate';
-  const chosen: PeerOptions = { ...rest, options: { ...rest.options, ecn } };
   return rest.role === 'client'
-    ? answering(Peer.connecting(chosen), 'S.W', option)
-    : asking(Peer.listening(chosen), 'SEWA', option);
+    ? answering(asksAccurate(rest), 'S.W', option)
+    : asking(listensAccurate(rest), 'SEWA', option);
 }
 
 function asking(peer: Peer, flags: string, option: string): Peer {

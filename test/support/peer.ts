@@ -59,7 +59,7 @@ import { gaugesOf, ScenarioHost } from './scenario-host.js';
 
 export type { IcmpFields, IcmpKind } from './icmp-packet.js';
 export type { PeerOptions, SendFields } from './peer-options.js';
-export type { PeerState } from './peer-states.js';
+export { PEER_STATES, type PeerState } from './peer-states.js';
 export type { SentSegment } from './peer-wire.js';
 export { type FamilyChoice, forEachFamily, forEachIsn, type IsnChoice } from './sweeps.js';
 

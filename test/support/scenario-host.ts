@@ -212,6 +212,16 @@ export function gaugesOf(stack: Stack): Record<string, number> {
   };
 }
 
+/** What `gaugesOf` tells of a stack that holds nothing. */
+export const NOTHING_LEFT: Readonly<Record<string, number>> = {
+  connections: 0,
+  currEstab: 0,
+  twCount: 0,
+  orphans: 0,
+  memoryBytes: 0,
+  reasmBytes: 0,
+};
+
 function describe(packet: SentPacket): string {
   const version = packet.bytes[0] >> 4;
   const protocol = packet.bytes[version === 4 ? 9 : 6];

@@ -5,6 +5,7 @@ import { SeededRandom } from '../../../lib/sim/seeded-random.js';
 import { completeChecksum, ipPacket } from '../../support/packet-bytes.js';
 import { Peer } from '../../support/peer.js';
 import { finishAll } from '../../support/scenario-hooks.js';
+import { NOTHING_LEFT } from '../../support/scenario-host.js';
 
 describe('timers', () => {
   it('are one of the host for a whole stack, however many connections wait for something [I14]', () => {
@@ -168,14 +169,7 @@ describe('what is over', () => {
     first.listener?.close();
     // Nobody answers any more: everything must come to an end by itself.
     first.advanceMs(2_000_000);
-    expect(first.gauges).to.deep.equal({
-      connections: 0,
-      currEstab: 0,
-      twCount: 0,
-      orphans: 0,
-      memoryBytes: 0,
-      reasmBytes: 0,
-    });
+    expect(first.gauges).to.deep.equal(NOTHING_LEFT);
     expect(first.host.clock.nextUs, 'no timer').to.equal(Number.POSITIVE_INFINITY);
   });
 });

@@ -8,6 +8,7 @@ import { DropReason } from '../../../lib/base/stats.js';
 import { Simulation, type SimulationOptions } from '../../../lib/sim/simulation.js';
 import { forEachFamily, Peer, type PeerOptions } from '../../support/peer.js';
 import { finishAll } from '../../support/scenario-hooks.js';
+import { NOTHING_LEFT } from '../../support/scenario-host.js';
 
 const reset = '< R. 1:1(0) ack 1';
 
@@ -178,14 +179,7 @@ describe('a passive close with text the peer never acknowledges', () => {
             end(peer);
           }
           first.advanceMs(200_000);
-          expect(first.gauges).to.deep.equal({
-            connections: 0,
-            currEstab: 0,
-            twCount: 0,
-            orphans: 0,
-            memoryBytes: 0,
-            reasmBytes: 0,
-          });
+          expect(first.gauges).to.deep.equal(NOTHING_LEFT);
         }
       });
     });

@@ -2,22 +2,8 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { DropReason } from '../../../lib/base/stats.js';
-import { forEachFamily, Peer, type PeerState } from '../../support/peer.js';
+import { forEachFamily, PEER_STATES, Peer } from '../../support/peer.js';
 import { finishAll } from '../../support/scenario-hooks.js';
-
-const STATES: readonly PeerState[] = [
-  'CLOSED',
-  'LISTEN',
-  'SYN-SENT',
-  'SYN-RECEIVED',
-  'ESTABLISHED',
-  'FIN-WAIT-1',
-  'FIN-WAIT-2',
-  'CLOSE-WAIT',
-  'CLOSING',
-  'LAST-ACK',
-  'TIME-WAIT',
-];
 
 const hex = (bytes: readonly number[]): string =>
   bytes.map((byte) => byte.toString(16).padStart(2, '0')).join('');
@@ -98,7 +84,7 @@ describe('options that lie', () => {
 describe('noise in the header of a segment', () => {
   /** A segment with random bytes in the header, its checksum right: what a fuzzer behind the NIC would send. */
   const noisy = fc.record({
-    state: fc.constantFrom(...STATES),
+    state: fc.constantFrom(...PEER_STATES),
     ipv6: fc.boolean(),
     timestamps: fc.boolean(),
     segments: fc.array(

@@ -1,19 +1,7 @@
 /** How congestion marks are counted and told of (RFC 9768 §3.2): rows AECN-8 to AECN-17 of tcp.md, and ACKT-2. */
 import { expect } from 'chai';
-import { accuratePeer, ace } from '../../support/ecn-peer.js';
-import { Peer, type PeerOptions } from '../../support/peer.js';
-
-const asks = (options: PeerOptions = {}): Peer =>
-  Peer.connecting({ ...options, options: { ...options.options, ecn: 'request-accurate' } });
-const listens = (options: PeerOptions = {}): Peer =>
-  Peer.listening({ ...options, options: { ...options.options, ecn: 'accept-accurate' } });
-
-const REFLECTED = [
-  ['noecn', ace(0b010)],
-  ['ect1', ace(0b011)],
-  ['ect0', ace(0b100)],
-  ['ce', ace(0b110)],
-] as const;
+import { accuratePeer, ace, asksAccurate, listensAccurate, REFLECTED } from '../../support/ecn-peer.js';
+import type { Peer, PeerOptions } from '../../support/peer.js';
 
 describe('the counters of accurate ECN', () => {
   it('begin at 5 segments, and at 1, 1 and 0 bytes, on both sides (RFC 9768 §3.2.1) [AECN-8]', () => {
@@ -71,14 +59,14 @@ describe('the counters of accurate ECN', () => {
   });
 
   it('are not touched by marks on a SYN, nor read from one (RFC 9768 §3.2.2) [AECN-11]', () => {
-    const server = listens()
+    const server = listensAccurate()
       .send('< [ce] SEWA 0:0(0) <mss 1000>')
       .expect(`> S.${ace(6)} 0:0(0) ack 1`);
     server.send(`< [ce] .${ace(2)} 1:1(0) ack 1`);
     // The ACK was marked, the SYN does not count.
     expect(server.endpoint.info).to.include({ receivedMarks: 1, deliveredMarks: 0 });
     server.write(100).expect(`> P.${ace(6)} 1:101(100) ack 1`);
-    const client = asks()
+    const client = asksAccurate()
       .expect('> SEWA 0:0(0)')
       .send(`< S.${ace(6)} 0:0(0) ack 1 <mss 1000>`);
     // It told that our SYN arrived marked: no segment counts as such, but the path is congested.
@@ -95,7 +83,7 @@ describe('the counters of accurate ECN', () => {
 describe('the ACK of a SYN-ACK', () => {
   it('tells how that arrived, a mark once in the counter (RFC 9768 Table 3) [AECN-9]', () => {
     for (const [field, flags] of REFLECTED) {
-      const peer = asks()
+      const peer = asksAccurate()
         .expect('> SEWA 0:0(0)')
         .send(`< [${field}] S.${ace(2)} 0:0(0) ack 1 <mss 1000>`);
       peer.expect(`> .${flags} 1:1(0) ack 1`);
@@ -117,7 +105,7 @@ describe('the ACK of a SYN-ACK', () => {
   });
 
   it('of a SYN-ACK that came again too soon to be answered leaves the flags to the counter [AECN-9]', () => {
-    const peer = asks()
+    const peer = asksAccurate()
       .expect('> SEWA 0:0(0)')
       .send(`< S.${ace(2)} 0:0(0) ack 1 <mss 1000>`);
     peer.expect(`> .${ace(2)} 1:1(0) ack 1`).advanceMs(600);
@@ -127,7 +115,7 @@ describe('the ACK of a SYN-ACK', () => {
   });
 
   it('goes before text that waits (RFC 9768 §3.2.2.1) [AECN-9]', () => {
-    const peer = asks().expect('> SEWA 0:0(0)').write(1000);
+    const peer = asksAccurate().expect('> SEWA 0:0(0)').write(1000);
     peer.send(`< [ect0] S.${ace(2)} 0:0(0) ack 1 <mss 1000>`).expect(`> [noecn] .${ace(4)} 1:1(0) ack 1`);
     peer.expect(`> [ect0] .${ace(5)} 1:989(988) ack 1 <ECN e0b 1 ceb 0 e1b 1>`);
     peer.expect(`> [ect0] P.${ace(5)} 989:1001(12) ack 1 <!ECN>`);
@@ -135,7 +123,7 @@ describe('the ACK of a SYN-ACK', () => {
 
   it('is read as such by a server, where it is bare (RFC 9768 Table 4) [AECN-10]', () => {
     for (let flags = 0; flags < 8; flags++) {
-      const peer = listens()
+      const peer = listensAccurate()
         .send('< SEWA 0:0(0) <mss 1000>')
         .expect(`> S.${ace(2)} 0:0(0) ack 1`);
       peer.advanceMs(20).send(`< .${ace(flags)} 1:1(0) ack 1`);
@@ -149,7 +137,7 @@ describe('the ACK of a SYN-ACK', () => {
   });
 
   it('of zero means for a server never to mark and never to answer marks, but to count on (RFC 9768 §3.2.2.1) [AECN-10]', () => {
-    const peer = listens()
+    const peer = listensAccurate()
       .send('< SEWA 0:0(0) <mss 1000>')
       .expect(`> S.${ace(2)} 0:0(0) ack 1`);
     peer.advanceMs(20).send('< . 1:1(0) ack 1').write(10_000);
@@ -162,7 +150,7 @@ describe('the ACK of a SYN-ACK', () => {
 
   it('with text, or with SACK blocks, is the counter (RFC 9768 §3.2.2.1) [AECN-10]', () => {
     for (const line of [`< P.${ace(6)} 1:101(100) ack 1`, `< .${ace(6)} 1:1(0) ack 1 <nop,nop,sack 1:2>`]) {
-      const peer = listens()
+      const peer = listensAccurate()
         .send('< SEWA 0:0(0) <mss 1000,sackOK>')
         .expect(`> S.${ace(2)} 0:0(0) ack 1`);
       peer.send(line);

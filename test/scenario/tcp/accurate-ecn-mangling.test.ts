@@ -1,12 +1,7 @@
 /** Paths and peers that spoil accurate ECN (RFC 9768 §3.2.2.3, §3.2.2.4, §3.2.3.2): rows AECN-18 of tcp.md and D11 of robustness.md. */
 import { expect } from 'chai';
-import { accuratePeer, ace } from '../../support/ecn-peer.js';
-import { Peer, type PeerOptions } from '../../support/peer.js';
-
-const asks = (options: PeerOptions = {}): Peer =>
-  Peer.connecting({ ...options, options: { ...options.options, ecn: 'request-accurate' } });
-const listens = (options: PeerOptions = {}): Peer =>
-  Peer.listening({ ...options, options: { ...options.options, ecn: 'accept-accurate' } });
+import { accuratePeer, ace, asksAccurate, listensAccurate } from '../../support/ecn-peer.js';
+import type { Peer } from '../../support/peer.js';
 
 /** It still counts what arrives, and tells of it; `una` and `at` are where both sides are. */
 function expectFeedback(peer: Peer, at: number, una: number): void {
@@ -20,7 +15,7 @@ function expectFeedback(peer: Peer, at: number, una: number): void {
 describe('a path that changes the ECN field', () => {
   it('of a SYN lets nothing be marked, and marks still count (RFC 9768 §3.2.2.3) [AECN-18, D11]', () => {
     for (const field of [3, 4, 6]) {
-      const peer = asks({ options: { congestionControl: 'reno' } })
+      const peer = asksAccurate({ options: { congestionControl: 'reno' } })
         .expect('> [noecn] SEWA 0:0(0)')
         .advanceMs(20);
       peer
@@ -38,7 +33,7 @@ describe('a path that changes the ECN field', () => {
 
   it('of a SYN-ACK lets nothing be marked, and marks still count (RFC 9768 §3.2.2.3) [AECN-18, D11]', () => {
     for (const field of [3, 4, 6]) {
-      const peer = listens()
+      const peer = listensAccurate()
         .send('< SEWA 0:0(0) <mss 1000>')
         .expect(`> [noecn] S.${ace(2)} 0:0(0) ack 1`);
       peer
@@ -84,13 +79,13 @@ describe('flags that somebody clears', () => {
 
 describe('counters in options that somebody changes', () => {
   it('are ignored where they begin at zero (RFC 9768 §3.2.3.2.4) [D11]', () => {
-    const server = listens({ mss: 1000 }).send('< SEWA 0:0(0) <mss 1000>');
+    const server = listensAccurate({ mss: 1000 }).send('< SEWA 0:0(0) <mss 1000>');
     server.drain();
     server
       .send(`< .${ace(2)} 1:1(0) ack 1 <ECN e0b 0 ceb 0 e1b 0>`)
       .write(10_000)
       .drain();
-    const client = asks().expect('> SEWA 0:0(0)').advanceMs(20);
+    const client = asksAccurate().expect('> SEWA 0:0(0)').advanceMs(20);
     client.send(`< S.${ace(2)} 0:0(0) ack 1 <mss 1000,ECN e0b 1 ceb 0 e1b 0>`).drain();
     client.write(10_000).drain();
     for (const peer of [server, client]) {

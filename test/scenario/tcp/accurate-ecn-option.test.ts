@@ -1,12 +1,7 @@
 /** Counters of bytes in an option (RFC 9768 §3.2.3): rows AECN-14 and AECN-15 of tcp.md. */
 import { expect } from 'chai';
-import { accuratePeer, ace } from '../../support/ecn-peer.js';
-import { Peer, type PeerOptions } from '../../support/peer.js';
-
-const asks = (options: PeerOptions = {}): Peer =>
-  Peer.connecting({ ...options, options: { ...options.options, ecn: 'request-accurate' } });
-const listens = (options: PeerOptions = {}): Peer =>
-  Peer.listening({ ...options, options: { ...options.options, ecn: 'accept-accurate' } });
+import { accuratePeer, ace, asksAccurate, listensAccurate } from '../../support/ecn-peer.js';
+import type { Peer, PeerOptions } from '../../support/peer.js';
 
 /** The TCP options of a segment, as bytes. */
 function optionBytes({ bytes }: { readonly bytes: Uint8Array }): number[] {
@@ -36,21 +31,21 @@ describe('the option of accurate ECN', () => {
   });
 
   it('stands on no SYN, and on one is ignored (RFC 9768 §3.2.3.2.1) [AECN-14]', () => {
-    asks().expect('> SEWA 0:0(0) <!ECN>').expectAfterMs(1000, '> SEWA 0:0(0) <!ECN>');
-    const peer = listens().send('< SEWA 0:0(0) <mss 1000,ECN e0b 0 ceb 5000 e1b 0>');
+    asksAccurate().expect('> SEWA 0:0(0) <!ECN>').expectAfterMs(1000, '> SEWA 0:0(0) <!ECN>');
+    const peer = listensAccurate().send('< SEWA 0:0(0) <mss 1000,ECN e0b 0 ceb 5000 e1b 0>');
     peer.expect(`> S.${ace(2)} 0:0(0) ack 1`).send(`< .${ace(2)} 1:1(0) ack 1 <ECN e0b 1 ceb 0 e1b 1>`);
     expect(peer.endpoint.info.deliveredEcn).to.deep.equal({ ceBytes: 0, ect0Bytes: 0, ect1Bytes: 0 });
   });
 
   it('stands on the SYN-ACK, on the first ACK and on the first text of a client (RFC 9768 §3.2.3.2.1) [AECN-14]', () => {
     for (const timestamps of [true, false]) {
-      const server = listens({ timestamps }).send(
+      const server = listensAccurate({ timestamps }).send(
         '< SEWA 0:0(0) <mss 1000,sackOK,TS val 1 ecr 0,nop,wscale 3>',
       );
       server.expect(
         `> S.${ace(2)} 0:0(0) ack 1 <mss 1460,sackOK,TS val * ecr *,wscale 7,ECN e0b 1 ceb 0 e1b 1>`,
       );
-      const client = asks({ timestamps }).expect('> SEWA 0:0(0)').advanceMs(20);
+      const client = asksAccurate({ timestamps }).expect('> SEWA 0:0(0)').advanceMs(20);
       client.send(`< S.${ace(2)} 0:0(0) ack 1 <mss 1000,ECN e0b 1 ceb 0 e1b 1>`);
       client
         .expect(`> .${ace(2)} 1:1(0) ack 1 <ECN e0b 1 ceb 0 e1b 1>`)
@@ -172,7 +167,7 @@ describe('room for options', () => {
   });
 
   it('on a SYN-ACK is for Fast Open before the counters, which are cut (RFC 9768 §3.2.3.2.1) [AECN-15]', () => {
-    const peer = listens({ options: { fastOpen: true } });
+    const peer = listensAccurate({ options: { fastOpen: true } });
     peer.send('< SEWA 0:0(0) <mss 1000,sackOK,TS val 1 ecr 0,nop,wscale 3,FO>');
     // 32 bytes are taken, a cookie of eight among them.
     peer.expect(`> S.${ace(2)} 0:0(0) ack 1 <mss *,sackOK,TS val * ecr *,wscale *,FO *,ECN e0b 1 ceb 0>`);

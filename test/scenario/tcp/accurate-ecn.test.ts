@@ -1,33 +1,20 @@
 /** How feedback of every congestion mark is agreed on (RFC 9768 §3.1): rows AECN-1 to AECN-7, AECN-19, AECN-20 of tcp.md. */
 import { expect } from 'chai';
 import { TcpFlag } from '../../../lib/wire/tcp.js';
-import { accuratePeer, ace } from '../../support/ecn-peer.js';
+import { accuratePeer, ace, asksAccurate, listensAccurate, REFLECTED } from '../../support/ecn-peer.js';
 import { forEachFamily, Peer, type PeerOptions } from '../../support/peer.js';
 
-const asks = (options: PeerOptions = {}): Peer =>
-  Peer.connecting({ ...options, options: { ...options.options, ecn: 'request-accurate' } });
-const listens = (options: PeerOptions = {}): Peer =>
-  Peer.listening({ ...options, options: { ...options.options, ecn: 'accept-accurate' } });
-
 const modeOf = (peer: Peer): string => peer.endpoint.info.ecn;
-
-/** ECN fields of SYNs, and what answers them. */
-const REFLECTED = [
-  ['noecn', ace(0b010)],
-  ['ect1', ace(0b011)],
-  ['ect0', ace(0b100)],
-  ['ce', ace(0b110)],
-] as const;
 
 describe('accurate ECN is asked for', () => {
   forEachFamily((family, name) => {
     it(`by all three flags on a SYN that cannot be marked, over ${name} (RFC 9768 §3.1.1) [AECN-1]`, () => {
-      asks(family).expect('> [noecn] SEWA 0:0(0) <!ECN>');
+      asksAccurate(family).expect('> [noecn] SEWA 0:0(0) <!ECN>');
     });
 
     it(`and agreed to by flags that say how the SYN arrived, over ${name} (RFC 9768 Table 2) [AECN-2]`, () => {
       for (const [field, flags] of REFLECTED) {
-        const peer = listens(family).send(`< [${field}] SEWA 0:0(0) <mss 1000>`);
+        const peer = listensAccurate(family).send(`< [${field}] SEWA 0:0(0) <mss 1000>`);
         peer.expect(`> [noecn] S.${flags} 0:0(0) ack 1 <ECN e0b 1 ceb 0 e1b 1>`);
         peer.advanceMs(20).send(`< .${ace(2)} 1:1(0) ack 1`);
         expect(modeOf(peer)).to.equal('accurate');
@@ -46,7 +33,7 @@ describe('accurate ECN is asked for', () => {
   it('and the answer decides (RFC 9768 §3.1.2, §3.1.3) [AECN-3]', () => {
     const modes = ['none', 'classic', 'accurate', 'accurate', 'accurate', 'accurate', 'accurate', 'none'];
     for (const [flags, mode] of modes.entries()) {
-      const peer = asks().expect('> SEWA 0:0(0)').advanceMs(20);
+      const peer = asksAccurate().expect('> SEWA 0:0(0)').advanceMs(20);
       peer.send(`< S.${ace(flags)} 0:0(0) ack 1 <mss 1000>`).take();
       expect(modeOf(peer), `${flags}`).to.equal(mode);
       // 1 0 1 tells nothing of the SYN, which therefore counts as unchanged.
@@ -57,7 +44,7 @@ describe('accurate ECN is asked for', () => {
 
   it('by any combination that is not known otherwise (RFC 9768 §3.1.3) [AECN-4]', () => {
     for (let flags = 0; flags < 8; flags++) {
-      const peer = listens().send(`< S${ace(flags)} 0:0(0) <mss 1000>`);
+      const peer = listensAccurate().send(`< S${ace(flags)} 0:0(0) <mss 1000>`);
       const answer = flags === 0b000 ? '' : flags === 0b011 ? 'E' : ace(0b010);
       peer
         .expect(`> S.${answer} 0:0(0) ack 1`)
@@ -69,7 +56,7 @@ describe('accurate ECN is asked for', () => {
   });
 
   it('once more when nobody answers, and then no more, with the same ISN (RFC 9768 §3.1.4.1) [AECN-5]', () => {
-    const peer = asks().expect('> SEWA 0:0(0)').expectAfterMs(1000, '> SEWA 0:0(0)');
+    const peer = asksAccurate().expect('> SEWA 0:0(0)').expectAfterMs(1000, '> SEWA 0:0(0)');
     peer.expectAfterMs(2000, '> S 0:0(0)').expectAfterMs(4000, '> S 0:0(0)');
     // An answer to an earlier one may still come, and then a client may be marked (RFC 9768 §3.1.5).
     peer.send(`< S.${ace(2)} 0:0(0) ack 1 <mss 1000>`).expect(`> .${ace(2)} 1:1(0) ack 1`);
@@ -77,13 +64,13 @@ describe('accurate ECN is asked for', () => {
   });
 
   it('no more once it was refused [AECN-5]', () => {
-    const peer = asks().expect('> SEWA 0:0(0)').send('< R. 0:0(0) ack 1').expect('> S 0:0(0)');
+    const peer = asksAccurate().expect('> SEWA 0:0(0)').send('< R. 0:0(0) ack 1').expect('> S 0:0(0)');
     peer.send('< S. 0:0(0) ack 1 <mss 1000>').expect('> . 1:1(0) ack 1');
     expect(modeOf(peer)).to.equal('none');
   });
 
   it('by two that open to each other at once [AECN-2]', () => {
-    const peer = asks().expect('> SEWA 0:0(0)').advanceMs(20);
+    const peer = asksAccurate().expect('> SEWA 0:0(0)').advanceMs(20);
     peer.send('< [ect1] SEWA 0:0(0) <mss 1000>').expect(`> S.${ace(3)} 0:0(0) ack 1`);
     // Neither side waits for an ACK that tells of a SYN-ACK: the counter it is.
     peer
@@ -96,7 +83,7 @@ describe('accurate ECN is asked for', () => {
 
 describe('the mode of a connection', () => {
   it('is that of the first SYN, and later ones change only what is fed back (RFC 9768 §3.1.5) [AECN-6]', () => {
-    const peer = listens()
+    const peer = listensAccurate()
       .send('< SEWA 0:0(0) <mss 1000>')
       .expect(`> S.${ace(2)} 0:0(0) ack 1 <ECN e0b 1 ceb 0 e1b 1>`);
     // The option may be why nobody answered.
@@ -106,14 +93,14 @@ describe('the mode of a connection', () => {
       .expect(`> S.${ace(6)} 0:0(0) ack 1 <!ECN>`);
     peer.send(`< .${ace(2)} 1:1(0) ack 1`);
     expect(peer.endpoint.info).to.include({ ecn: 'accurate', ecnCapable: true });
-    const plain = listens().send('< S 0:0(0) <mss 1000>').expect('> S. 0:0(0) ack 1');
+    const plain = listensAccurate().send('< S 0:0(0) <mss 1000>').expect('> S. 0:0(0) ack 1');
     plain.advanceMs(600).send('< SEWA 0:0(0) <mss 1000>').expect('> S. 0:0(0) ack 1');
     plain.send('< . 1:1(0) ack 1');
     expect(modeOf(plain)).to.equal('none');
   });
 
   it('is that of the first SYN-ACK at who asked [AECN-6]', () => {
-    const peer = asks()
+    const peer = asksAccurate()
       .expect('> SEWA 0:0(0)')
       .send(`< S.${ace(2)} 0:0(0) ack 1 <mss 1000>`);
     peer.expect(`> .${ace(2)} 1:1(0) ack 1`);
@@ -128,13 +115,13 @@ describe('the mode of a connection', () => {
       ['SEWA', 'SEW'],
       ['SEW', 'SEWA'],
     ]) {
-      const peer = listens().send(`< ${first} 0:0(0) <mss 1000>`);
+      const peer = listensAccurate().send(`< ${first} 0:0(0) <mss 1000>`);
       peer.drain();
       peer.advanceMs(600).send(`< ${second} 0:0(0) <mss 1000>`);
       // As it answers a SYN, it has no sequence number of ours (RFC 9293 §3.10.7.1).
       expect(peer.take()?.line).to.include({ flags: TcpFlag.RST | TcpFlag.ACK, ack: 1 });
       peer.expectState('LISTEN');
-      const crossed = asks().expect('> SEWA 0:0(0)').send(`< ${first} 0:0(0) <mss 1000>`);
+      const crossed = asksAccurate().expect('> SEWA 0:0(0)').send(`< ${first} 0:0(0) <mss 1000>`);
       crossed.drain();
       crossed.send(`< ${second} 0:0(0) <mss 1000>`).expectState('CLOSED');
       expect(crossed.take()?.text).to.match(/^> R\.(EA)? 1:1\(0\) ack 1/);
@@ -146,14 +133,14 @@ describe('the mode of a connection', () => {
   });
 
   it('at a server with one plain SYN or SYN-ACK forbids that its text is marked, and nothing else (RFC 9768 §3.1.5) [AECN-7]', () => {
-    const received = listens()
+    const received = listensAccurate()
       .send('< SEWA 0:0(0) <mss 1000>')
       .expect(`> S.${ace(2)} 0:0(0) ack 1`);
     received
       .advanceMs(600)
       .send('< S 0:0(0) <mss 1000>')
       .expect(`> S.${ace(2)} 0:0(0) ack 1`);
-    const sent = listens()
+    const sent = listensAccurate()
       .send('< SEWA 0:0(0) <mss 1000>')
       .expect(`> S.${ace(2)} 0:0(0) ack 1 <ECN e0b 1 ceb 0 e1b 1>`);
     sent
@@ -176,7 +163,8 @@ describe('the mode of a connection', () => {
 });
 
 describe('a handshake without state', () => {
-  const always = (options: PeerOptions = {}): Peer => listens({ ...options, tcp: { synCookies: 'always' } });
+  const always = (options: PeerOptions = {}): Peer =>
+    listensAccurate({ ...options, tcp: { synCookies: 'always' } });
 
   it('knows accurate ECN by the flags of its last ACK, 0 and 1 apart (RFC 9768 §5.1) [AECN-19]', () => {
     for (const timestamps of [false, true]) {

@@ -6,7 +6,7 @@ import { DropReason, StackStats } from '../../../lib/base/stats.js';
 import { MemoryAccount } from '../../../lib/tcp/memory.js';
 import { Receiver } from '../../../lib/tcp/receiver.js';
 import { TcpFlag } from '../../../lib/wire/tcp.js';
-import { Peer, type PeerState } from '../../support/peer.js';
+import { PEER_STATES, Peer } from '../../support/peer.js';
 import { finishAll } from '../../support/scenario-hooks.js';
 
 const WRAP = 0x1_0000_0000;
@@ -214,23 +214,9 @@ function newestWindow(
 }
 
 describe('an RST', () => {
-  const STATES: readonly PeerState[] = [
-    'CLOSED',
-    'LISTEN',
-    'SYN-SENT',
-    'SYN-RECEIVED',
-    'ESTABLISHED',
-    'FIN-WAIT-1',
-    'FIN-WAIT-2',
-    'CLOSE-WAIT',
-    'CLOSING',
-    'LAST-ACK',
-    'TIME-WAIT',
-  ];
-
   it('is never answered with an RST, in any state (RFC 9293 §3.5.2) [FSM-40]', () => {
     const input = fc.record({
-      state: fc.constantFrom(...STATES),
+      state: fc.constantFrom(...PEER_STATES),
       more: fc
         .array(fc.constantFrom('S', 'F', 'P', '.', 'U'))
         .map((letters) => [...new Set(letters)].join('')),

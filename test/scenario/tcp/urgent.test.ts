@@ -1,7 +1,7 @@
 /** Urgent data beyond the MUSTs: tcp.md section 18, URG-*. */
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { forEachFamily, forEachIsn, Peer, type PeerState } from '../../support/peer.js';
+import { forEachFamily, forEachIsn, PEER_STATES, Peer } from '../../support/peer.js';
 import { finishAll } from '../../support/scenario-hooks.js';
 
 const URG = 0x20;
@@ -124,19 +124,6 @@ describe('an urgent pointer that arrives', () => {
   });
 
   it('does no harm in any state, on any segment, with any value (CVE-2019-12255 and its kin) [URG-2 URG-3]', () => {
-    const states: PeerState[] = [
-      'CLOSED',
-      'LISTEN',
-      'SYN-SENT',
-      'SYN-RECEIVED',
-      'ESTABLISHED',
-      'FIN-WAIT-1',
-      'FIN-WAIT-2',
-      'CLOSE-WAIT',
-      'CLOSING',
-      'LAST-ACK',
-      'TIME-WAIT',
-    ];
     const segment = fc.record({
       flags: fc.constantFrom('U', 'U.', 'PU.', 'SU', 'SU.', 'FU.', 'RU', 'SFUP.'),
       start: fc.constantFrom(0, 1, 2, 100, 65_000),
@@ -144,7 +131,7 @@ describe('an urgent pointer that arrives', () => {
       pointer: anyPointer,
     });
     const input = fc.record({
-      state: fc.constantFrom(...states),
+      state: fc.constantFrom(...PEER_STATES),
       inline: fc.boolean(),
       segments: fc.array(segment, { minLength: 1, maxLength: 12 }),
     });
