@@ -2,12 +2,12 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { type Seq, seq, seqAdd } from '../../../lib/base/seq.js';
-import { TcpStats } from '../../../lib/base/stats.js';
 import { AckFacts } from '../../../lib/tcp/recovery/ack-facts.js';
-import { Phase, Recovery } from '../../../lib/tcp/recovery/recovery.js';
+import { Phase, type Recovery } from '../../../lib/tcp/recovery/recovery.js';
 import { RowFlag } from '../../../lib/tcp/recovery/sent-log.js';
 import { classicPeer } from '../../support/ecn-peer.js';
 import { Peer, type PeerOptions } from '../../support/peer.js';
+import { recoveryAt } from '../../support/recovery.js';
 
 const MSS = 1000;
 
@@ -286,16 +286,7 @@ describe('the pace of recovery (RFC 9937)', () => {
 
 /** A recovery with `segments` segments in flight. */
 function recoveryOf(iss: Seq, segments: number): Recovery {
-  const recovery = new Recovery(iss, {
-    sack: true,
-    rack: false,
-    tailLossProbe: false,
-    forwardRto: false,
-    rtoMinUs: 200_000,
-    rtoMaxUs: 120e6,
-    initialRtoUs: 1e6,
-    stats: new TcpStats(),
-  });
+  const recovery = recoveryAt(iss, { rack: false, tailLossProbe: false, forwardRto: false });
   recovery.sack = true;
   recovery.mssBytes = MSS;
   for (let n = 0; n < segments; n++)

@@ -2,11 +2,10 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { seq, seqAdd } from '../../../lib/base/seq.js';
-import { TcpStats } from '../../../lib/base/stats.js';
 import { AckFacts } from '../../../lib/tcp/recovery/ack-facts.js';
-import { Recovery } from '../../../lib/tcp/recovery/recovery.js';
 import { SentLog } from '../../../lib/tcp/recovery/sent-log.js';
 import { forEachFamily, Peer, type PeerOptions, type SentSegment } from '../../support/peer.js';
+import { recoveryAt } from '../../support/recovery.js';
 
 const established = (options: PeerOptions = {}): Peer => Peer.established({ mss: 1000, ...options });
 
@@ -399,16 +398,7 @@ describe('SACK of what was sent', () => {
     }
     const cost = (rows: number): number => {
       const iss = seq(0xffff_f000);
-      const recovery = new Recovery(iss, {
-        sack: true,
-        rtoMinUs: 200_000,
-        rtoMaxUs: 120e6,
-        initialRtoUs: 1e6,
-        rack: true,
-        tailLossProbe: true,
-        forwardRto: true,
-        stats: new TcpStats(),
-      });
+      const recovery = recoveryAt(iss);
       (recovery.board as { log: SentLog }).log = new CountingLog();
       for (let i = 0; i < rows; i++)
         recovery.sent(seqAdd(iss, 100 * i), seqAdd(iss, 100 * i + 100), 0, false);

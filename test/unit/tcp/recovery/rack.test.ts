@@ -5,24 +5,15 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { type Seq, seq, seqAdd } from '../../../../lib/base/seq.js';
-import { TcpStats } from '../../../../lib/base/stats.js';
 import { AckFacts } from '../../../../lib/tcp/recovery/ack-facts.js';
-import { Recovery } from '../../../../lib/tcp/recovery/recovery.js';
+import type { Recovery } from '../../../../lib/tcp/recovery/recovery.js';
 import { RowFlag } from '../../../../lib/tcp/recovery/sent-log.js';
+import { recoveryAt } from '../../../support/recovery.js';
 
 const MSS = 100;
 
-function recoveryAt(iss: Seq): Recovery {
-  const recovery = new Recovery(iss, {
-    sack: true,
-    rack: true,
-    tailLossProbe: false,
-    forwardRto: false,
-    rtoMinUs: 200_000,
-    rtoMaxUs: 120e6,
-    initialRtoUs: 1e6,
-    stats: new TcpStats(),
-  });
+function rackAt(iss: Seq): Recovery {
+  const recovery = recoveryAt(iss, { tailLossProbe: false, forwardRto: false });
   recovery.sack = true;
   recovery.mssBytes = MSS;
   return recovery;
@@ -130,7 +121,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
 
 /** Runs the steps through both, and compares after each ACK. */
 function run(iss: Seq, history: readonly Step[]): void {
-  const recovery = recoveryAt(iss);
+  const recovery = rackAt(iss);
   const twin = new Twin();
   const facts = new AckFacts();
   const at = (number: number): Seq => seqAdd(iss, number * MSS);

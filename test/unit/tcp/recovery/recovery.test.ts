@@ -1,9 +1,9 @@
 /** Recovery as a whole, where scenarios would take too long or too much. */
 import { expect } from 'chai';
 import { type Seq, seq, seqAdd } from '../../../../lib/base/seq.js';
-import { TcpStats } from '../../../../lib/base/stats.js';
 import { AckFacts } from '../../../../lib/tcp/recovery/ack-facts.js';
-import { Phase, Recovery } from '../../../../lib/tcp/recovery/recovery.js';
+import { Phase, type Recovery } from '../../../../lib/tcp/recovery/recovery.js';
+import { recoveryAt } from '../../../support/recovery.js';
 
 const MSS = 1000;
 const ISS = seq(1000);
@@ -15,16 +15,7 @@ class Flow {
   nxt: Seq = ISS;
 
   constructor(sack: boolean) {
-    this.recovery = new Recovery(ISS, {
-      sack,
-      rack: true,
-      tailLossProbe: true,
-      forwardRto: true,
-      rtoMinUs: 200_000,
-      rtoMaxUs: 120e6,
-      initialRtoUs: 1e6,
-      stats: new TcpStats(),
-    });
+    this.recovery = recoveryAt(ISS, { sack });
     this.recovery.sack = sack;
     this.recovery.mssBytes = MSS;
     this.facts.mssBytes = MSS;
