@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import type { EcnSetting } from '../../lib/tcp/ecn/negotiation.js';
 import { type BedOptions, FAMILIES, InteropBed } from '../support/interop.js';
-import { endPair, OPENERS, type Pair } from '../support/interop-pair.js';
+import { endPair, exchange, OPENERS, type Pair } from '../support/interop-pair.js';
 
 const BYTES = 1_000_000;
 
@@ -47,15 +47,6 @@ const CASES: Readonly<Record<keyof typeof OPENERS, readonly Case[]>> = {
   ],
 };
 
-/** Sends as much both ways at once, and compares it. */
-async function exchange({ ours, theirs }: Pair): Promise<void> {
-  const received = [ours.receiveToEnd(), theirs.receiveToEnd()];
-  const hashes = await Promise.all([theirs.sendBulk(BYTES), ours.sendBulk(BYTES)]);
-  await theirs.shutdown();
-  ours.endpoint.shutdown();
-  for (const i of [0, 1]) expect(await received[i]).to.deep.equal({ bytes: BYTES, sha256: hashes[i] });
-}
-
 for (const [opener, open] of Object.entries(OPENERS)) {
   describe(`ECN when ${opener} opens`, function () {
     this.timeout(20_000);
@@ -78,7 +69,7 @@ for (const [opener, open] of Object.entries(OPENERS)) {
           expect((await pair.theirs.info()).ecn).to.equal(agreed !== 'none');
           const mode = isKnown ? agreed : 'classic';
           expect(pair.ours.endpoint.info).to.include({ ecn: mode, ecnCapable: mode !== 'none' });
-          await exchange(pair);
+          await exchange(pair, BYTES);
           expect(bed.stack.stats.tcp.malformedOptions).to.equal(0);
         });
       }
@@ -102,7 +93,7 @@ for (const ecn of ['request', 'request-accurate'] as const) {
             const pair = await open(bed, 4, { tcp: { ecn } });
             expect(pair.ours.endpoint.info.ecn).to.equal(isAccurate ? 'accurate' : 'classic');
             const before = await bed.counter('TcpExtTCPDeliveredCE');
-            await exchange(pair);
+            await exchange(pair, BYTES);
             const { info } = pair.ours.endpoint;
             expect(info.deliveredMarks, 'marks the kernel told of').to.be.above(0);
             expect(info.receivedMarks, 'marks we told of').to.be.above(0);

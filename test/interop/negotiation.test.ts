@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import type { TcpOptions } from '../../lib/tcp/options.js';
 import { FAMILIES, InteropBed } from '../support/interop.js';
 import type { KernelTcpInfo } from '../support/interop-kernel.js';
-import { endPair, OPENERS, type Pair } from '../support/interop-pair.js';
+import { endPair, exchange, OPENERS, type Pair } from '../support/interop-pair.js';
 
 const BYTES = 1_000_000;
 
@@ -52,16 +52,6 @@ const CASES: readonly Case[] = [
   },
 ];
 
-/** Sends as much both ways at once, and compares it. */
-async function exchange({ ours, theirs }: Pair): Promise<void> {
-  const received = [ours.receiveToEnd(), theirs.receiveToEnd()];
-  const sent = [theirs.sendBulk(BYTES), ours.sendBulk(BYTES)];
-  const hashes = await Promise.all(sent);
-  await theirs.shutdown();
-  ours.endpoint.shutdown();
-  for (const i of [0, 1]) expect(await received[i]).to.deep.equal({ bytes: BYTES, sha256: hashes[i] });
-}
-
 for (const [opener, open] of Object.entries(OPENERS)) {
   describe(`what is agreed on when ${opener} opens`, function () {
     this.timeout(20_000);
@@ -90,7 +80,7 @@ for (const [opener, open] of Object.entries(OPENERS)) {
           expect(/ ts /.test(seen), seen).to.equal(agreed.timestamps);
           expect(/ sack /.test(seen), seen).to.equal(agreed.sack);
           expect(/ wscale:\d+,\d+ /.test(seen), seen).to.equal(agreed.windowScaling);
-          await exchange(pair);
+          await exchange(pair, BYTES);
           expect(bed.stack.stats.tcp.malformedOptions).to.equal(0);
         });
       }
@@ -112,7 +102,7 @@ describe('the segment size', function () {
             expect(pathMtu).to.equal(mtu);
             expect(advertisedMss).to.equal(mtu - headers - 12);
             expect(sendMss).to.be.at.most(mtu - headers - 12);
-            await exchange(pair);
+            await exchange(pair, BYTES);
             await endPair(bed, pair);
           }
         } finally {
@@ -127,7 +117,7 @@ describe('the segment size', function () {
     try {
       for (const open of Object.values(OPENERS)) {
         const pair = await open(bed, 4, { options: [['IPPROTO_TCP', 'TCP_MAXSEG', 500]] });
-        await exchange(pair);
+        await exchange(pair, BYTES);
         expect((await pair.theirs.info()).receiveMss).to.be.at.most(500 - 12);
         await endPair(bed, pair);
       }

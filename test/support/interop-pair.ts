@@ -1,4 +1,5 @@
 /** One connection between the stack and the kernel, opened by either. */
+import { expect } from 'chai';
 import type { ListenOptions } from '../../lib/stack/stack.js';
 import type { IpFamily } from '../../lib/wire/ip-address.js';
 import { type InteropBed, KERNEL, STACK } from './interop.js';
@@ -50,6 +51,15 @@ export const OPENERS: Readonly<Record<'the kernel' | 'the stack', Open>> = {
   'the kernel': kernelOpens,
   'the stack': stackOpens,
 };
+
+/** Sends so many bytes both ways at once, to the end, and compares them. */
+export async function exchange({ ours, theirs }: Pair, bytes: number): Promise<void> {
+  const received = [ours.receiveToEnd(), theirs.receiveToEnd()];
+  const hashes = await Promise.all([theirs.sendBulk(bytes), ours.sendBulk(bytes)]);
+  await theirs.shutdown();
+  ours.endpoint.shutdown();
+  for (const i of [0, 1]) expect(await received[i]).to.deep.equal({ bytes, sha256: hashes[i] });
+}
 
 /** Ends a pair in whatever state it is, and waits until the stack has forgotten it. */
 export async function endPair(bed: InteropBed, pair: Pair | undefined): Promise<void> {
