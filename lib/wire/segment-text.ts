@@ -48,7 +48,8 @@ export interface SegmentLine {
 /** The ECN field in words, by its value (RFC 3168 §5). */
 const ECN_NAMES = ['noecn', 'ect1', 'ect0', 'ce'] as const;
 
-const FLAG_LETTERS: Readonly<Record<string, number>> = {
+/** The letters of flags, as packetdrill writes them. */
+export const FLAG_LETTERS: Readonly<Record<string, number>> = {
   S: TcpFlag.SYN,
   F: TcpFlag.FIN,
   R: TcpFlag.RST,

@@ -1,20 +1,9 @@
 /** The packets of a script: TCP segments and ICMP errors, in and out. */
+import { FLAG_LETTERS } from '../../wire/segment-text.js';
 import { TcpFlag } from '../../wire/tcp.js';
 import { optionWords } from './option-words.js';
 import type { Scanner } from './scanner.js';
 import type { IcmpSpec, IpSpec, PacketAction, TcpSpec } from './script.js';
-
-const FLAG_LETTERS: Readonly<Record<string, number>> = {
-  S: TcpFlag.SYN,
-  F: TcpFlag.FIN,
-  R: TcpFlag.RST,
-  P: TcpFlag.PSH,
-  '.': TcpFlag.ACK,
-  U: TcpFlag.URG,
-  E: TcpFlag.ECE,
-  W: TcpFlag.CWR,
-  A: TcpFlag.AE,
-};
 
 const ECN: Readonly<Record<string, readonly number[]>> = {
   noecn: [0],

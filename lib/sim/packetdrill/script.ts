@@ -1,4 +1,5 @@
 /** What a script in packetdrill's notation says: the tree that the parser makes and the runner walks. */
+import type { SegmentLine } from '../../wire/segment-text.js';
 
 export type IpVersion = 'ipv4' | 'ipv6' | 'ipv4-mapped-ipv6';
 
@@ -52,18 +53,11 @@ export interface IpSpec {
   readonly hopLimit?: number;
 }
 
-export interface TcpSpec {
+export interface TcpSpec extends Omit<SegmentLine, 'options' | 'ecn'> {
   readonly protocol: 'tcp';
   readonly ip: IpSpec;
   readonly sourcePort?: number;
   readonly destinationPort?: number;
-  /** `TcpFlag` bits. */
-  readonly flags: number;
-  readonly start: number;
-  readonly textBytes: number;
-  readonly ack: number | undefined;
-  readonly window: number | undefined;
-  readonly urgentPointer: number | undefined;
   /** Each as text; 'any' for `<...>`. */
   readonly options: readonly string[] | 'any';
 }
