@@ -1,7 +1,7 @@
 /** What is compared: paths, and the runs of each. */
 import { PACKET_BYTES } from '../goodput/theory.js';
+import type { PathOptions } from './emulated-path.js';
 import { type RunResult, runOnce, type Who } from './path.js';
-import type { PathOptions } from './relay.js';
 
 export interface Cell {
   readonly control: string;

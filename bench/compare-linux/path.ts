@@ -2,8 +2,8 @@
 import { Child } from '../../test/support/child.js';
 import { TestNamespace } from '../../test/support/netns.js';
 import { compiledFrom } from '../support/compile.js';
+import type { PathOptions, PathReport } from './emulated-path.js';
 import type { SenderReport } from './our-sender.js';
-import type { PathOptions, RelayReport } from './relay.js';
 
 export type Who = 'kernel' | 'ours';
 
@@ -25,7 +25,7 @@ export interface SenderResult extends SenderReport {
 
 export interface RunResult {
   readonly senders: readonly SenderResult[];
-  readonly relay: RelayReport;
+  readonly relay: PathReport;
 }
 
 interface SinkReport {
@@ -97,7 +97,7 @@ export async function runOnce(options: RunOptions): Promise<RunResult> {
     }
     relay.stdin.end();
     const seen = (await relay.succeeded()).stdout.replace(/^ready/, '');
-    return { senders: results, relay: JSON.parse(seen) as RelayReport };
+    return { senders: results, relay: JSON.parse(seen) as PathReport };
   } finally {
     await Promise.all(children.map((child) => child.kill()));
     await Promise.all([senders.close(), receiver.close()]);
