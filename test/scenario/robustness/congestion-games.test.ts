@@ -26,24 +26,17 @@ describe('duplicate ACKs', () => {
   it('are those without text, SYN, FIN or another window, of the highest ACK number, with data out (RFC 5681 §2) [CC-7]', () => {
     const dup = '< . 1:1(0) ack 1 win 65535';
     const variants: Record<string, string[]> = {
-      'with text': [
-        '< . 1:11(10) ack 1 win 65535',
-        '< . 11:21(10) ack 1 win 65535',
-        '< . 21:31(10) ack 1 win 65535',
-      ],
-      'with another window': [
-        '< . 1:1(0) ack 1 win 65000',
-        '< . 1:1(0) ack 1 win 64000',
-        '< . 1:1(0) ack 1 win 63000',
-      ],
-      'with FIN': ['< F. 1:1(0) ack 1 win 65535', '< . 2:2(0) ack 1 win 65535', '< . 2:2(0) ack 1 win 65535'],
-      'two of them': [dup, dup],
+      'with text': ['< . 1:11(10) ack 1 win 65535', '< . 11:21(10) ack 1 win 65535'],
+      'with another window': ['< . 1:1(0) ack 1 win 65000', '< . 1:1(0) ack 1 win 64000'],
+      // Behind the FIN comes a true one: the second, not the third.
+      'with FIN': ['< F. 1:1(0) ack 1 win 65535', '< . 2:2(0) ack 1 win 65535'],
+      'two of them': [dup],
     };
     for (const [name, lines] of Object.entries(variants)) {
       const peer = reno({ sack: false }).wrote(8 * MSS);
       peer.advanceMs(20).send(dup).drain();
       // One true duplicate has come; those that are none add nothing to it.
-      for (const line of name === 'two of them' ? lines.slice(1) : lines.slice(0, 2)) peer.send(line).drain();
+      for (const line of lines) peer.send(line).drain();
       expect(phaseOf(peer), name).to.equal(Phase.Open);
       peer.abort().drain();
     }
@@ -85,13 +78,14 @@ describe('duplicate ACKs', () => {
     for (let i = 0; i < 6; i++) peer.send('< . 1:1(0) ack 1001').drain();
     expect(phaseOf(peer)).to.equal(Phase.Loss);
     expect(senderOf(peer).congestion.ssthreshBytes).to.equal(threshold);
-    // Nor when the ACK reaches just what had been sent then: that may still be an echo of those.
+    // Nor when the ACK reaches just what had been sent then, and more is out: that may still be an echo of those.
     peer
-      .send('< . 1:1(0) ack 6001')
       .write(5 * MSS)
+      .send('< . 1:1(0) ack 6001')
       .drain();
     for (let i = 0; i < 3; i++) peer.send('< . 1:1(0) ack 6001');
-    expect(peer.stats.tcp.renoRecovery).to.be.at.most(1);
+    expect(peer.endpoint.unackedBytes).to.equal(5 * MSS);
+    expect(peer.stats.tcp.renoRecovery).to.equal(0);
     peer.ackAll().drain();
     peer.ackAll();
   });
@@ -158,7 +152,7 @@ describe('SACK blocks', () => {
       peer.send(`< . 1:1(0) ack ${ack + MSS}`);
       peer.advanceMs(400).drain();
     }
-    expect(peer.stats.tcp.sackReneging).to.be.within(1, 9);
+    expect(peer.stats.tcp.sackReneging).to.equal(9);
     peer.ackAll();
     expect(peer.endpoint.unackedBytes).to.equal(0);
   });
@@ -181,12 +175,12 @@ describe('SACK blocks', () => {
     const reduced = stateOf(peer).slice(0, 2);
     expect(reduced[1]).to.be.below(ssthresh as number);
     forge();
-    // The one of the ten that was sent again may be believed: it gives back what was taken, no more.
-    expect(cwndOf(peer)).to.be.at.most((cwnd as number) + 10 * MSS);
+    // The one of the ten that was sent again is believed: it gives back what was taken, no more, and once.
+    expect(stateOf(peer).slice(0, 2)).to.deep.equal([cwnd, ssthresh]);
     forge();
     forge();
-    expect(peer.stats.tcp.undone).to.be.at.most(1);
-    expect(cwndOf(peer)).to.be.at.most((cwnd as number) + 10 * MSS);
+    expect(peer.stats.tcp.undone).to.equal(1);
+    expect(stateOf(peer).slice(0, 2)).to.deep.equal([cwnd, ssthresh]);
   });
 });
 
@@ -244,7 +238,8 @@ describe('echoed timestamps', () => {
       ]) {
         expect(value, congestionControl).to.be.above(0);
       }
-      expect(recovery.rtoUs).to.be.at.least(200_000);
+      expect(recovery.rtoUs).to.be.within(200_000, 120e6);
+      expect(recovery.rtt.srttUs + congestion.cwndBytes, congestionControl).to.be.finite;
       peer.abort().drain();
     }
   });
