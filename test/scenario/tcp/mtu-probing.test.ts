@@ -52,10 +52,10 @@ describe('a probe of the path MTU', () => {
   it('waits while anything is lost, and while SACK blocks take room (RFC 4821 §7.4) [PMTU-11]', () => {
     const owing = Peer.established(ALWAYS).send('< P. 1001:2001(1000) ack 1');
     owing.drain();
-    expect(textsOf(owing.write(PLENTY))).to.not.include(1242);
+    expect(new Set(textsOf(owing.write(PLENTY)))).to.deep.equal(new Set([1024 - 12]));
     const losing = Peer.established({ options: { mtuProbing: 'always', initialWindow: 20 } });
     losing.wrote(5 * 1024).send('< . 1:1(0) ack 1 <sack 1025:5121>');
-    expect(textsOf(losing.write(PLENTY)), 'in recovery').to.not.include(1242);
+    expect(new Set(textsOf(losing.write(PLENTY))), 'in recovery').to.deep.equal(new Set([1024]));
   });
 
   it('that is lost alone is no sign of congestion, and its text goes again in small segments (RFC 4821 §7.6.2) [PMTU-10]', () => {
