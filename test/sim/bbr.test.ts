@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { jainIndex } from '../../bench/goodput/fairness.js';
 import type { DirectionOptions } from '../../lib/link/emulation-options.js';
 import { Simulation } from '../../lib/sim/simulation.js';
 import type { Transfer } from '../../lib/sim/transfer.js';
@@ -77,12 +78,6 @@ class Path {
     expect(this.flows.every((flow) => flow.isIntact)).to.equal(true);
     this.net.close();
   }
-}
-
-/** Jain's index: 1 where all have the same, 1/n where one has all. */
-function jain(shares: readonly number[]): number {
-  const sum = shares.reduce((a, b) => a + b, 0);
-  return sum ** 2 / (shares.length * shares.reduce((a, b) => a + b * b, 0));
 }
 
 describe('BBR between two stacks', () => {
@@ -168,7 +163,7 @@ describe('BBR between two stacks', () => {
     path.add();
     path.shares(6);
     const shares = path.shares(5);
-    expect(jain(shares), shares.join(' ')).to.be.greaterThan(0.9);
+    expect(jainIndex(shares), shares.join(' ')).to.be.greaterThan(0.9);
     expect(shares[0] + shares[1]).to.be.greaterThan(0.93 * PAYLOAD_SHARE);
     // The aim is one and a half products in the queue at most (draft-ietf-ccwg-bbr-06 §3.2).
     expect(path.meanWaitMs).to.be.lessThan(60);
