@@ -107,7 +107,8 @@ export class ByteRing {
     if (length === 0) return;
     const place = to & this.#mask;
     const run = Math.min(length, this.#bytes.length - place);
-    this.#bytes.set(source.subarray(at, at + run), place);
+    // A view costs more than a short copy.
+    this.#bytes.set(run === source.length ? source : source.subarray(at, at + run), place);
     if (run < length) this.#bytes.set(source.subarray(at + run, at + length), 0);
   }
 

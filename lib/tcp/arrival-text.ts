@@ -53,7 +53,8 @@ function tuneWindow(c: TcpConnection, receiver: Receiver, segment: TcpSegment): 
   const { tuner } = receiver;
   const { options, nowUs } = segment;
   if (receiver.timestamps && options.hasTimestamps) {
-    tuner.echoed(options.tsEcr, c.writer.echoedRttUs(segment, c.timers.synSentAtUs));
+    const isNew = tuner.isNewEcho(options.tsEcr);
+    if (isNew) tuner.echoed(options.tsEcr, c.writer.echoedRttUs(segment, c.timers.synSentAtUs));
   } else {
     tuner.timeWindow(receiver.rcvNxt, receiver.rcvWnd, nowUs);
   }

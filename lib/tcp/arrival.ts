@@ -240,7 +240,7 @@ function completeHandshake(c: TcpConnection, segment: TcpSegment): boolean {
 /** The ACK number lies in [SND.UNA, SND.NXT]: the sender hears of it, and of the window. */
 function processAck(c: TcpConnection, segment: TcpSegment, withWindow: boolean): void {
   const { sender, facts } = c;
-  const windowBytes = segment.window * 2 ** sender.windowShift;
+  const windowBytes = segment.window << sender.windowShift;
   facts.ack = segment.ack;
   facts.nowUs = segment.nowUs;
   facts.sndNxt = sender.sndNxt;

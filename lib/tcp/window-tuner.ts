@@ -92,9 +92,14 @@ export class WindowTuner {
     this.#rttUs = this.#rttUs === 0 ? rttUs : this.#rttUs + (rttUs - this.#rttUs) / 8;
   }
 
-  /** The round-trip time by an echoed timestamp, µs; each echo counts once, as later ones have waited. */
+  /** Whether a timestamp is echoed for the first time: each echo counts once, as later ones have waited. */
+  isNewEcho(tsEcr: number): boolean {
+    return tsEcr !== this.#lastEcho;
+  }
+
+  /** The round-trip time by an echoed timestamp, µs. */
   echoed(tsEcr: number, rttUs: number): void {
-    if (rttUs <= 0 || tsEcr === this.#lastEcho) return;
+    if (rttUs <= 0 || !this.isNewEcho(tsEcr)) return;
     this.#lastEcho = tsEcr;
     this.measured(rttUs);
   }

@@ -5,6 +5,7 @@
  */
 import { expect } from 'chai';
 import fc from 'fast-check';
+import { classicPeer } from '../support/ecn-peer.js';
 import { Peer } from '../support/peer.js';
 import { finishAll } from '../support/scenario-hooks.js';
 import { checkSender, watchSender } from '../support/sender-invariants.js';
@@ -63,6 +64,8 @@ const setting = fc.record({
   offload: fc.boolean(),
   sack: fc.boolean(),
   timestamps: fc.boolean(),
+  /** Marks mean something only to those who agreed on them. */
+  ecn: fc.boolean(),
   rack: fc.boolean(),
   tailLossProbe: fc.boolean(),
   forwardRto: fc.boolean(),
@@ -76,9 +79,10 @@ class Run {
   readonly #peer: Peer;
   readonly #stamps: boolean;
 
-  constructor({ iss, offload, sack, timestamps, ...options }: Setting) {
+  constructor({ iss, offload, sack, timestamps, ecn, ...options }: Setting) {
     this.#stamps = timestamps;
-    this.#peer = Peer.established({ iss, offload, sack, timestamps, options: { ...options, ecn: 'accept' } });
+    const given = { iss, offload, sack, timestamps, options };
+    this.#peer = ecn ? classicPeer(given) : Peer.established(given);
     watchSender(this.#peer.endpoint.connection);
   }
 

@@ -1,7 +1,7 @@
 /**
- * A dozen cells of the goodput tables against their snapshot: a change of more than a few percent is to be
- * looked at, and the snapshot made anew (`npm run goodput`). Virtual time makes each run exact; the
- * band leaves room for changes that move single packets.
+ * Some cells of the goodput tables against their snapshot: a change of more than the band is to be looked at,
+ * and the snapshot made anew (`npm run goodput`). Virtual time makes each run exact; the band leaves room for
+ * changes that move single packets.
  */
 import { expect } from 'chai';
 import { type Cell, cellName, cellsOf, runCell } from '../../bench/goodput/cell.js';
