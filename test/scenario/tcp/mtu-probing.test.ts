@@ -155,11 +155,13 @@ describe('full segments that vanish', () => {
       expect([peer.stats.tcp.timeouts, ...textsOf(peer)], 'and then').to.deep.equal([3, base]);
       expect(senderOf(peer).mssBytes).to.equal(base);
       expect(peer.stats.tcp.mtuBlackHoles).to.equal(1);
-      for (let i = 0; i < 10; i++) {
-        peer.advanceMs(20).ackAll();
-        for (const bytes of textsOf(peer)) expect(bytes).to.be.at.most(base);
+      const again = [base];
+      for (let i = 0; i < 30 && peer.endpoint.unackedBytes > 0; i++) {
+        const received = again.reduce((sum, bytes) => sum + bytes, 0);
+        peer.advanceMs(20).send(`< . 1:1(0) ack ${1 + received}`);
+        again.push(...textsOf(peer));
       }
-      expect(peer.endpoint.unackedBytes).to.equal(0);
+      expect(again).to.deep.equal(new Array(10).fill([base, full - base]).flat());
     });
   });
 

@@ -33,11 +33,8 @@ describe('a window that the peer shrinks', () => {
   it('is never sent beyond with new data (RFC 9293 §3.8.6) [SHLD-15]', () => {
     const peer = shrunk(30);
     for (let edge = 1001; edge <= 10_001; edge += 500) {
-      peer.send(`< . 1:1(0) ack 1 win ${edge - 1}`);
-      for (const { line, text } of peer.drain())
-        expect(line.start + line.textBytes, text).to.be.at.most(edge);
+      peer.send(`< . 1:1(0) ack 1 win ${edge - 1}`).expectNothing();
     }
-    peer.send('< . 1:1(0) ack 1 win 10000').expectNothing();
     peer.send('< . 1:1(0) ack 1 win 11000').expect('> . 10001:11001(1000) ack 1').expectNothing();
     peer.send('< . 1:1(0) ack 11001 win 20000').drain();
     peer.ackAll();
