@@ -46,7 +46,7 @@ export interface SegmentLine {
 }
 
 /** The ECN field in words, by its value (RFC 3168 §5). */
-const ECN_NAMES = ['noecn', 'ect1', 'ect0', 'ce'] as const;
+export const ECN_NAMES = ['noecn', 'ect1', 'ect0', 'ce'] as const;
 
 /** The letters of flags, as packetdrill writes them. */
 export const FLAG_LETTERS: Readonly<Record<string, number>> = {

@@ -138,10 +138,6 @@ const callNumber = (name: string, args: readonly Expression[]): number | undefin
 export const fieldOf = (expression: Expression, name: string): Expression | undefined =>
   expression.kind === 'struct' ? expression.fields.find((field) => field.name === name)?.value : undefined;
 
-/** The field of a structure with its arguments. */
-export const fieldWithArgs = (expression: Expression, name: string): StructField | undefined =>
-  expression.kind === 'struct' ? expression.fields.find((field) => field.name === name) : undefined;
-
 /** The expression as a script would have it, for messages. */
 export function formatExpression(expression: Expression): string {
   switch (expression.kind) {

@@ -1,12 +1,10 @@
 /** Compares a segment a script expects with what the stack sent. */
-import { seqAdd } from '../../base/seq.js';
-import { formatSegmentLine } from '../../wire/segment-text.js';
+import { ECN_NAMES, formatSegmentLine } from '../../wire/segment-text.js';
 import { formatTcpFlags, TcpFlag } from '../../wire/tcp.js';
 import type { LiveSegment } from './flow.js';
 import { packetdrillWords } from './option-words.js';
 import type { TcpSpec } from './script.js';
 
-const ECN_NAMES = ['noecn', 'ect1', 'ect0', 'ce'];
 const END_FLAGS = TcpFlag.PSH | TcpFlag.FIN;
 
 /**
@@ -16,7 +14,7 @@ const END_FLAGS = TcpFlag.PSH | TcpFlag.FIN;
 export function joinSegments(first: LiveSegment, next: LiveSegment): LiveSegment | undefined {
   const { line } = first;
   if (line.textBytes === 0 || next.line.textBytes === 0 || line.flags & END_FLAGS) return undefined;
-  const isNext = (seqAdd(0 as never, line.start + line.textBytes) | 0) === (next.line.start | 0);
+  const isNext = ((line.start + line.textBytes) | 0) === (next.line.start | 0);
   if (!isNext || next.atUs !== first.atUs || next.line.ack !== line.ack) return undefined;
   return {
     ...first,

@@ -1,9 +1,9 @@
 /** IP packets of a script: segments and ICMP errors, headers and checksums complete. */
-import { finishChecksum, pseudoSum, sumBytes } from '../../wire/checksum.js';
+import { addressSum, finishChecksum, pseudoSum, sumBytes } from '../../wire/checksum.js';
 import { Icmp4Type, Icmp4Unreachable, Icmp6Type, Icmp6Unreachable } from '../../wire/icmp.js';
 import type { IpAddress } from '../../wire/ip-address.js';
-import { IPV4_DF, IPV4_HEADER_BYTES, writeIpv4Checksum } from '../../wire/ipv4.js';
-import { IPV6_HEADER_BYTES, Protocol } from '../../wire/ipv6.js';
+import { IPV4_DF, IPV4_HEADER_BYTES, Ipv4Header } from '../../wire/ipv4.js';
+import { IPV6_HEADER_BYTES, Ipv6Header, Protocol } from '../../wire/ipv6.js';
 import type { IpSpec } from './script.js';
 
 /** Ends of a packet, from sender to receiver. */
@@ -32,22 +32,17 @@ export function ipPacket(
   const trafficClass = ((spec.trafficClass ?? 0) & 0xfc) | (spec.ecn?.[0] ?? 0);
   const hopLimit = spec.hopLimit ?? HOP_LIMIT;
   if (isV6) {
-    view.setUint32(0, ((6 << 28) | (trafficClass << 20) | (spec.flowLabel ?? 0)) >>> 0);
-    view.setUint16(4, payload.length);
-    view.setUint8(6, protocol);
-    view.setUint8(7, hopLimit);
-    source.write(view, 8);
-    destination.write(view, 24);
+    const flowLabel = spec.flowLabel ?? 0;
+    const header = { trafficClass, flowLabel, payloadBytes: payload.length, nextHeader: protocol, hopLimit };
+    Object.assign(new Ipv6Header(), header).write(view, 0, source, destination);
   } else {
-    view.setUint8(0, 0x45);
-    view.setUint8(1, trafficClass);
-    view.setUint16(2, bytes.length);
-    view.setUint16(6, IPV4_DF);
-    view.setUint8(8, hopLimit);
-    view.setUint8(9, protocol);
-    source.write(view, 12);
-    destination.write(view, 16);
-    writeIpv4Checksum(view, 0, IPV4_HEADER_BYTES);
+    const header = { trafficClass, totalBytes: bytes.length, fragment: IPV4_DF, hopLimit, protocol };
+    const places = {
+      source: source.w3,
+      destination: destination.w3,
+      addressSum: addressSum(source, destination),
+    };
+    Object.assign(new Ipv4Header(), header, places).write(view, 0);
   }
   bytes.set(payload, headerBytes);
   // ICMP for IPv4 alone has no pseudo-header.
