@@ -1,4 +1,7 @@
 /** One run: the namespaces, the path between them, its receiver and its senders, all made anew. */
+import { execFileSync } from 'node:child_process';
+import { availableParallelism } from 'node:os';
+import { DEFAULT_TCP_OPTIONS } from '../../lib/tcp/options.js';
 import { Child } from '../../test/support/child.js';
 import { TestNamespace } from '../../test/support/netns.js';
 import { compiledFrom } from '../support/compile.js';
@@ -47,14 +50,26 @@ const node = (file: string, ...args: string[]): CommandLine => [
 ];
 
 /**
+ * The path's main thread has a processor to itself, and V8's threads beside it any other; both ends have the rest.
+ * Left to itself Linux may keep our sender waiting on the processor that the path never leaves.
+ */
+const PATH_PROCESSOR = availableParallelism() - 1;
+const ENDS_PROCESSORS = `0-${PATH_PROCESSOR - 1}`;
+
+const besidePath = (...command: string[]): CommandLine => [
+  'taskset',
+  ['--cpu-list', ENDS_PROCESSORS, ...command],
+];
+
+/**
  * Ahead of what else the machine does: the path first, then the kernel's ends, which never spin. Our sender waits
- * by spinning, so it comes before others but not in real time: with both cores taken for ever Linux would
+ * by spinning, so it comes before others but not in real time: with all processors taken for ever Linux would
  * stop the path for 50 ms of each second to let the others live.
  */
 const ahead = {
   path: ([command, args]: CommandLine): CommandLine => ['chrt', ['--rr', '2', command, ...args]],
-  kernel: ([command, args]: CommandLine): CommandLine => ['chrt', ['--rr', '1', command, ...args]],
-  ours: ([command, args]: CommandLine): CommandLine => ['nice', ['-n', '-20', command, ...args]],
+  kernel: ([command, args]: CommandLine) => besidePath('chrt', '--rr', '1', command, ...args),
+  ours: ([command, args]: CommandLine) => besidePath('nice', '-n', '-20', command, ...args),
 } as const;
 
 export async function runOnce(options: RunOptions): Promise<RunResult> {
@@ -71,8 +86,13 @@ export async function runOnce(options: RunOptions): Promise<RunResult> {
     const relayCommand = node('relay.ts', senders.path, receiver.path, JSON.stringify(options.path));
     const relay = start('path', relayCommand, true);
     await relay.output(/ready/);
+    execFileSync('taskset', ['--cpu-list', '--pid', String(PATH_PROCESSOR), String(relay.pid)], {
+      stdio: 'ignore',
+    });
     // What our stack sends is forwarded by the kernel beside its own.
     await senders.shell('sysctl -qw net.ipv4.ip_forward=1');
+    // Neither sender is to be held by its buffer: the kernel's may grow as far as ours does, and as its receiver's.
+    await senders.shell(`sysctl -qw net.ipv4.tcp_wmem='4096 16384 ${DEFAULT_TCP_OPTIONS.sendBufferBytes}'`);
     await receiver.shell('ip route add 10.99.0.0/24 dev wire0');
     const times = [options.warmSeconds, options.seconds].map(String);
     const sinkArgs = ['sink', RECEIVER, String(PORT), String(options.senders.length), ...times];
