@@ -27,7 +27,12 @@ export class DuplicateAcks {
   }
 
   /** SND.UNA moved: what is acknowledged now has not been delivered now, as far as it was counted before. */
-  advanced(result: AckResult, mssBytes: number): void {
+  advanced(result: AckResult, mssBytes: number, phase: Phase): void {
+    // RFC 5681 §3.2: three duplicates of one ACK name a loss; those of an earlier one say nothing any more.
+    if (phase <= Phase.Cwr) {
+      this.clear();
+      return;
+    }
     const segments = Math.ceil(result.ackedBytes / mssBytes);
     this.count = Math.max(0, this.count - Math.max(0, segments - 1));
     const counted = Math.min(this.#estimatedBytes, result.deliveredBytes);
@@ -43,7 +48,8 @@ export class DuplicateAcks {
   /** Whether the first segment is lost: so say the third duplicate, and each partial acknowledgment. */
   nameHead(ack: Seq, ackedBytes: number, episode: Episode): boolean {
     if (episode.phase === Phase.Recovery) return ackedBytes > 0 && seqLt(ack, episode.recoveryPoint);
-    // Duplicates below `recover` tell of data sent again already.
-    return episode.phase <= Phase.Cwr && this.count >= DUP_THRESH && seqGe(ack, episode.recoveryPoint);
+    // Duplicates at `recover` or below tell of data sent again already.
+    const isPast = seqGe(ack, episode.recoveryPoint) && !episode.endedAtPoint;
+    return isPast && episode.phase <= Phase.Cwr && this.count >= DUP_THRESH;
   }
 }

@@ -53,6 +53,11 @@ export class Episode {
   sawOriginal = false;
   /** Whether an ACK showed a retransmission to be lost. */
   lostAgain = false;
+  /**
+   * An ACK that reached the recovery point, and no further, ended the last episode. Duplicates of it may answer what
+   * was sent again then (RFC 6582 §3.2 step 1).
+   */
+  endedAtPoint = false;
   /** What was sent before the recovery point has had its reduction: its marks ask for no other (RFC 3168 §6.1.2). */
   #marksAreHeard = false;
   readonly #board: Scoreboard;
@@ -87,7 +92,10 @@ export class Episode {
     switch (this.phase) {
       case Phase.Open:
         // Numbers are compared within half the circle: far below SND.UNA it would seem to lie above.
-        if (seqGt(facts.ack, this.recoveryPoint)) this.recoveryPoint = facts.ack;
+        if (seqGt(facts.ack, this.recoveryPoint)) {
+          this.recoveryPoint = facts.ack;
+          this.endedAtPoint = false;
+        }
         if (this.alarm.isProvenByDuplicates) this.#undo();
         else this.alarm.outlived(facts.ack);
         break;
@@ -192,6 +200,7 @@ export class Episode {
   /** The reduction has done its work. */
   #end(facts: AckFacts): void {
     this.hasEnded = true;
+    this.endedAtPoint = this.phase > Phase.Cwr && facts.ack === this.recoveryPoint;
     this.alarm.keepUntil(facts.sndNxt);
     this.phase = Phase.Open;
   }

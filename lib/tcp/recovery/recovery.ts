@@ -323,7 +323,7 @@ export class Recovery implements ScoreboardWitness {
     if (this.sack) return;
     // Without SACK what was passed may have arrived as an original or not: nobody can tell.
     if (SAMPLER.passedResent) this.episode.sawOriginal = false;
-    this.duplicates.advanced(result, facts.mssBytes);
+    this.duplicates.advanced(result, facts.mssBytes, this.episode.phase);
   }
 
   /** @returns whether it is a duplicate */

@@ -89,6 +89,43 @@ describe('duplicate ACKs', () => {
     peer.ackAll().drain();
     peer.ackAll();
   });
+
+  it('of the ACK that ended a time-out begin no recovery either, those of the next do (RFC 6582 §3.2 step 1) [CC-11]', () => {
+    const peer = reno({ sack: false, options: { forwardRto: false } }).wrote(8 * MSS);
+    peer.expectAfterMs(220, '> . 1:1001(1000) ack 1');
+    // Two partial ACKs open the window again, so that enough is out for three duplicates to mean something.
+    peer.send('< . 1:1(0) ack 3001').drain();
+    peer.send('< . 1:1(0) ack 5001').drain();
+    peer.send('< . 1:1(0) ack 8001').drain();
+    expect(phaseOf(peer)).to.equal(Phase.Open);
+    peer.write(8 * MSS).drain();
+    expect(senderOf(peer).recovery.inFlightBytes).to.be.at.least(3 * MSS);
+    for (let i = 0; i < 4; i++) peer.send('< . 1:1(0) ack 8001').drain();
+    expect(peer.stats.tcp.renoRecovery).to.equal(0);
+    peer.send('< . 1:1(0) ack 9001').drain();
+    for (let i = 0; i < 3; i++) peer.send('< . 1:1(0) ack 9001').drain();
+    expect(peer.stats.tcp.renoRecovery).to.equal(1);
+    expect(phaseOf(peer)).to.equal(Phase.Recovery);
+    peer.abort().drain();
+  });
+
+  it('count only where three are of the same ACK (RFC 5681 §3.2) [CC-9]', () => {
+    const peer = reno({ sack: false })
+      .wrote(8 * MSS)
+      .advanceMs(20);
+    for (const [ack, times] of [
+      [1, 2],
+      [1001, 3],
+      [2001, 3],
+    ]) {
+      // The first of each moves on.
+      for (let i = 0; i < times; i++) peer.send(`< . 1:1(0) ack ${ack}`).drain();
+      expect(peer.stats.tcp.renoRecovery).to.equal(0);
+    }
+    peer.send('< . 1:1(0) ack 2001').drain();
+    expect(peer.stats.tcp.renoRecovery).to.equal(1);
+    peer.abort().drain();
+  });
 });
 
 describe('ACKs ahead of what arrived', () => {
