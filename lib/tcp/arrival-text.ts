@@ -48,7 +48,7 @@ export function takeText(c: TcpConnection, receiver: Receiver, segment: TcpSegme
   if (receiver.finReceived) finReceived(c);
 }
 
-/** Lets the window grow with what arrives, unless memory is scarce (Linux `tcp_rcv_space_adjust`). */
+/** Lets the window grow with what arrives in order, unless memory is scarce (Linux `tcp_rcv_space_adjust`). */
 function tuneWindow(c: TcpConnection, receiver: Receiver, segment: TcpSegment): void {
   const { tuner } = receiver;
   const { options, nowUs } = segment;
@@ -76,8 +76,8 @@ function scheduleAck(c: TcpConnection, segment: TcpSegment, outcome: TextOutcome
   receiver.noteSegmentSize(segment.segmentSize);
   // As it was offered, before this text took its part of it.
   acks.limitQuickAcks(receiver.rcvWnd + takenBytes, receiver.peerMssBytes);
+  if (outcome === TextOutcome.InOrder || outcome === TextOutcome.FilledGap) tuneWindow(c, receiver, segment);
   if (outcome === TextOutcome.InOrder) {
-    tuneWindow(c, receiver, segment);
     const windowMoves = receiver.tuner.limitBytes - receiver.readableBytes >= receiver.rcvWnd;
     acks.received(takenBytes, receiver.peerMssBytes, windowMoves);
     acks.schedule(segment.nowUs, sender.recovery.rtoUs, sender.recovery.rtt.srttUs);
@@ -88,6 +88,7 @@ function scheduleAck(c: TcpConnection, segment: TcpSegment, outcome: TextOutcome
   if (outcome !== TextOutcome.Nothing) acks.beQuick();
   if (outcome === TextOutcome.Prolonged || outcome === TextOutcome.OutOfOrder) {
     receiver.outOfOrderSegments++;
+    if (!c.parameters.memory.isUnderPressure) receiver.tuner.arrivedBehindGap(receiver.spannedBytes);
     const prolongs = outcome === TextOutcome.Prolonged;
     acks.behindGap(receiver.rcvNxt, prolongs, segment.nowUs, sender.recovery.rtt.srttUs);
   } else {

@@ -214,6 +214,14 @@ export class Receiver {
     return offered > 0 && offered >= 2 * current && offered > current;
   }
 
+  /** Bytes from RCV.NXT to the end of what waits behind gaps; 0 where nothing does. */
+  get spannedBytes(): number {
+    const { waiting } = this.buffer;
+    return waiting === undefined || waiting.count === 0
+      ? 0
+      : seqDiff(waiting.end(waiting.count - 1), this.rcvNxt);
+  }
+
   /** Memory in use, bytes. */
   get memoryBytes(): number {
     return this.buffer.memoryBytes;

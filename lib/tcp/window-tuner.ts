@@ -116,7 +116,15 @@ export class WindowTuner {
   }
 
   /**
-   * Called as `textBytes` arrive. At first the window opens by twice as much (Linux `tcp_grow_window`); from
+   * Called as something arrives behind a gap, which keeps the reader from showing its pace: what waits there,
+   * from RCV.NXT to its end `spannedBytes`, takes no room from what the reader would have (Linux `tcp_rcvbuf_grow`).
+   */
+  arrivedBehindGap(spannedBytes: number): void {
+    if (!this.#isFixed) this.#growTo(2 * this.#bestBytes + MARGIN_BYTES + spannedBytes);
+  }
+
+  /**
+   * Called as `textBytes` arrive in order. At first the window opens by twice as much (Linux `tcp_grow_window`); from
    * then on the buffer grows once in a round trip, where the reader keeps up.
    */
   arrived(textBytes: number, nowUs: number): void {
@@ -130,11 +138,15 @@ export class WindowTuner {
     if (this.#consumedBytes > this.#bestBytes) {
       this.#bestBytes = this.#consumedBytes;
       // Twice what was read in a round trip lets the sender double its window in the next.
-      const wanted = Math.min(this.#maxBytes, 2 * this.#consumedBytes + MARGIN_BYTES);
-      if (wanted > this.limitBytes) this.limitBytes = wanted;
+      this.#growTo(2 * this.#consumedBytes + MARGIN_BYTES);
     }
     this.#consumedBytes = 0;
     this.#roundStartUs = nowUs;
+  }
+
+  #growTo(bytes: number): void {
+    const wanted = Math.min(this.#maxBytes, bytes);
+    if (wanted > this.limitBytes) this.limitBytes = wanted;
   }
 
   /**

@@ -145,6 +145,48 @@ describe('the receive buffer', () => {
     peer.drain();
   });
 
+  it('grows by what waits behind a gap, within its largest, and not under pressure (Linux tcp_rcvbuf_grow) [DRS-1]', () => {
+    const limits = [
+      {},
+      { options: { receiveBufferMaxBytes: 150_000 } },
+      { tcp: { memoryPressureBytes: 1 } },
+    ].map((given: PeerOptions) => {
+      const peer = Peer.established({ ...SCALED, ...given });
+      const { tuner } = peer.endpoint.connection.receiver ?? expect.fail('a receiver');
+      const before = tuner.limitBytes;
+      // The first segment of the window is missing.
+      for (let at = 1001; at < 60_001; at += 1000) peer.send(`< . ${at}:${at + 1000}(1000) ack 1`);
+      peer.abort().drain();
+      return [before, tuner.limitBytes];
+    });
+    expect(limits).to.deep.equal([
+      // Half of the first window is what was read so far, by assumption.
+      [65_535, 65_535 + 65_536 + 60_000],
+      [65_535, 150_000],
+      // What the first segment takes is pressure enough.
+      [65_535, 65_535 + 65_536 + 2000],
+    ]);
+  });
+
+  it('grows with what is read also while there is always a gap [DRS-1 DRS-2]', () => {
+    const peer = Peer.established(SCALED);
+    const { receiver } = peer.endpoint.connection;
+    let hole = 1;
+    for (let round = 0; round < 12; round++) {
+      // What the last round left out, then all that is offered but for one segment.
+      const room = Math.floor((receiver?.rcvWnd ?? 0) / 1000) - 1;
+      const next = hole + 1000 * room;
+      for (let at = hole + 1000; at < next; at += 1000) peer.send(`< . ${at}:${at + 1000}(1000) ack 1`);
+      peer.send(`< . ${next + 1000}:${next + 1001}(1) ack 1`);
+      peer.advanceMs(20).send(`< . ${hole}:${hole + 1000}(1000) ack 1`);
+      peer.read(1e7);
+      hole = next;
+      peer.drain();
+    }
+    expect(receiver?.tuner.limitBytes).to.be.above(3e6);
+    peer.abort().drain();
+  });
+
   it('stays as the application has fixed it, on the connection or by the options (Linux SO_RCVBUF) [DRS-2]', () => {
     const fixed = Peer.established(SCALED);
     fixed.endpoint.setReceiveBuffer(200_000);
