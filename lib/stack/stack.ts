@@ -4,11 +4,9 @@
  */
 import { type Alarm, type Clock, NEVER } from '../base/clock.js';
 import { ArgumentRangeError, ArgumentTypeError, StackError } from '../base/errors.js';
-import type { Probe } from '../base/probe.js';
 import type { Random } from '../base/random.js';
 import { StackStats } from '../base/stats.js';
 import { IpLayer } from '../ip/ip-layer.js';
-import type { IpOptions } from '../ip/options.js';
 import type { Routing } from '../ip/routing.js';
 import type { LinkDevice } from '../link/link-device.js';
 import { LoopbackDevice } from '../link/loopback.js';
@@ -16,16 +14,18 @@ import type { PacketBatch } from '../link/packet-batch.js';
 import { congestionMaker } from '../tcp/congestion/registry.js';
 import { MemoryAccount } from '../tcp/memory.js';
 import { Observers } from '../tcp/observer.js';
-import { resolveTcpLayerOptions, type TcpLayerOptions, type TcpOptions } from '../tcp/options.js';
+import { resolveTcpLayerOptions } from '../tcp/options.js';
 import { TcpLayer } from '../tcp/tcp-layer.js';
-import type { UdpOptions, UdpSocketOptions } from '../udp/options.js';
+import type { UdpSocketOptions } from '../udp/options.js';
 import type { UdpEndpoint } from '../udp/udp-endpoint.js';
 import { UdpLayer } from '../udp/udp-layer.js';
 import { ANY_V4, ANY_V6, IpAddress, type IpFamily } from '../wire/ip-address.js';
 import { IpPacket } from '../wire/ip-packet.js';
 import { Protocol } from '../wire/ipv6.js';
 import { checkPort, toAddress } from './arguments.js';
+import { type DnsSettings, resolveDnsOptions } from './dns-options.js';
 import { LinkPort } from './link-port.js';
+import type { ConnectOptions, LinkOptions, ListenOptions, StackOptions } from './options.js';
 import { type BindOptions, TcpBinding } from './tcp-binding.js';
 import { TcpCarrier } from './tcp-carrier.js';
 import { type EndpointHost, TcpEndpoint } from './tcp-endpoint.js';
@@ -36,61 +36,18 @@ import { UdpCarrier } from './udp-carrier.js';
 /** An alarm that rings later than this, µs, lets the links be read first: what arrived may matter to it. */
 const LATE_US = 20_000;
 
-export interface StackOptions {
-  readonly clock: Clock;
-  /** A CSPRNG in service: keys and sequence numbers come from it. */
-  readonly random: Random;
-  readonly ip?: Partial<IpOptions>;
-  readonly udp?: Partial<UdpOptions>;
-  /** Hears of every connection of the stack (`lib/base/probe.ts`). */
-  readonly probe?: Probe;
-  readonly tcp?: Partial<Omit<TcpLayerOptions, 'connection'>> & { connection?: Partial<TcpOptions> };
-}
-
-export interface LinkOptions {
-  /** Addresses of the stack on this link, with prefix lengths: `10.0.0.2/24`, `fd00::2/64`. */
-  readonly addresses?: readonly string[];
-  /** Whether default routes for the families of those addresses lead here; false by default. */
-  readonly defaultRoute?: boolean;
-}
-
-export interface ListenOptions {
-  /** `::` by default, which takes IPv4 too. */
-  readonly address?: string | IpAddress;
-  /** 0 for any free one. */
-  readonly port: number;
-  /** Most connections waiting to be accepted; 511 by default. */
-  readonly backlog?: number;
-  /** With `::`, do not take IPv4; false by default. */
-  readonly ipv6Only?: boolean;
-  /** Share the port with other listeners that ask for it too; false by default. */
-  readonly reusePort?: boolean;
-  /** Index of the link (`addLink`) to accept from, and where its connections then live alone; all by default. */
-  readonly link?: number;
-  readonly options?: Partial<TcpOptions>;
-}
-
-export interface ConnectOptions {
-  readonly address: string | IpAddress;
-  readonly port: number;
-  /** Chosen by the routes by default. */
-  readonly localAddress?: string | IpAddress;
-  /** An ephemeral one by default. */
-  readonly localPort?: number;
-  /**
-   * Written at once. With the option `fastOpen` it goes with the SYN, as far as a segment takes it and the server
-   * is known; what is written before the present turn ends does so too.
-   */
-  readonly data?: Uint8Array;
-  readonly options?: Partial<TcpOptions>;
-}
+export type { ConnectOptions, LinkOptions, ListenOptions, StackOptions };
 
 export class Stack implements EndpointHost {
   readonly stats = new StackStats();
   readonly ip: IpLayer;
   readonly tcp: TcpLayer;
   readonly udp: UdpLayer;
-  readonly #clock: Clock;
+  /** Time and randomness it was given. */
+  readonly clock: Clock;
+  readonly random: Random;
+  /** What `stack.dns` works by. */
+  readonly dnsSettings: DnsSettings;
   readonly #alarm: Alarm;
   readonly #ports: LinkPort[] = [];
   readonly #packet = new IpPacket();
@@ -107,7 +64,9 @@ export class Stack implements EndpointHost {
 
   constructor(options: StackOptions) {
     const { clock, random } = options;
-    this.#clock = clock;
+    this.clock = clock;
+    this.random = random;
+    this.dnsSettings = resolveDnsOptions(options.dns);
     this.#alarm = clock.createAlarm(() => this.#ring());
     this.ip = new IpLayer({
       random,
@@ -138,7 +97,7 @@ export class Stack implements EndpointHost {
   }
 
   nowUs(): number {
-    return this.#clock.nowUs();
+    return this.clock.nowUs();
   }
 
   // ---- links and routes -------------------------------------------------------------------------
