@@ -46,6 +46,12 @@ The *formula* beside it: for Reno M. Mathis et al. (1997), for CUBIC RFC 9438 §
 link; for BBR the link less what is lost. The formulas are of a mean over very many losses: at 1 Gbit/s a run
 sees few of 0.01 %, and what slow start won or an early loss cost still shows. They also leave out the queue,
 which lengthens the round trip, and time-outs, which matter at 5 %.
+
+Two kinds of cells lie far below the link. Where packets come late, a retransmission, whose timestamp is newer,
+makes the receiver refuse what is still to come from before it (PAWS, RFC 7323 §5.3, in Linux too): that has to be
+sent again in turn, so that on a fast path one loss becomes many. And BBR leaves Startup when six losses are more
+than 2 % of a round, which at 1 % happens by chance while the rounds are small; from then on it probes for more
+once in two to three seconds, and the run of a fast path is over before it has found the rest.
 `;
 
 async function measure(options: Options, jobs: readonly GoodputJob[]): Promise<Snapshot> {
