@@ -45,10 +45,11 @@ const GROUPS: readonly Group[] = [
     has: (file) => /^(interop|native|net|dgram|package|demo)\//.test(file),
     limitMinutes: 8,
   },
+  { name: 'ecosystem', has: (file) => file.startsWith('ecosystem'), limitMinutes: 8 },
   { name: 'protocol', has: () => true, limitMinutes: 6 },
 ];
 /** Fast and without side effects first. */
-const ORDER = ['protocol', 'allocation', 'kernel', 'rootless'];
+const ORDER = ['protocol', 'allocation', 'kernel', 'ecosystem', 'rootless'];
 
 const RESULTS = '.test-results';
 const MOCHA = 'node_modules/mocha/bin/mocha.js';
