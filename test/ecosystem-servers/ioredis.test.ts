@@ -4,9 +4,10 @@ import { expect } from 'chai';
 import { AbstractConnector, Redis } from 'ioredis';
 import type { Child } from '../support/child.js';
 import { FAMILIES, type InteropBed, KERNEL } from '../support/interop.js';
+import { ioredis, lostServer, REDIS_PORT } from './clients/redis.js';
 import { type Identity, identity } from './support/certificates.js';
 import { content, sha256 } from './support/content.js';
-import { ioredis, lostServer, REDIS_PORT, REDIS_TLS_PORT, startRedis } from './support/redis.js';
+import { REDIS_TLS_PORT, startRedis } from './support/redis.js';
 import { bedWith, dataDirectory } from './support/server.js';
 import { toldAlike } from './support/story.js';
 
@@ -113,7 +114,7 @@ describe('ioredis and redis-server', function () {
     await server.kill();
     const tale = {
       story: lostServer,
-      module: new URL('./support/redis.ts', import.meta.url).href,
+      module: new URL('./clients/redis.ts', import.meta.url).href,
       name: 'lostServer',
     };
     const told = await toldAlike(bed, tale, () => startRedis(bed, directory));

@@ -10,21 +10,23 @@ import type { Child } from '../../support/child.js';
 import { installed } from '../../support/child.js';
 import { InteropBed } from '../../support/interop.js';
 import { skip } from '../../support/skip.js';
-import { UNPRIVILEGED_UID } from '../../support/unprivileged.js';
 
 /** Longer than any file of these tests may take. */
 const SERVER_LIMIT_MS = 5 * 60_000;
 
 const isRoot = (): boolean => process.getuid?.() === 0;
 
+/** `nobody`, on every Debian: PostgreSQL wants a user that has an account. */
+const NOBODY = 65_534;
+
 /** The server is not the first process of its namespace, since that one has no default for any signal. */
 const KEEPER = '"$@" & wait $!';
 
-/** What makes a command run without rights: as a user without account, or under another name of ours. */
+/** What makes a command run without rights: as `nobody`, or under another name of ours. */
 const asOrdinaryUser = (): string[] =>
   isRoot()
-    ? ['setpriv', `--reuid=${UNPRIVILEGED_UID}`, `--regid=${UNPRIVILEGED_UID}`, '--clear-groups', '--']
-    : ['unshare', '--user', `--map-user=${UNPRIVILEGED_UID}`, `--map-group=${UNPRIVILEGED_UID}`, '--'];
+    ? ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups', '--']
+    : ['unshare', '--user', `--map-user=${NOBODY}`, `--map-group=${NOBODY}`, '--'];
 
 export interface Launch {
   readonly command: string;
@@ -66,14 +68,14 @@ export async function prepare(
 /** A directory that belongs to the user servers run as, and goes away with the bed. */
 export function dataDirectory(bed: InteropBed): string {
   const path = mkdtempSync(join(tmpdir(), 'tunstack-server-'));
-  if (isRoot()) chownSync(path, UNPRIVILEGED_UID, UNPRIVILEGED_UID);
+  if (isRoot()) chownSync(path, NOBODY, NOBODY);
   bed.onClose(() => rmSync(path, { recursive: true, force: true }));
   return path;
 }
 
 /** Gives a file to the user servers run as. */
 export function giveAway(path: string): void {
-  if (isRoot()) chownSync(path, UNPRIVILEGED_UID, UNPRIVILEGED_UID);
+  if (isRoot()) chownSync(path, NOBODY, NOBODY);
 }
 
 /** For a `before` hook: skips the suite, and says which package is missing, or makes the bed. */

@@ -4,25 +4,11 @@
  */
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
-import type { NetModule } from '../../../lib/net/net.js';
 import type { Child } from '../../support/child.js';
 import { type InteropBed, KERNEL } from '../../support/interop.js';
+import { STOP, STOPPED, type Story } from '../clients/scene.js';
 
-export interface Scene {
-  readonly net: NetModule;
-  readonly host: string;
-  /** Kills the server, and waits until it is gone. */
-  stopServer(): Promise<void>;
-}
-
-/** What happens, as text or plain values. */
-export type Story = (scene: Scene) => Promise<unknown>;
-
-/** Two lines between the processes: the other one asks for the end of the server, and is told of it. */
-export const STOP = 'stop the server';
-const STOPPED = 'stopped';
-
-const TELLER = fileURLToPath(new URL('./tell.ts', import.meta.url));
+const TELLER = fileURLToPath(new URL('../clients/tell.ts', import.meta.url));
 
 /** Tells a story twice, each time with a server of its own. @returns what happened, when it was the same */
 export async function toldAlike(
@@ -47,7 +33,7 @@ async function toldByNode(
   { module, name }: { module: string; name: string },
   server: Child,
 ): Promise<unknown> {
-  const args = ['--import=tsx', TELLER, module, name];
+  const args = ['--import=tsx', TELLER, module, name, KERNEL[4]];
   const teller = bed.namespace.spawn(process.execPath, args, { openStdin: true, limitMs: 60_000 });
   try {
     const stop = teller.output(new RegExp(STOP)).then(async () => {
@@ -62,13 +48,4 @@ async function toldByNode(
     await teller.kill();
     await server.kill();
   }
-}
-
-/** An error as far as a program looks at it. */
-export function plain(error: unknown): object {
-  const { name, message, code, errno, syscall, address, port } = error as NodeJS.ErrnoException & {
-    address?: string;
-    port?: number;
-  };
-  return JSON.parse(JSON.stringify({ name, message, code, errno, syscall, address, port })) as object;
 }

@@ -1,15 +1,14 @@
-/** Tells a story over Node's own sockets: `tell.ts <module> <name of its export>`; the other side of `story.ts`. */
+/** Tells a story over Node's own sockets: `tell.ts <module> <export> <host>`. */
 import net from 'node:net';
 import { createInterface } from 'node:readline';
 import type { NetModule } from '../../../lib/net/net.js';
-import { KERNEL } from '../../support/interop.js';
-import { type Scene, STOP, type Story } from './story.js';
+import { type Scene, STOP, type Story } from './scene.js';
 
-const [, , module, name] = process.argv;
+const [, , module, name, host] = process.argv;
 const stories = (await import(module)) as Record<string, Story>;
 const scene: Scene = {
   net: net as unknown as NetModule,
-  host: KERNEL[4],
+  host,
   async stopServer() {
     const lines = createInterface(process.stdin);
     const answered = new Promise((resolve) => lines.once('line', resolve));
