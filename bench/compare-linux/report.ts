@@ -32,7 +32,10 @@ with the same seeds, in real time (\`npm run compare-linux\`, as root). Both sen
 from one TUN: the kernel's own, and the stack's from a TUN of its own, forwarded. The queue holds one
 bandwidth-delay product, at least 100 packets. The kernel's algorithm is set per socket (\`TCP_CONGESTION\`) and
 read back; its \`bbr\` is version 1, the stack's is version 3. Goodput is what the receiver read from the
-connection's beginning on, and ratios are medians over runs of equal seeds. The round-trip time is the
+connection's beginning on, and ratios are medians over runs of equal seeds. Both send buffers may grow to
+32 MiB, which is the stack's default; with the kernel's 4 MiB its sender would be held by that and not by its
+congestion control. The stack has sent before in virtual time, so that V8 has compiled what sends, and the path's
+main thread has a processor of its own. The round-trip time is the
 sender's own smoothed one, looked at every 10 ms; *wire* is that of data on the emulated link alone. *Late* is
 how much later than planned the relay let the 99th percentile of data go: where it is not far below the
 round-trip time the machine was too busy.
