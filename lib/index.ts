@@ -56,6 +56,13 @@ export { SystemRandom } from './stack/system-random.js';
 export { type BindOptions, TcpBinding } from './stack/tcp-binding.js';
 export { TcpEndpoint, type TcpEndpointHandler } from './stack/tcp-endpoint.js';
 export { TcpListenerEndpoint } from './stack/tcp-listener-endpoint.js';
+export type { BytesToWrite } from './streams/byte-sink.js';
+// Gives every stack `streams`.
+export { createStreams } from './streams/stack-streams.js';
+export { StreamConnection } from './streams/stream-connection.js';
+export { StreamListener } from './streams/stream-listener.js';
+export type { StreamConnectOptions, StreamListenOptions, Streams } from './streams/streams.js';
+export type { ConnectionEnds } from './streams/wire.js';
 export type { AckSample, CongestionControl } from './tcp/congestion/congestion-control.js';
 export { registerCongestionControl } from './tcp/congestion/registry.js';
 export type { ConnectionInfo, EcnByteCounts } from './tcp/connection-info.js';

@@ -31,7 +31,9 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   stack: ['base', 'wire', 'buffer', 'link', 'ip', 'tcp', 'udp', 'tcp/recovery', 'tcp/congestion', 'tcp/ecn'],
   net: ['base', 'wire/ip-address', 'stack'],
   // The manners of Node's API are written once.
-  dgram: ['base', 'wire/ip-address', 'stack', 'net/arguments', 'net/node-errors', 'net/resolve'],
+  dgram: ['base', 'wire/ip-address', 'stack', 'net/arguments', 'net/callable', 'net/node-errors', 'net/resolve'],
+  // Needs nothing of Node's but names.
+  streams: ['base', 'wire/ip-address', 'stack', 'net/resolve'],
   sim: ['base', 'wire', 'link', 'stack'],
 };
 /** These meet everything: the command line, and the list of what is public. */

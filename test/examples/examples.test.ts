@@ -132,6 +132,18 @@ describe('examples', function () {
     }
   });
 
+  it('web-streams: a loop serves, and half-close, memory and reset are what they say', async () => {
+    const lines = (await linesOf('web-streams.ts')).map((line) => line.replace(/ {2,}/, ' '));
+    expect(lines).to.have.members([
+      'line: desserts (10.0.0.1)',
+      'line: reward (10.0.0.1)',
+      'memory: level (10.0.0.1) of 16 bytes',
+      'closed: seen enough',
+      'server: read ECONNRESET',
+      'refused: connect ECONNREFUSED 10.0.0.2:8',
+    ]);
+  });
+
   it('electron: the process with the stack fetches for the window', async () => {
     // What Electron gives a utility process, over the channel that Node gives a forked one.
     const parentPort = `process.parentPort = {

@@ -1,0 +1,82 @@
+/** Connections and listeners as WHATWG streams, for code that does not want Node's. */
+import { ArgumentRangeError, StackError } from '../base/errors.js';
+import { IpAddress } from '../wire/ip-address.js';
+import { StreamConnection } from './stream-connection.js';
+import { StreamListener } from './stream-listener.js';
+import type { Resolve, StreamsStack, TcpOptions } from './streams-stack.js';
+
+export interface StreamConnectOptions {
+  readonly port: number;
+  /** An address, or a name, whose addresses are tried in turn; `localhost`, this stack itself, by default. */
+  readonly host?: string;
+  readonly localAddress?: string;
+  readonly localPort?: number;
+  /** Settings of the connection, in place of the stack's. */
+  readonly options?: Partial<TcpOptions>;
+  /** Breaks the connection with its reason, as `abort` does, at any time. */
+  readonly signal?: AbortSignal;
+}
+
+export interface StreamListenOptions {
+  /** 0, any free one, by default. */
+  readonly port?: number;
+  /** `::` by default, which takes IPv4 too. */
+  readonly address?: string;
+  /** Most connections waiting to be taken; 511 by default. */
+  readonly backlog?: number;
+  /** With `::`, do not take IPv4; false by default. */
+  readonly ipv6Only?: boolean;
+  /** Settings of the connections, in place of the stack's. */
+  readonly options?: Partial<TcpOptions>;
+  /** Closes the listener. */
+  readonly signal?: AbortSignal;
+}
+
+/** What `stack.streams` is. */
+export interface Streams {
+  /**
+   * Begins to connect. What the network does to it arrives by `opened`, `closed` and the streams.
+   * @throws ArgumentRangeError for a port that is none
+   */
+  connect(options: StreamConnectOptions): StreamConnection;
+  /** @throws StackError EADDRINUSE, EADDRNOTAVAIL; ArgumentRangeError for a port that is none */
+  listen(options?: StreamListenOptions): StreamListener;
+}
+
+export function createStreams(stack: StreamsStack, resolve: Resolve): Streams {
+  return {
+    connect: (options) => connect(stack, resolve, options),
+    listen({ signal, port = 0, ...place } = {}) {
+      return new StreamListener(stack, stack.listenTcp({ ...place, port }), signal);
+    },
+  };
+}
+
+function connect(stack: StreamsStack, resolve: Resolve, given: StreamConnectOptions): StreamConnection {
+  const { host = 'localhost', signal, ...rest } = given;
+  const { port } = rest;
+  if (!Number.isInteger(port) || port < 0 || port > 0xffff) {
+    throw new ArgumentRangeError(`port should be >= 0 and < 65536, not ${String(port)}`);
+  }
+  let addresses: readonly string[] = [];
+  let next = 0;
+  const attempt = () =>
+    next === addresses.length ? undefined : stack.connectTcp({ ...rest, address: addresses[next++] });
+  const connection = new StreamConnection(stack, { attempt, signal });
+  const begin = (found: readonly string[]): void => {
+    addresses = found;
+    connection.begin(new StackError('ENOTFOUND', 'getaddrinfo', host));
+  };
+  if (isAddress(host)) begin([host]);
+  else resolve(host).then(begin, (error: unknown) => connection.abort(error));
+  return connection;
+}
+
+function isAddress(host: string): boolean {
+  try {
+    IpAddress.parse(host);
+    return true;
+  } catch {
+    return false;
+  }
+}
