@@ -5,7 +5,7 @@ import type { Stack } from '../stack/stack.js';
 export type UdpEndpoint = ReturnType<Stack['openUdp']>;
 
 export type DgramStack = Pick<Stack, 'hold' | 'openUdp' | 'release' | 'stats'> & {
-  readonly ip: Pick<Stack['ip'], 'addresses'>;
+  readonly ip: Pick<Stack['ip'], 'addresses' | 'portIndex' | 'portName'>;
 };
 
 /** Bits of what an endpoint tells: as `UdpEvent` of the layer below. */

@@ -1,25 +1,40 @@
 /** Datagrams on their way to an endpoint, and those that wait while the link is full. */
-import { codeOf, hostPortError } from '../net/node-errors.js';
 import type { IpAddress } from '../wire/ip-address.js';
 import type { DgramStack, UdpEndpoint } from './dgram-stack.js';
-import type { Message } from './send-arguments.js';
+import { attempt, errnoOf } from './errno.js';
 
-/** A message with the place it goes to; without one it goes to the peer the socket is connected to. */
-export interface Outgoing extends Message {
+/** One call of `send`, told later how it went if it could not be told at once. */
+export interface SendRequest {
+  oncomplete?: ((errno: number, bytes: number) => void) | undefined;
+}
+
+/** A datagram with the place it goes to; without one it goes to the peer the socket is connected to. */
+export interface Outgoing {
+  readonly data: readonly Uint8Array[];
   readonly destination: IpAddress | undefined;
+  readonly port: number;
   /** Index of the link it must leave by; 0 for any. */
   readonly link: number;
 }
 
+interface Waiting {
+  readonly request: SendRequest;
+  readonly datagram: Outgoing;
+  readonly bytes: number;
+}
+
 /** Send buffer of a new socket, bytes (Linux wmem_default). */
 export const DEFAULT_SEND_BUFFER_BYTES = 212_992;
+
+/** The link is full. */
+const FULL = 0;
 
 export class Outbox {
   /** Most bytes that may wait. A datagram that finds no room is refused with `ENOBUFS`. */
   limitBytes = DEFAULT_SEND_BUFFER_BYTES;
   readonly #endpoint: UdpEndpoint;
   readonly #stats: DgramStack['stats'];
-  #waiting: { datagram: Outgoing; bytes: number }[] = [];
+  #waiting: Waiting[] = [];
   #waitingBytes = 0;
 
   constructor(endpoint: UdpEndpoint, stats: DgramStack['stats']) {
@@ -35,57 +50,64 @@ export class Outbox {
     return this.#waitingBytes;
   }
 
-  /** Sends, or keeps until the link takes packets again. What is kept belongs to the caller until told. */
-  send(datagram: Outgoing): void {
+  /**
+   * Sends, or keeps until the link takes packets again; what is kept belongs to the caller until told.
+   * @returns bytes sent plus 1; 0 when it is kept, and `request` will be told; or an error's number
+   */
+  send(request: SendRequest, datagram: Outgoing): number {
     let bytes = 0;
-    for (const { length } of datagram.data) bytes += length;
-    if (this.#waiting.length === 0 && this.#trySend(datagram, bytes)) return;
+    for (const { byteLength } of datagram.data) bytes += byteLength;
+    if (this.#waiting.length === 0) {
+      const outcome = this.#trySend(datagram, bytes);
+      if (outcome !== FULL) return outcome;
+    }
     if (this.#waitingBytes + bytes > this.limitBytes) {
       this.#stats.udp.sndbufErrors++;
-      fail(datagram, 'ENOBUFS');
-      return;
+      return errnoOf('ENOBUFS');
     }
-    this.#waiting.push({ datagram, bytes });
+    this.#waiting.push({ request, datagram, bytes });
     this.#waitingBytes += bytes;
+    return FULL;
   }
 
   /** The link takes packets again. */
   flush(): void {
-    let sent = 0;
-    for (const { datagram, bytes } of this.#waiting) {
-      if (!this.#trySend(datagram, bytes)) break;
+    const done: { request: SendRequest; outcome: number }[] = [];
+    for (const { request, datagram, bytes } of this.#waiting) {
+      const outcome = this.#trySend(datagram, bytes);
+      if (outcome === FULL) break;
       this.#waitingBytes -= bytes;
-      sent++;
+      done.push({ request, outcome });
     }
-    this.#waiting.splice(0, sent);
+    this.#waiting.splice(0, done.length);
+    for (const { request, outcome } of done) tell(request, Math.min(outcome, 0), Math.max(outcome - 1, 0));
   }
 
   /** The socket is closed: what waits is not sent. */
   clear(): void {
-    for (const { datagram } of this.#waiting) fail(datagram, 'ECANCELED');
+    const waiting = this.#waiting;
     this.#waiting = [];
     this.#waitingBytes = 0;
+    for (const { request } of waiting) tell(request, errnoOf('ECANCELED'), 0);
   }
 
-  /** @returns false when the link is full; everything else is told */
-  #trySend(datagram: Outgoing, bytes: number): boolean {
-    const { data, destination, port, link } = datagram;
-    try {
+  #trySend({ data, destination, port, link }: Outgoing, bytes: number): number {
+    let isSent = false;
+    const errno = attempt(() => {
       const content = data.length === 1 ? data[0] : data;
-      const isSent =
-        destination === undefined || port === undefined
-          ? this.#endpoint.send(content)
-          : this.#endpoint.send(content, link === 0 ? { destination, port } : { destination, port, link });
-      if (!isSent) return false;
-      if (datagram.callback !== undefined) process.nextTick(datagram.callback, null, bytes);
-    } catch (error) {
-      fail(datagram, codeOf(error));
-    }
-    return true;
+      if (destination === undefined) isSent = this.#endpoint.send(content);
+      else
+        isSent = this.#endpoint.send(
+          content,
+          link === 0 ? { destination, port } : { destination, port, link },
+        );
+    });
+    if (errno !== 0) return errno;
+    return isSent ? bytes + 1 : FULL;
   }
 }
 
 /** Without a callback nobody hears of it, as in Node. */
-function fail({ callback, address, port }: Outgoing, code: string): void {
-  if (callback !== undefined) process.nextTick(callback, hostPortError(code, 'send', { address, port }));
+function tell(request: SendRequest, errno: number, bytes: number): void {
+  if (request.oncomplete !== undefined) process.nextTick(() => request.oncomplete?.(errno, bytes));
 }

@@ -1,121 +1,76 @@
-/** `dgram.Socket` over a UDP endpoint of a private stack. */
-import { AsyncResource } from 'node:async_hooks';
+/**
+ * `dgram.Socket` over a UDP endpoint of a private stack. Its state and its steps are those of Node's own, so
+ * that events and errors come in the same order and the same tick.
+ */
+import diagnostics from 'node:diagnostics_channel';
 import { EventEmitter } from 'node:events';
-import { checkNumber, checkPort, checkString } from '../net/arguments.js';
-import { codeOf, errnoError, hostPortError, plainError } from '../net/node-errors.js';
-import { type DgramStack, Happened, type UdpEndpoint } from './dgram-stack.js';
-import { Outbox } from './outbox.js';
-import { type Place, readPlace, type SocketPlace, type SocketType, showAddress } from './places.js';
+import { promisify } from 'node:util';
+import { checkAbortSignal, checkNumber, checkPort, checkString } from '../net/arguments.js';
+import { plainError, typeError } from '../net/node-errors.js';
+import type { DgramStack } from './dgram-stack.js';
+import { errnoException, placeException } from './errno.js';
+import { BindFlag, UdpHandle } from './handle.js';
+import { addLegacyNames } from './legacy.js';
+import { makeLookup } from './lookups.js';
+import type { SendRequest } from './outbox.js';
+import type { SocketPlace, SocketType } from './places.js';
 import { type Message, readSendArguments } from './send-arguments.js';
-import {
-  readBindArguments,
-  readSocketOptions,
-  type SocketOptions,
-  type SocketSettings,
-} from './socket-options.js';
-import { DgramSettings, kParts, type SocketParts } from './socket-settings.js';
+import { readBindArguments, readSocketOptions, type SocketOptions } from './socket-options.js';
+import { bufferSize, DgramSettings } from './socket-settings.js';
+import { handleOf, kState, Step, stopReceiving } from './state.js';
 
-/** How far a socket is on its way to a port, and to a peer. */
-const Step = { None: 0, Underway: 1, Done: 2 } as const;
-type Step = (typeof Step)[keyof typeof Step];
+/** As Node's: told of every socket that is made. */
+const created = diagnostics.channel('udp.socket');
 
 /** A UDP socket after the pattern of `node:dgram`. `createDgram` makes one class of it per stack. */
 export class StackDgramSocket extends DgramSettings {
-  readonly type: SocketType;
-  readonly [kParts]: SocketParts;
-  readonly #stack: DgramStack;
-  readonly #settings: SocketSettings;
-  readonly #outbox: Outbox;
-  readonly #scope = new AsyncResource('TUNSTACK_UDP');
-  /** Undefined when closed. */
-  #endpoint: UdpEndpoint | undefined;
-  #bound: Step = Step.None;
-  #connected: Step = Step.None;
-  /** What was asked for while the socket was being bound. */
-  #queue: (() => void)[] | undefined;
-  #isRef = true;
-  #holds = false;
-  /** The place sent to last, for those who send to it again. */
-  #lastAddress = '';
-  #lastPlace: Place | undefined;
-
   constructor(stack: DgramStack, given: SocketType | SocketOptions, listener?: (...args: unknown[]) => void) {
     super();
-    const settings = readSocketOptions(given);
-    this.#stack = stack;
-    this.#settings = settings;
-    this.type = settings.type;
-    const endpoint = stack.openUdp(this.type === 'udp4' ? 4 : 6, {
-      reuseAddress: Boolean(settings.reuseAddr),
-      reusePort: Boolean(settings.reusePort),
-      v6Only: Boolean(settings.ipv6Only),
-    });
-    endpoint.onEvents = (events) => this.#scope.runInAsyncScope(() => this.#happened(events));
-    this.#endpoint = endpoint;
-    this.#outbox = new Outbox(endpoint, stack.stats);
-    this[kParts] = { stack, outbox: this.#outbox, running: () => this.#running() };
-    if (typeof listener === 'function') this.on('message', listener);
-    this.#obeySignal();
+    initialize(this, stack, [given, listener]);
   }
 
   // ---- where it is ---------------------------------------------------------------------------------
 
   /**
    * Binds: `([port][, address][, callback])` or `(options[, callback])`. `listening` or `error` follow.
-   * @throws `ERR_SOCKET_ALREADY_BOUND`, `ERR_SOCKET_DGRAM_NOT_RUNNING`, `ERR_SOCKET_BAD_PORT`
+   * @throws `ERR_SOCKET_ALREADY_BOUND`, `ERR_SOCKET_DGRAM_NOT_RUNNING`; `ERR_INVALID_FD_TYPE` for a
+   * descriptor, which is the host's
    */
   bind(...args: unknown[]): this {
-    this.#running();
-    if (this.#bound !== Step.None) throw plainError('ERR_SOCKET_ALREADY_BOUND');
-    const { port, address } = readBindArguments(args);
-    const wanted = port === undefined || port === null ? 0 : checkPort(port, 'port');
-    this.#bound = Step.Underway;
+    handleOf(this);
+    const state = this[kState];
+    if (state.bindState !== Step.None) throw plainError('ERR_SOCKET_ALREADY_BOUND');
+    state.bindState = Step.Underway;
     const callback = args[args.length - 1];
-    if (typeof callback === 'function') this.#onceListening(callback as () => void);
-    const any = this.type === 'udp4' ? '0.0.0.0' : '::';
-    this.#settings.resolve(address || any, (error, ip) => {
-      const endpoint = this.#endpoint;
-      if (endpoint === undefined) return;
-      const trouble = error ?? this.#bindTo(endpoint, ip, wanted);
-      if (trouble !== null) {
-        this.#bound = Step.None;
-        this.emit('error', trouble);
+    if (typeof callback === 'function') onceListening(this, callback as () => void);
+    if (args[0] instanceof UdpHandle) {
+      replaceHandle(this, args[0]);
+      startListening(this);
+      return this;
+    }
+    const { address, port, fd } = readBindArguments(args);
+    if (Number.isInteger(fd) && (fd as number) > 0) {
+      throw typeError('ERR_INVALID_FD_TYPE', 'Unsupported fd type: UNKNOWN');
+    }
+    const name = address || (this.type === 'udp4' ? '0.0.0.0' : '::');
+    handleOf(this).lookup(name, (error, ip) => {
+      const { handle } = state;
+      if (handle === null) return;
+      if (error) {
+        state.bindState = Step.None;
+        this.emit('error', error);
         return;
       }
-      this.#bound = Step.Done;
-      this.#updateHold();
-      const { recvBufferSize, sendBufferSize } = this.#settings;
-      if (recvBufferSize) this.setRecvBufferSize(recvBufferSize);
-      if (sendBufferSize) this.setSendBufferSize(sendBufferSize);
-      this.emit('listening');
+      const errno = handle.bind(ip, port || 0, flagsOf(this));
+      if (errno !== 0) {
+        const place = { address: ip, port: port as number | undefined };
+        state.bindState = Step.None;
+        this.emit('error', placeException(errno, 'bind', place));
+        return;
+      }
+      startListening(this);
     });
     return this;
-  }
-
-  #bindTo(endpoint: UdpEndpoint, ip: string, port: number): Error | null {
-    const place = readPlace(ip, this.type);
-    try {
-      if (place === undefined) throw errnoError('EINVAL', 'bind');
-      if (place.link > 0) endpoint.setOptions({ boundLink: place.link });
-      endpoint.bind(place.address, port);
-      return null;
-    } catch (error) {
-      return hostPortError(codeOf(error), 'bind', { address: ip, port });
-    }
-  }
-
-  #onceListening(callback: () => void): void {
-    const listening = (): void => {
-      this.off('error', failed);
-      this.off('listening', listening);
-      callback.call(this);
-    };
-    const failed = (): void => {
-      this.off('error', failed);
-      this.off('listening', listening);
-    };
-    this.on('error', failed);
-    this.on('listening', listening);
   }
 
   /**
@@ -127,72 +82,55 @@ export class StackDgramSocket extends DgramSettings {
     const done = typeof address === 'function' ? address : callback;
     const name = typeof address === 'function' || address === undefined ? '' : address;
     checkString(name, 'address');
-    if (this.#connected !== Step.None) throw plainError('ERR_SOCKET_DGRAM_IS_CONNECTED');
-    this.#connected = Step.Underway;
-    this.#whenBound(() => this.#connectTo(target, name, done));
-  }
-
-  #connectTo(port: number, name: string, callback: ((error?: Error) => void) | undefined): void {
-    const connected = (): void => callback?.();
-    if (callback !== undefined) this.once('connect', connected);
-    this.#settings.resolve(name, (error, ip) => {
-      const endpoint = this.#endpoint;
-      if (endpoint === undefined) return;
-      let trouble: Error | null = error;
-      try {
-        const place = trouble === null ? readPlace(ip, this.type) : undefined;
-        if (trouble === null && place === undefined) throw errnoError('EINVAL', 'connect');
-        if (place !== undefined) endpoint.connect(place.address, port);
-      } catch (reason) {
-        trouble = hostPortError(codeOf(reason), 'connect', { address: name, port });
-      }
-      this.#connected = trouble === null ? Step.Done : Step.None;
-      process.nextTick(() => {
-        if (trouble === null) this.emit('connect');
-        else if (callback === undefined) this.emit('error', trouble);
-        else {
-          this.off('connect', connected);
-          callback(trouble);
-        }
-      });
-    });
+    const state = this[kState];
+    if (state.connectState !== Step.None) throw plainError('ERR_SOCKET_DGRAM_IS_CONNECTED');
+    state.connectState = Step.Underway;
+    whenBound(this, () => connectTo(this, { port: target, address: name }, done));
   }
 
   /** @throws `ERR_SOCKET_DGRAM_NOT_CONNECTED` */
   disconnect(): void {
-    if (this.#connected !== Step.Done) throw plainError('ERR_SOCKET_DGRAM_NOT_CONNECTED');
-    this.#running().disconnect();
-    this.#connected = Step.None;
+    const state = this[kState];
+    if (state.connectState !== Step.Done) throw plainError('ERR_SOCKET_DGRAM_NOT_CONNECTED');
+    const errno = state.handle?.disconnect() ?? 0;
+    if (errno !== 0) throw errnoException(errno, 'connect');
+    state.connectState = Step.None;
   }
 
   /** @throws `ERR_SOCKET_DGRAM_NOT_RUNNING`; `EBADF` before it is bound */
   address(): SocketPlace {
-    const endpoint = this.#running();
-    if (endpoint.localPort === 0) throw errnoError('EBADF', 'getsockname');
-    return this.#show(endpoint.localAddress, endpoint.localPort);
+    const out: Partial<SocketPlace> = {};
+    const errno = handleOf(this).getsockname(out);
+    if (errno !== 0) throw errnoException(errno, 'getsockname');
+    return out as SocketPlace;
   }
 
   /** @throws `ERR_SOCKET_DGRAM_NOT_CONNECTED`, `ERR_SOCKET_DGRAM_NOT_RUNNING` */
   remoteAddress(): SocketPlace {
-    const { remoteAddress, remotePort } = this.#running();
-    if (this.#connected !== Step.Done || remoteAddress === undefined) {
-      throw plainError('ERR_SOCKET_DGRAM_NOT_CONNECTED');
-    }
-    return this.#show(remoteAddress, remotePort);
-  }
-
-  #show(address: UdpEndpoint['localAddress'], port: number, link = 0): SocketPlace {
-    const family = this.type === 'udp4' ? 'IPv4' : 'IPv6';
-    return { address: showAddress(address, this.type, link), family, port };
+    const handle = handleOf(this);
+    if (this[kState].connectState !== Step.Done) throw plainError('ERR_SOCKET_DGRAM_NOT_CONNECTED');
+    const out: Partial<SocketPlace> = {};
+    const errno = handle.getpeername(out);
+    if (errno !== 0) throw errnoException(errno, 'getpeername');
+    return out as SocketPlace;
   }
 
   // ---- sending -------------------------------------------------------------------------------------
 
   /** Sends a datagram; see `readSendArguments` for the ways to call it, and for what it throws. */
   send(...args: unknown[]): void {
-    const message = readSendArguments(args, this.#connected === Step.Done);
-    this.#running();
-    this.#whenBound(() => this.#send(message));
+    const state = this[kState];
+    const message = readSendArguments(args, state.connectState === Step.Done);
+    handleOf(this);
+    if (state.bindState === Step.None) this.bind({ port: 0, exclusive: true }, null);
+    if (state.bindState !== Step.Done) {
+      // By then it may be connected, and these arguments wrong.
+      const { data, port, address, callback } = message;
+      enqueue(this, () => this.send(data, port, address, callback));
+      return;
+    }
+    if (state.connectState === Step.Done) sendTo(this, message, null);
+    else handleOf(this).lookup(message.address, (error, ip) => found(this, message, error, ip));
   }
 
   /** The old name of `send` in its longest form. */
@@ -204,174 +142,238 @@ export class StackDgramSocket extends DgramSettings {
     this.send(buffer, offset, length, port, address, callback);
   }
 
-  #send(message: Message): void {
-    const { port, address = '' } = message;
-    if (port === undefined) {
-      this.#sendTo(message, undefined);
-      return;
-    }
-    if (address !== '' && address === this.#lastAddress) {
-      this.#sendTo(message, this.#lastPlace);
-      return;
-    }
-    const known = this.#settings.knowsLiterals ? readPlace(address, this.type) : undefined;
-    if (known !== undefined) {
-      this.#lastAddress = address;
-      this.#lastPlace = known;
-      this.#sendTo(message, known);
-      return;
-    }
-    this.#settings.resolve(address, (error, ip) => this.#found(message, error, ip));
-  }
-
-  #found(message: Message, error: Error | null, ip: string): void {
-    const { callback, address, port } = message;
-    if (error !== null) {
-      if (callback !== undefined) process.nextTick(callback, error);
-      else process.nextTick(() => this.emit('error', error));
-      return;
-    }
-    if (this.#endpoint === undefined) return;
-    const place = readPlace(ip, this.type);
-    if (place !== undefined) this.#sendTo(message, place);
-    else if (callback !== undefined) {
-      process.nextTick(callback, hostPortError('EINVAL', 'send', { address, port }));
-    }
-  }
-
-  #sendTo({ data, port, address, callback }: Message, place: Place | undefined): void {
-    const link = place?.link ?? 0;
-    this.#outbox.send({ data, port, address, callback, destination: place?.address, link });
-  }
-
-  getSendQueueSize(): number {
-    return this.#outbox.bytes;
-  }
-
-  getSendQueueCount(): number {
-    return this.#outbox.count;
-  }
-
-  // ---- receiving -----------------------------------------------------------------------------------
-
-  /** Within the stack's turn: what listeners throw must not end it. */
-  #happened(events: number): void {
-    if (events & Happened.ERROR) this.#tell(() => this.#raise());
-    if (events & Happened.READABLE) this.#receive();
-    if (events & Happened.WRITABLE) this.#outbox.flush();
-  }
-
-  #raise(): void {
-    const error = this.#endpoint?.takeError();
-    if (error !== undefined) this.emit('error', errnoError(error.code, 'recvmsg'));
-  }
-
-  #receive(): void {
-    while (this.#endpoint !== undefined) {
-      this.#tell(() => this.#raise());
-      const datagram = this.#endpoint?.receive();
-      if (datagram === undefined) return;
-      const message = Buffer.allocUnsafe(datagram.length);
-      message.set(datagram.payload);
-      const from = this.#show(datagram.source, datagram.sourcePort, datagram.link);
-      this.#tell(() => this.emit('message', message, { ...from, size: message.length }));
-    }
-  }
-
-  #tell(step: () => void): void {
-    try {
-      step();
-    } catch (error) {
-      process.nextTick(() => {
-        throw error;
-      });
-    }
-  }
-
-  // ---- the end ---------------------------------------------------------------------------------------
+  // ---- its life ------------------------------------------------------------------------------------
 
   /** @throws `ERR_SOCKET_DGRAM_NOT_RUNNING` */
   close(callback?: () => void): this {
+    const state = this[kState];
     if (typeof callback === 'function') this.on('close', callback);
-    if (this.#queue !== undefined) {
-      this.#queue.push(() => this.close());
+    if (state.queue !== undefined) {
+      state.queue.push(() => this.close());
       return this;
     }
-    this.#running().close();
-    this.#endpoint = undefined;
-    this.#outbox.clear();
-    this.#updateHold();
+    const handle = handleOf(this);
+    stopReceiving(this);
+    handle.close();
+    state.handle = null;
     process.nextTick(() => this.emit('close'));
     return this;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#endpoint === undefined) return;
-    await new Promise<void>((resolve) => void this.close(resolve));
+    if (this[kState].handle === null) return;
+    await promisify((done: () => void) => this.close(done))();
   }
 
-  #obeySignal(): void {
-    const { signal } = this.#settings;
-    if (signal === undefined) return;
-    const close = (): void => {
-      if (this.#endpoint !== undefined) this.close();
-    };
-    if (signal.aborted) {
-      close();
-      return;
-    }
-    signal.addEventListener('abort', close, { once: true });
-    this.once('close', () => signal.removeEventListener('abort', close));
-  }
-
+  /** A bound socket keeps the process alive, unless `unref` was called. */
   ref(): this {
-    this.#isRef = true;
-    this.#updateHold();
+    this[kState].handle?.ref();
     return this;
   }
 
   unref(): this {
-    this.#isRef = false;
-    this.#updateHold();
+    this[kState].handle?.unref();
     return this;
   }
+}
 
-  /** A socket that can receive keeps the process alive. */
-  #updateHold(): void {
-    const holds = this.#isRef && this.#endpoint !== undefined && this.#bound === Step.Done;
-    if (holds === this.#holds) return;
-    this.#holds = holds;
-    if (holds) this.#stack.hold();
-    else this.#stack.release();
-  }
+addLegacyNames(StackDgramSocket.prototype);
 
-  #running(): UdpEndpoint {
-    if (this.#endpoint === undefined) throw plainError('ERR_SOCKET_DGRAM_NOT_RUNNING');
-    return this.#endpoint;
-  }
-
-  /** Binds if nobody has, and acts when that is done. */
-  #whenBound(act: () => void): void {
-    if (this.#bound === Step.None) this.bind({ port: 0 });
-    if (this.#bound === Step.Done) {
-      act();
+/** Makes a socket of an object: a new one, or that of a constructor which inherits by `Socket.call(this, …)`. */
+export function initialize(socket: StackDgramSocket, stack: DgramStack, args: readonly unknown[]): void {
+  const [given, listener] = args;
+  const options = readSocketOptions(given);
+  const { type, signal } = options;
+  const handle = new UdpHandle(stack, type, makeLookup(type, options.lookup));
+  handle.onmessage = (nread, _handle, data, info) => {
+    if (nread < 0) {
+      socket.emit('error', errnoException(nread, 'recvmsg'));
       return;
     }
-    if (this.#queue === undefined) {
-      this.#queue = [];
-      const failed = (): void => {
-        this.off('listening', bound);
-        this.#queue = undefined;
-      };
-      const bound = (): void => {
-        this.off(EventEmitter.errorMonitor, failed);
-        const queue = this.#queue ?? [];
-        this.#queue = undefined;
-        for (const step of queue) step();
-      };
-      this.once(EventEmitter.errorMonitor, failed);
-      this.once('listening', bound);
-    }
-    this.#queue.push(act);
+    if (data === undefined || info === undefined) return;
+    const family = info.family === 'IPv4' ? 'ipv4' : 'ipv6';
+    if (socket[kState].receiveBlockList?.check(info.address, family)) return;
+    info.size = data.length;
+    socket.emit('message', data, info);
+  };
+  Object.defineProperty(socket, 'type', {
+    value: type,
+    writable: true,
+    enumerable: true,
+    configurable: true,
+  });
+  if (typeof listener === 'function') socket.on('message', listener as (...args: unknown[]) => void);
+  socket[kState] = {
+    handle,
+    receiving: false,
+    bindState: Step.None,
+    connectState: Step.None,
+    queue: undefined,
+    reuseAddr: options.reuseAddr,
+    reusePort: options.reusePort,
+    ipv6Only: options.ipv6Only,
+    recvBufferSize: options.recvBufferSize,
+    sendBufferSize: options.sendBufferSize,
+    receiveBlockList: options.receiveBlockList,
+    sendBlockList: options.sendBlockList,
+  };
+  if (signal !== undefined) obeySignal(socket, signal);
+  if (created.hasSubscribers) created.publish({ socket });
+}
+
+function obeySignal(socket: StackDgramSocket, signal: AbortSignal): void {
+  checkAbortSignal(signal, 'options.signal');
+  const close = (): void => {
+    if (socket[kState].handle !== null) socket.close();
+  };
+  if (signal.aborted) {
+    close();
+    return;
   }
+  signal.addEventListener('abort', close, { once: true });
+  socket.once('close', () => signal.removeEventListener('abort', close));
+}
+
+// ---- binding -----------------------------------------------------------------------------------------
+
+function flagsOf(socket: StackDgramSocket): number {
+  const { reuseAddr, reusePort, ipv6Only } = socket[kState];
+  return (
+    (reuseAddr ? BindFlag.REUSE_ADDRESS : 0) |
+    (reusePort ? BindFlag.REUSE_PORT : 0) |
+    (ipv6Only ? BindFlag.IPV6_ONLY : 0)
+  );
+}
+
+function onceListening(socket: StackDgramSocket, callback: () => void): void {
+  const remove = (): void => {
+    socket.off('error', remove);
+    socket.off('listening', listening);
+  };
+  const listening = (): void => {
+    remove();
+    callback.call(socket);
+  };
+  socket.on('error', remove);
+  socket.on('listening', listening);
+}
+
+function startListening(socket: StackDgramSocket): void {
+  const state = socket[kState];
+  state.handle?.recvStart();
+  state.receiving = true;
+  state.bindState = Step.Done;
+  if (state.recvBufferSize) bufferSize(socket, state.recvBufferSize, true);
+  if (state.sendBufferSize) bufferSize(socket, state.sendBufferSize, false);
+  socket.emit('listening');
+}
+
+/** The socket takes over a handle that `_createSocketHandle` has made. */
+function replaceHandle(socket: StackDgramSocket, handle: UdpHandle): void {
+  const old = handleOf(socket);
+  if (!old.hasRef()) handle.unref();
+  handle.lookup = old.lookup;
+  handle.onmessage = old.onmessage;
+  old.close();
+  socket[kState].handle = handle;
+}
+
+/** Binds if nobody has, and acts when that is done. */
+function whenBound(socket: StackDgramSocket, act: () => void): void {
+  const state = socket[kState];
+  if (state.bindState === Step.None) socket.bind({ port: 0, exclusive: true }, null);
+  if (state.bindState === Step.Done) act();
+  else enqueue(socket, act);
+}
+
+function enqueue(socket: StackDgramSocket, act: () => void): void {
+  const state = socket[kState];
+  if (state.queue === undefined) {
+    state.queue = [];
+    const failed = (): void => {
+      socket.off('listening', bound);
+      state.queue = undefined;
+    };
+    const bound = (): void => {
+      socket.off(EventEmitter.errorMonitor, failed);
+      const queue = state.queue ?? [];
+      state.queue = undefined;
+      for (const step of queue) step();
+    };
+    socket.once(EventEmitter.errorMonitor, failed);
+    socket.once('listening', bound);
+  }
+  state.queue.push(act);
+}
+
+// ---- connecting and sending --------------------------------------------------------------------------
+
+interface Target {
+  readonly port: number;
+  readonly address: string;
+}
+
+/** `ERR_IP_BLOCKED`, where a block list of the socket has an address. */
+function refusalOf(socket: StackDgramSocket, ip: string): Error | undefined {
+  const family = socket.type === 'udp4' ? 'ipv4' : 'ipv6';
+  if (!socket[kState].sendBlockList?.check(ip, family)) return undefined;
+  return Object.assign(new Error(`IP(${ip}) is blocked by net.BlockList`), { code: 'ERR_IP_BLOCKED' });
+}
+
+function connectTo(socket: StackDgramSocket, target: Target, callback?: (error?: Error) => void): void {
+  const state = socket[kState];
+  if (callback !== undefined) socket.once('connect', callback);
+  handleOf(socket).lookup(target.address, (error, ip) => {
+    const { handle } = state;
+    if (handle === null) return;
+    let trouble: Error | undefined = error ?? refusalOf(socket, ip);
+    if (trouble === undefined) {
+      const errno = handle.connect(ip, target.port);
+      if (errno !== 0) trouble = placeException(errno, 'connect', target);
+    }
+    state.connectState = trouble === undefined ? Step.Done : Step.None;
+    process.nextTick(() => {
+      if (trouble === undefined) socket.emit('connect');
+      else if (callback === undefined) socket.emit('error', trouble);
+      else {
+        socket.off('connect', callback);
+        callback(trouble);
+      }
+    });
+  });
+}
+
+function found(socket: StackDgramSocket, message: Message, error: Error | null, ip: string): void {
+  const { callback } = message;
+  if (error) {
+    if (callback !== undefined) process.nextTick(callback, error);
+    else process.nextTick(() => socket.emit('error', error));
+    return;
+  }
+  if (socket[kState].handle === null) return;
+  const refusal = socket[kState].sendBlockList === undefined ? undefined : refusalOf(socket, ip);
+  if (refusal === undefined) sendTo(socket, message, ip);
+  else if (callback !== undefined) process.nextTick(callback, refusal);
+}
+
+/** Without a callback nobody hears of an error, as in Node. */
+function sendTo(socket: StackDgramSocket, message: Message, ip: string | null): void {
+  const { data, port, address, callback } = message;
+  const place = { address, port };
+  const request: SendRequest = {};
+  if (callback !== undefined) {
+    request.oncomplete = (errno, bytes) => {
+      if (errno === 0) callback(null, bytes);
+      else callback(placeException(errno, 'send', place));
+    };
+  }
+  const handle = handleOf(socket);
+  const isHeard = callback !== undefined;
+  const outcome =
+    port === undefined
+      ? handle.send(request, data, data.length, isHeard)
+      : handle.send(request, data, data.length, port, ip, isHeard);
+  if (callback === undefined || outcome === 0) return;
+  if (outcome >= 1) process.nextTick(callback, null, outcome - 1);
+  else process.nextTick(callback, placeException(outcome, 'send', place));
 }

@@ -100,6 +100,16 @@ export class IpLayer {
     this.#out.addresses.refresh();
   }
 
+  /** Index of a port by its name or index; -1 for none. */
+  portIndex(port: string | number): number {
+    return this.#out.ports.indexOf(port);
+  }
+
+  /** Name of a port; its index, as text, where there is none. */
+  portName(index: number): string {
+    return this.#out.ports.nameOf(index);
+  }
+
   // Addresses.
 
   /**

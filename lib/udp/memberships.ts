@@ -49,7 +49,11 @@ export class Memberships {
     this.#remove(member);
   }
 
-  /** Joins a group for one source more. @throws EINVAL when joined for any source, else as `join` */
+  /**
+   * Joins a group for one source more. A membership for any source, none of them blocked, becomes one for
+   * this source, as on Linux.
+   * @throws EINVAL when sources of it are blocked, EADDRNOTAVAIL for a source it has, else as `join`
+   */
   joinSource(group: IpAddress, source: IpAddress, link = this.#host.linkTo(group)): void {
     checkGroup(group);
     const member = this.#find(group, link);
@@ -57,15 +61,18 @@ export class Memberships {
       this.#add({ group, link, includes: true, sources: [source] });
       return;
     }
-    if (!member.includes) throw trouble('EINVAL', 'addSourceSpecificMembership', group);
+    if (!member.includes && member.sources.length > 0) {
+      throw trouble('EINVAL', 'addSourceSpecificMembership', group);
+    }
+    member.includes = true;
     this.#addSource(member, source, 'addSourceSpecificMembership');
   }
 
-  /** @throws EADDRNOTAVAIL when it is not joined for this source */
+  /** @throws EINVAL when the group is not joined by source, EADDRNOTAVAIL when not for this one */
   leaveSource(group: IpAddress, source: IpAddress, link = this.#host.linkTo(group)): void {
     checkGroup(group);
     const member = this.#find(group, link);
-    if (member?.includes !== true) throw trouble('EADDRNOTAVAIL', 'dropSourceSpecificMembership', group);
+    if (member?.includes !== true) throw trouble('EINVAL', 'dropSourceSpecificMembership', group);
     removeSource(member, source, 'dropSourceSpecificMembership');
     if (member.sources.length === 0) this.#remove(member);
   }

@@ -95,7 +95,7 @@ export interface UdpSocketOptions {
   /** Send without checksum over IPv6, and accept such: only for tunnels that meet RFC 6936 §4. */
   noChecksum6Send?: boolean;
   noChecksum6Receive?: boolean;
-  /** Link of multicast sent, by index; 0: by route. */
+  /** Link of multicast sent, by index, 0 for the loopback; -1: by route. */
   multicastLink?: number;
   /** TTL or hop limit of multicast sent, 0 .. 255; 1 by default. 0 stays on this host. */
   multicastHopLimit?: number;
@@ -120,7 +120,7 @@ export const DEFAULT_SOCKET_OPTIONS: Readonly<Required<UdpSocketOptions>> = Obje
   noChecksum: false,
   noChecksum6Send: false,
   noChecksum6Receive: false,
-  multicastLink: 0,
+  multicastLink: -1,
   multicastHopLimit: 1,
   multicastLoop: true,
   multicastAll: true,
@@ -140,8 +140,9 @@ export function checkSocketOptions(given: UdpSocketOptions): void {
     }
     if (typeof value !== 'number') continue;
     const most = MOST[key] ?? 0xffff_ffff;
-    if (!Number.isInteger(value) || value < 0 || value > most) {
-      throw new ArgumentRangeError(`${key} must be an integer within 0 .. ${most}, not ${value}`);
+    const least = key === 'multicastLink' ? -1 : 0;
+    if (!Number.isInteger(value) || value < least || value > most) {
+      throw new ArgumentRangeError(`${key} must be an integer within ${least} .. ${most}, not ${value}`);
     }
   }
 }
