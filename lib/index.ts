@@ -7,6 +7,9 @@ export { DropReason, dropReasonName, type StackStats } from './base/stats.js';
 export type { DgramModule } from './dgram/dgram.js';
 // Gives every stack `dgram`.
 export { createDgram } from './dgram/stack-dgram.js';
+export type { DnsModule } from './dns/dns.js';
+// Gives every stack `dns`.
+export { createDns } from './dns/stack-dns.js';
 export { EmulatedLink, type EmulatedLinkOptions } from './link/emulated-link.js';
 export type { BurstLoss, DirectionOptions, Fault } from './link/emulation-options.js';
 export {
@@ -44,6 +47,8 @@ export { Sockets } from './sim/packetdrill/sockets.js';
 export { SeededRandom } from './sim/seeded-random.js';
 export { Simulation, type SimulationOptions } from './sim/simulation.js';
 export { VirtualClock } from './sim/virtual-clock.js';
+export type { DnsOptions } from './stack/dns-options.js';
+export type { HostsOption } from './stack/hosts-table.js';
 export {
   type ConnectOptions,
   type LinkOptions,

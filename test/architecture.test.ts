@@ -29,22 +29,32 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'tcp/recovery': ['base'],
   tcp: ['base', 'wire', 'buffer', 'tcp/recovery', 'tcp/congestion', 'tcp/ecn'],
   stack: ['base', 'wire', 'buffer', 'link', 'ip', 'tcp', 'udp', 'tcp/recovery', 'tcp/congestion', 'tcp/ecn'],
-  net: ['base', 'wire/ip-address', 'stack'],
+  net: ['base', 'wire/ip-address', 'stack', 'dns/names', 'dns/stack-dns'],
   // The manners of Node's API are written once.
-  dgram: ['base', 'wire/ip-address', 'stack', 'net/arguments', 'net/callable', 'net/node-errors', 'net/resolve'],
+  dgram: [
+    'base',
+    'wire/ip-address',
+    'stack',
+    'net/arguments',
+    'net/callable',
+    'net/node-errors',
+    'net/resolve',
+  ],
   // Needs nothing of Node's but names.
   streams: ['base', 'wire/ip-address', 'stack', 'net/resolve'],
+  dns: ['base', 'wire/ip-address', 'stack', 'net/arguments', 'net/node-errors'],
   sim: ['base', 'wire', 'link', 'stack'],
 };
 /** These meet everything: the command line, and the list of what is public. */
 const OPEN_ROOMS = ['cli', ''];
 
 /** Files that may use Node: its modules, its globals, its time and randomness. */
-const HOST_FILES = /^lib\/(stack\/system-[^/]+|link\/tun-[^/]+|(net|dgram|cli)\/.+)\.ts$/;
+const HOST_FILES = /^lib\/(stack\/system-[^/]+|link\/tun-[^/]+|(net|dgram|dns|cli)\/.+)\.ts$/;
 
 /** Packages `lib/` may import, and where. */
 const PACKAGES: Readonly<Record<string, RegExp>> = {
   bindings: /^lib\/link\/tun-/,
+  'dns-packet': /^lib\/dns\//,
   commander: /^lib\/cli\//,
   'cli-progress': /^lib\/cli\//,
 };

@@ -293,6 +293,40 @@ export class TcpStats {
   fastOpenListenOverflow = 0;
 }
 
+/** What `stack.dns` asked, and what came of it. */
+export class DnsStats {
+  /** Queries sent over UDP, the repeated ones included, and over TCP. */
+  queries = 0;
+  queriesTcp = 0;
+  /** Answers that were taken, whatever they say. */
+  responses = 0;
+  /** Attempts that ended without an answer, and those that reached no server. */
+  timeouts = 0;
+  unreachable = 0;
+  /** Datagrams dropped because their ID, their question or their kind is not that of a query under way (RFC 5452 §9.1). */
+  mismatched = 0;
+  /** Messages dropped because they cannot be read. */
+  malformed = 0;
+  /** Answers cut short, and asked for again over TCP. */
+  truncated = 0;
+  /** Attempts that went over TCP because so many datagrams did not match. */
+  floods = 0;
+  /** Servers that know no EDNS (RFC 6891 §7). */
+  ednsRefused = 0;
+  /** Answers `SERVFAIL`, `REFUSED` and the like. */
+  serverFailures = 0;
+  /** Aliases that lead in a circle, or too far. */
+  aliasLoops = 0;
+  /** Questions joined to one that was under way (RFC 5452 §5). */
+  joined = 0;
+  cacheHits = 0;
+  cacheMisses = 0;
+  /** Answers that made room in the cache before their time. */
+  cacheEvictions = 0;
+  /** Questions refused because too many waited. */
+  overflows = 0;
+}
+
 /** All counters of one stack. */
 export class StackStats {
   readonly drops = new DropCounts();
@@ -300,6 +334,7 @@ export class StackStats {
   readonly icmp = new IcmpStats();
   readonly udp = new UdpStats();
   readonly tcp = new TcpStats();
+  readonly dns = new DnsStats();
 
   drop(reason: DropReason): void {
     this.drops.drop(reason);

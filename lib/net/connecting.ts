@@ -16,7 +16,7 @@ import {
   type SystemError,
   typeError,
 } from './node-errors.js';
-import { lookup } from './resolve.js';
+import { lookupOf } from './resolve.js';
 import type { StackSocket } from './socket.js';
 import { attach } from './socket-owner.js';
 import { kState, type SocketState } from './socket-state.js';
@@ -32,7 +32,7 @@ export interface ConnectOptions {
   /** 4, 6, or 0 for either. */
   family?: number | string | undefined;
   hints?: number | undefined;
-  /** In place of `dns.lookup`. Not asked for addresses and, by default, for `localhost`. */
+  /** In place of `dns.lookup`. Not asked for addresses. */
   lookup?: LookupFunction | undefined;
   autoSelectFamily?: boolean | undefined;
   /** ms; at least 10. */
@@ -133,7 +133,7 @@ function lookUp(socket: StackSocket, plan: Plan, options: ConnectOptions): void 
   const family = typeof options.family === 'string' ? FAMILIES[options.family] : options.family;
   const isEither = family !== 4 && family !== 6;
   const hints = options.hints || (isEither ? ADDRCONFIG : 0);
-  const find = options.lookup ?? lookup;
+  const find = options.lookup ?? lookupOf(socket[kContext].stack);
   socket._host = host;
   const query = { family, hints } as LookupOptions;
   if (isEither && !plan.localAddress && plan.autoSelectFamily) {

@@ -3,7 +3,7 @@ import { checkAbortSignal, checkPort, normalizeArguments, toNumber } from './arg
 import type { NetContext } from './context.js';
 import { type ConnectionServer, ListenerHandle } from './listener-handle.js';
 import { argumentValueError, codeOf, describedError, plainError } from './node-errors.js';
-import { lookupOne } from './resolve.js';
+import { lookupOneOf } from './resolve.js';
 
 export interface ListenOptions {
   /** 0, any free one, by default. */
@@ -73,7 +73,7 @@ export function listenOn(context: NetContext, server: ListeningServer, args: rea
     return;
   }
   const id = server._listeningId;
-  lookupOne(host, 0, (error, address) => {
+  lookupOneOf(context.stack)(host, 0, (error, address) => {
     if (id !== server._listeningId) return;
     if (error) server.emit('error', error);
     else bind(address);

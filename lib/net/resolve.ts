@@ -1,42 +1,56 @@
 /**
- * Names. A stack knows itself as `localhost`; every other name is asked of Node's resolver, and so of the
- * host, unless the caller brings a `lookup` of its own.
+ * Names. A stack knows itself as `localhost`, and asks its own `dns` where it has name servers or the name in its
+ * hosts table. Every other name is asked of Node's resolver, and so of the host, unless the caller brings a
+ * `lookup` of its own.
  */
 import dns from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
+import { isLocalhost, LOOPBACK } from '../dns/names.js';
+import { dnsOf } from '../dns/stack-dns.js';
 
 const LOCALHOST: readonly dns.LookupAddress[] = [
-  { address: '127.0.0.1', family: 4 },
-  { address: '::1', family: 6 },
+  { address: LOOPBACK.A, family: 4 },
+  { address: LOOPBACK.AAAA, family: 6 },
 ];
 
-/** `localhost` and what lies below it (RFC 6761 §6.3). */
-const isLocalhost = (name: string): boolean => /^(?:.+\.)?localhost\.?$/i.test(name);
+/** What sockets of `stack` look names up with: as `dns.lookup`. */
+export function lookupOf(stack: object): LookupFunction {
+  return (hostname, options, callback) => {
+    const own = dnsOf(stack);
+    if (isLocalhost(hostname)) lookupLocalhost(options, callback);
+    else if (own?.knows(hostname)) own.module.lookup(hostname, options, callback);
+    else dns.lookup(hostname, options, callback);
+  };
+}
 
-/** As `dns.lookup`, but `localhost` is this stack, whatever the host's tables say. */
-export const lookup: LookupFunction = (hostname, options, callback) => {
-  if (!isLocalhost(hostname)) {
-    dns.lookup(hostname, options, callback);
-    return;
-  }
+/** `localhost` is this stack, whatever the host's tables say. */
+function lookupLocalhost(...[options, callback]: LookupTail): void {
   const { family } = options;
   const fits = (found: dns.LookupAddress): boolean =>
     family === undefined || family === 0 || family === found.family || family === `IPv${found.family}`;
   const found = LOCALHOST.filter(fits);
   if (options.all) process.nextTick(callback, null, [...found]);
   else process.nextTick(callback, null, found[0]?.address ?? '', found[0]?.family);
-};
+}
 
-/** As `lookup` of one address; an address stands for itself. */
-export function lookupOne(
+type LookupTail =
+  Parameters<LookupFunction> extends [string, infer Options, infer Callback] ? [Options, Callback] : never;
+
+export type LookupOne = (
   name: string,
   family: 0 | 4 | 6,
   callback: (error: NodeJS.ErrnoException | null, address: string, family: number) => void,
-): void {
-  const literal = isIP(name);
-  if (literal !== 0) {
-    process.nextTick(callback, null, name, literal);
-    return;
-  }
-  lookup(name, { family }, callback as Parameters<LookupFunction>[2]);
+) => void;
+
+/** As `lookupOf` for one address; an address stands for itself. */
+export function lookupOneOf(stack: object): LookupOne {
+  const lookup = lookupOf(stack);
+  return (name, family, callback) => {
+    const literal = isIP(name);
+    if (literal !== 0) process.nextTick(callback, null, name, literal);
+    else lookup(name, { family }, callback as Parameters<LookupFunction>[2]);
+  };
 }
+
+/** For sockets that no stack has a `dns` for. */
+export const lookupOne: LookupOne = lookupOneOf({});
