@@ -1,5 +1,5 @@
 /** Gives every stack its `streams`, made when it is first asked for. */
-import { lookup } from '../net/resolve.js';
+import { lookupOf } from '../net/resolve.js';
 import { Stack } from '../stack/stack.js';
 import { createStreams, type Streams } from './streams.js';
 import type { Resolve } from './streams-stack.js';
@@ -13,13 +13,15 @@ declare module '../stack/stack.js' {
 
 const made = new WeakMap<Stack, Streams>();
 
-const resolve: Resolve = (host) =>
-  new Promise((found, failed) => {
-    lookup(host, { all: true }, (error, addresses) => {
-      if (error) failed(error);
-      else found((addresses as { address: string }[]).map(({ address }) => address));
+const resolveOf =
+  (stack: Stack): Resolve =>
+  (host) =>
+    new Promise((found, failed) => {
+      lookupOf(stack)(host, { all: true }, (error, addresses) => {
+        if (error) failed(error);
+        else found((addresses as { address: string }[]).map(({ address }) => address));
+      });
     });
-  });
 
 Object.defineProperty(Stack.prototype, 'streams', {
   configurable: true,
@@ -27,7 +29,7 @@ Object.defineProperty(Stack.prototype, 'streams', {
   get(this: Stack): Streams {
     let streams = made.get(this);
     if (streams === undefined) {
-      streams = createStreams(this, resolve);
+      streams = createStreams(this, resolveOf(this));
       made.set(this, streams);
     }
     return streams;
