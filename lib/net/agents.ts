@@ -1,105 +1,52 @@
-/** Clients of HTTP over a stack: agents for `http` and `https`, and a connector for undici. */
+/** Clients of HTTP over a stack: agents for `http` and `https`. */
 import http from 'node:http';
 import https from 'node:https';
-import { isIP, type Socket } from 'node:net';
-import tls from 'node:tls';
-import type { NetModule } from './net.js';
-import { plainError } from './node-errors.js';
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import type { NetOfStack } from './net.js';
+import { secureNewSocket, type TlsConnectOptions } from './tls.js';
 import { lendToTls } from './wrapping.js';
 
-interface AgentConnectOptions extends tls.ConnectionOptions {
-  timeout?: number;
-}
+type AgentConnectOptions = TlsConnectOptions & { timeout?: number };
+/** `(options[, callback])`, or with port and host before them. */
+type CreateConnection = (...args: unknown[]) => Socket;
 
-type CreateConnection = (options: AgentConnectOptions, callback?: unknown) => Socket;
+/** As Node's global agents have it: connections are kept, for 5 s where the server says nothing. */
+const DEFAULTS = { keepAlive: true, scheduling: 'lifo', timeout: 5000 } as const;
 
-/** An agent for `http.request` and everything that takes one. Options are those of `http.Agent`. */
-export function createAgent(net: NetModule, options?: http.AgentOptions): http.Agent {
-  const agent = new http.Agent(options);
-  const createConnection: CreateConnection = (wish) => net.connect(wish as { port: number });
+/**
+ * An agent for `http.request` and everything that takes one. Options are those of `http.Agent`, and by
+ * default those of Node's global agent: connections are kept for the next request.
+ */
+export function createAgent({ module: net }: NetOfStack, options?: http.AgentOptions): http.Agent {
+  const agent = new http.Agent({ ...DEFAULTS, ...options });
+  const createConnection: CreateConnection = (...args) => net.connect(optionsOf(args) as { port: number });
   return Object.assign(agent, { createConnection });
 }
 
 /** As `createAgent`, for `https.request`; TLS sessions are resumed as by `https.Agent`. */
-export function createHttpsAgent(net: NetModule, options?: https.AgentOptions): https.Agent {
-  const agent = new https.Agent(options);
+export function createHttpsAgent(owner: NetOfStack, options?: https.AgentOptions): https.Agent {
+  const agent = new https.Agent({ ...DEFAULTS, ...options });
   const { createConnection: connectTls } = agent as unknown as { createConnection: CreateConnection };
-  const createConnection: CreateConnection = (wish, callback) => {
-    const socket = net.connect(wish as { port: number });
-    const tlsSocket = connectTls.call(agent, { ...wish, socket }, callback);
-    lendToTls(tlsSocket);
-    // Node sets it only on sockets it connects itself.
-    if (wish.timeout) tlsSocket.setTimeout(wish.timeout);
-    return tlsSocket;
+  // Node's looks for a session of this server, and keeps the one it will get.
+  const secure = (wish: TlsConnectOptions): TLSSocket => connectTls.call(agent, wish) as TLSSocket;
+  const createConnection: CreateConnection = (...args) => {
+    const wish = optionsOf(args);
+    // A proxy's agent may have made the connection already.
+    if (wish.socket === undefined) return secureNewSocket(owner, wish, secure);
+    const secured = secure(wish);
+    lendToTls(secured);
+    return secured;
   };
   return Object.assign(agent, { createConnection });
 }
 
-/** What undici asks a connector for. */
-export interface ConnectorWish {
-  readonly hostname: string;
-  readonly protocol: string;
-  readonly port: string;
-  readonly servername?: string | null | undefined;
-  readonly localAddress?: string | null | undefined;
-}
-
-export interface ConnectorOptions extends tls.ConnectionOptions {
-  /** ms until a connection must be made, TLS included; 10 s by default, 0 for no limit. */
-  readonly timeout?: number;
-  /** Offer HTTP/2 by ALPN; false by default. */
-  readonly allowH2?: boolean;
-}
-
-type ConnectorCallback = (...args: [null, Socket] | [Error, null]) => void;
-export type Connector = (wish: ConnectorWish, callback: ConnectorCallback) => void;
-
-const CONNECT_TIMEOUT_MS = 10_000;
-
-/** `connect` for undici: `new Agent({ connect: createConnector(stack.net) })`, for `fetch` too. */
-export function createConnector(net: NetModule, options: ConnectorOptions = {}): Connector {
-  const { timeout = CONNECT_TIMEOUT_MS, allowH2 = false, ...tlsOptions } = options;
-  return (wish, callback) => {
-    const { hostname, protocol, localAddress } = wish;
-    const isSecure = protocol === 'https:';
-    const port = Number(wish.port || (isSecure ? 443 : 80));
-    const host = hostname.replace(/^\[(.*)\]$/, '$1');
-    const socket = net.connect({ host, port, ...(localAddress ? { localAddress } : {}) });
-    socket.setNoDelay(true);
-    const secured = isSecure
-      ? secure(socket, { ...wish, hostname: host }, { ...tlsOptions, allowH2 })
-      : socket;
-    let timer: NodeJS.Timeout | undefined;
-    const settle = (error: Error | null): void => {
-      clearTimeout(timer);
-      secured.off('error', settle).off(isSecure ? 'secureConnect' : 'connect', connected);
-      if (error === null) callback(null, secured);
-      else callback(error, null);
-    };
-    const connected = (): void => settle(null);
-    secured.once('error', settle).once(isSecure ? 'secureConnect' : 'connect', connected);
-    if (timeout > 0) {
-      timer = setTimeout(() => secured.destroy(plainError('ERR_SOCKET_CONNECTION_TIMEOUT')), timeout);
-    }
+function optionsOf(args: readonly unknown[]): AgentConnectOptions {
+  const options = args.find((value) => value !== null && typeof value === 'object');
+  const [port, host] = args;
+  return {
+    ...(options as AgentConnectOptions | undefined),
+    ...(typeof port === 'number' ? { port } : {}),
+    ...(typeof host === 'string' ? { host } : {}),
   };
-}
-
-function secure(
-  socket: Socket,
-  wish: ConnectorWish,
-  options: tls.ConnectionOptions & { allowH2: boolean },
-): tls.TLSSocket {
-  const { hostname } = wish;
-  const { allowH2, ...tlsOptions } = options;
-  const servername = wish.servername ?? options.servername ?? (isIP(hostname) === 0 ? hostname : undefined);
-  const secured = tls.connect({
-    highWaterMark: 16_384,
-    ALPNProtocols: allowH2 ? ['http/1.1', 'h2'] : ['http/1.1'],
-    ...tlsOptions,
-    servername,
-    host: hostname,
-    socket,
-  } as tls.ConnectionOptions);
-  lendToTls(secured);
-  return secured;
 }

@@ -1,62 +1,86 @@
-/** Gives every stack its `net`, made when it is first asked for, and what helps Node's HTTP to use it. */
+/** Gives every stack its `net`, made when it is first asked for, and what helps the rest of Node to use it. */
 import type http from 'node:http';
 import type https from 'node:https';
 import { Stack } from '../stack/stack.js';
-import {
-  type Connector,
-  type ConnectorOptions,
-  createAgent,
-  createConnector,
-  createHttpsAgent,
-} from './agents.js';
+import { createAgent, createHttpsAgent } from './agents.js';
+import { type Connector, type ConnectorOptions, createConnector } from './connector.js';
+import { createDispatcher, type MakeDispatcher } from './dispatcher.js';
+import { createHttp2, type Http2Module } from './http2.js';
 import { type NetModule, type NetOfStack, openNet } from './net.js';
-import { type Serve, serve } from './serve.js';
+import { type Serve, serveAny } from './serve.js';
+import { createTls, type TlsModule } from './tls.js';
 
 declare module '../stack/stack.js' {
   interface Stack {
     /** `node:net` over this stack. */
     readonly net: NetModule;
+    /** `node:tls` over this stack: `connect`, `createServer` and `Server` are its own, the rest is Node's. */
+    readonly tls: TlsModule;
+    /** `connect` of `node:http2` over this stack. Servers of HTTP/2 are for `serve`. */
+    readonly http2: Http2Module;
     /**
      * Makes a server of Node's, http, https, http2, tls or net, listen on this stack: called with the
-     * server and what its `listen` would take.
+     * server and what its `listen` would take. Applications of Express and the like are given a server of
+     * http, those of Fastify listen when they are ready. Returns the server.
      */
     readonly serve: Serve;
+    /**
+     * A dispatcher for the `fetch` of Node, with options of undici's `Agent`; or, given undici and
+     * options, an `Agent` of it.
+     */
+    readonly dispatcher: MakeDispatcher;
     /** An agent for `http.request` and everything that takes one; options as for `http.Agent`. */
     agent(options?: http.AgentOptions): http.Agent;
     /** As `agent`, for `https.request`. */
     httpsAgent(options?: https.AgentOptions): https.Agent;
-    /** `connect` for an agent of undici, and so for its `fetch`. */
+    /** `connect` for an agent of undici; `dispatcher` makes such an agent. */
     connector(options?: ConnectorOptions): Connector;
   }
 }
 
-const nets = new WeakMap<Stack, NetOfStack>();
+interface Modules {
+  readonly net: NetOfStack;
+  readonly tls: TlsModule;
+  readonly http2: Http2Module;
+}
 
-function netOf(stack: Stack): NetOfStack {
-  const known = nets.get(stack);
-  if (known !== undefined) return known;
-  const made = openNet(stack);
-  nets.set(stack, made);
-  return made;
+const modules = new WeakMap<Stack, Modules>();
+
+function modulesOf(stack: Stack): Modules {
+  let known = modules.get(stack);
+  if (known === undefined) {
+    const net = openNet(stack);
+    known = { net, tls: createTls(net), http2: createHttp2(net) };
+    modules.set(stack, known);
+  }
+  return known;
 }
 
 /** What importing this file adds to all stacks. */
 const ADDITIONS = {
   get net(): NetModule {
-    return netOf(this as unknown as Stack).module;
+    return modulesOf(this as unknown as Stack).net.module;
   },
-  serve(this: Stack, server: Parameters<Serve>[0], ...args: unknown[]): unknown {
-    serve(netOf(this).context, server, args);
-    return server;
+  get tls(): TlsModule {
+    return modulesOf(this as unknown as Stack).tls;
+  },
+  get http2(): Http2Module {
+    return modulesOf(this as unknown as Stack).http2;
+  },
+  serve(this: Stack, target: Parameters<Serve>[0], ...args: unknown[]): unknown {
+    return serveAny(modulesOf(this).net.context, target, args);
+  },
+  dispatcher(this: Stack, ...args: unknown[]): object {
+    return createDispatcher(modulesOf(this).net, args);
   },
   agent(this: Stack, options?: http.AgentOptions): http.Agent {
-    return createAgent(this.net, options);
+    return createAgent(modulesOf(this).net, options);
   },
   httpsAgent(this: Stack, options?: https.AgentOptions): https.Agent {
-    return createHttpsAgent(this.net, options);
+    return createHttpsAgent(modulesOf(this).net, options);
   },
   connector(this: Stack, options?: ConnectorOptions): Connector {
-    return createConnector(this.net, options);
+    return createConnector(modulesOf(this).net, options);
   },
 };
 

@@ -4,6 +4,8 @@
  * itself. Here the two are made to get along; in a version of Node that looks different inside nothing
  * is lost but what is added here.
  */
+import { PassThrough } from 'node:stream';
+import tls from 'node:tls';
 import type { StackSocket } from './socket.js';
 import { kState } from './socket-state.js';
 
@@ -30,6 +32,10 @@ interface HandleMethods {
 interface Wrapper {
   readonly stream?: unknown;
   readonly _handle?: Partial<HandleMethods> | null;
+  connecting?: boolean;
+  emit?(event: string): boolean;
+  on?(event: 'error', listener: (error: Error) => void): unknown;
+  removeAllListeners?(event: 'error'): unknown;
 }
 
 interface WrappedTls {
@@ -44,6 +50,66 @@ export function lendToTls(tlsSocket: object): void {
 /** As `lendToTls`, for the session of an HTTP/2 server or client. */
 export function lendToSession(session: object): void {
   lend((session as { socket?: Wrapper }).socket);
+}
+
+/** What a socket tells of its attempts to connect before it is connected. */
+const ATTEMPT_EVENTS = [
+  'lookup',
+  'connectionAttempt',
+  'connectionAttemptFailed',
+  'connectionAttemptTimeout',
+] as const;
+
+/**
+ * Has a TLS socket tell what one that Node connects itself does: `connecting`, the attempts, `connect` and
+ * `ready`. Over a stream Node believes it to be connected from the beginning. What breaks the socket below
+ * breaks it too; Node would only pass the error on, and close without one.
+ */
+export function followConnection(tlsSocket: tls.TLSSocket, socket: StackSocket): void {
+  const follower = tlsSocket as tls.TLSSocket & { connecting: boolean };
+  follower.connecting = socket.connecting;
+  for (const event of ATTEMPT_EVENTS) socket.on(event, (...args) => follower.emit(event, ...args));
+  Object.defineProperty(follower, 'autoSelectFamilyAttemptedAddresses', {
+    get: () => socket.autoSelectFamilyAttemptedAddresses,
+    configurable: true,
+    enumerable: true,
+  });
+  socket.once('connect', () => {
+    if (follower.destroyed) return;
+    follower.connecting = false;
+    follower.emit('connect');
+    follower.emit('ready');
+  });
+  const wrapper = (tlsSocket as WrappedTls)._handle?._parentWrap;
+  wrapper?.removeAllListeners?.('error');
+  wrapper?.on?.('error', (error) => follower.destroy(error));
+}
+
+/**
+ * A socket for the session of an HTTP/2 client. The session would take a wrapper of its own making for
+ * connected at once, and emit `connect` before there is a connection or none; this one tells when.
+ */
+export function wrapForSession(socket: StackSocket): object {
+  const Wrapping = wrapperClass();
+  if (Wrapping === undefined) return socket;
+  const wrapper = new Wrapping(socket);
+  lend(wrapper);
+  wrapper.connecting = socket.connecting;
+  socket.once('connect', () => {
+    wrapper.connecting = false;
+    wrapper.emit?.('connect');
+  });
+  return wrapper;
+}
+
+type WrapperClass = new (stream: object) => Wrapper;
+
+/** The class of Node's wrappers, which it does not export but uses for any stream under TLS. */
+function wrapperClass(): WrapperClass | undefined {
+  const probe = new tls.TLSSocket(new PassThrough() as never);
+  const wrapper = (probe as WrappedTls)._handle?._parentWrap;
+  probe.destroy();
+  return wrapper?.constructor as WrapperClass | undefined;
 }
 
 const UV_ENOTCONN = -107;

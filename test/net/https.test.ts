@@ -184,7 +184,7 @@ describe('net: https', () => {
       const { server, port } = await serve((incoming, response) => {
         response.end(String((incoming.socket as tls.TLSSocket).isSessionReused()));
       });
-      const agent = world().clientStack.httpsAgent({ maxVersion: 'TLSv1.2' });
+      const agent = world().clientStack.httpsAgent({ maxVersion: 'TLSv1.2', keepAlive: false });
       expect((await get({ port, agent }))[1]).to.equal('false');
       expect((await get({ port, agent }))[1]).to.equal('true');
       await close(server);

@@ -156,7 +156,7 @@ describe('net: undici', () => {
       const error = await request(`https://${host}:${port}/`, { dispatcher }).catch(
         (reason: unknown) => reason,
       );
-      expect(error).to.include({ code: 'ERR_SOCKET_CONNECTION_TIMEOUT' });
+      expect(error).to.include({ code: 'UND_ERR_CONNECT_TIMEOUT' });
       await dispatcher.destroy();
       silent.close();
     });
