@@ -27,7 +27,8 @@ interface Pending {
   /** As it was asked, and where its aliases have led to. */
   readonly question: Question;
   current: Question;
-  aliases: number;
+  /** Names asked for on the way. */
+  readonly visited: Set<string>;
   aliasTtl: number;
   readonly waiters: Answered[];
   query: Query | undefined;
@@ -92,7 +93,7 @@ export class Channel {
       key,
       question,
       current: question,
-      aliases: 0,
+      visited: new Set([nameKey(question.name)]),
       aliasTtl: Number.POSITIVE_INFINITY,
       waiters: [answered],
       query: undefined,
@@ -146,15 +147,17 @@ export class Channel {
     } else if ('target' in answer) {
       pending.aliasTtl = Math.min(pending.aliasTtl, answer.ttlSeconds);
       const name = askableName(answer.target);
-      pending.aliases++;
-      if (name === undefined || pending.aliases > MAX_ALIASES || this.#servers.length === 0) {
+      const { visited } = pending;
+      const isEnd = visited.size > MAX_ALIASES || this.#servers.length === 0;
+      if (name === undefined || isEnd || visited.has(nameKey(name))) {
         this.#looped(pending);
         return;
       }
+      visited.add(nameKey(name));
       pending.current = { name, type: pending.question.type };
       this.#query(pending);
     } else {
-      this.#finish(pending, pending.aliases === 0 ? answer : boundedBy(answer, pending.aliasTtl));
+      this.#finish(pending, pending.visited.size === 1 ? answer : boundedBy(answer, pending.aliasTtl));
     }
   }
 
