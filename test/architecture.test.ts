@@ -43,13 +43,15 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   // Needs nothing of Node's but names.
   streams: ['base', 'wire/ip-address', 'stack', 'net/resolve'],
   dns: ['base', 'wire/ip-address', 'stack', 'net/arguments', 'net/node-errors'],
+  // A whole process is given a stack: where it comes from, and what is put in its place.
+  register: ['net', 'stack', 'link'],
   sim: ['base', 'wire', 'link', 'stack'],
 };
 /** These meet everything: the command line, and the list of what is public. */
 const OPEN_ROOMS = ['cli', ''];
 
 /** Files that may use Node: its modules, its globals, its time and randomness. */
-const HOST_FILES = /^lib\/(stack\/system-[^/]+|link\/tun-[^/]+|(net|dgram|dns|cli)\/.+)\.ts$/;
+const HOST_FILES = /^lib\/(stack\/system-[^/]+|link\/tun-[^/]+|(net|dgram|dns|register|cli)\/.+)\.ts$/;
 
 /** Packages `lib/` may import, and where. */
 const PACKAGES: Readonly<Record<string, RegExp>> = {

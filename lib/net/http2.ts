@@ -13,6 +13,9 @@ export interface Http2Module {
   readonly connect: typeof http2.connect;
 }
 
+/** Kept, as the module may be given another while the process runs. */
+const { connect: connectSession } = http2;
+
 type Options = SecureClientSessionOptions & { allowHTTP1?: boolean; ALPNCallback?: unknown };
 type Listener = (session: ClientHttp2Session, socket: unknown) => void;
 
@@ -21,7 +24,7 @@ export function createHttp2(owner: NetOfStack): Http2Module {
     const options = typeof given === 'function' ? {} : (given ?? {});
     const listener = typeof given === 'function' ? given : third;
     const { createConnection = connectionTo } = options;
-    return http2.connect(authority, { ...options, createConnection }, listener);
+    return connectSession(authority, { ...options, createConnection }, listener);
   };
   const connectionTo = (authority: URL, options: Options): never => {
     const protocol = authority.protocol || options.protocol || 'https:';

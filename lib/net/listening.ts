@@ -31,7 +31,7 @@ export interface ListeningServer extends ConnectionServer {
   _unref: boolean;
   /** Counts calls of `listen` and `close`, so that a name found late is not listened on. */
   _listeningId: number;
-  once(event: string, listener: () => void): unknown;
+  once(event: string, listener: (...args: unknown[]) => void): unknown;
   close(): unknown;
 }
 
@@ -46,7 +46,7 @@ const DEFAULT_BACKLOG = 511;
 export function listenOn(context: NetContext, server: ListeningServer, args: readonly unknown[]): void {
   const [options, callback] = normalizeArguments<ListenOptions>(args);
   if (server._handle) throw plainError('ERR_SERVER_ALREADY_LISTEN');
-  if (callback !== null) server.once('listening', () => callback());
+  if (callback !== null) server.once('listening', callback);
   server._listeningId++;
   obeySignal(server, options.signal);
   const backlog = options.backlog || toNumber(args[1]) || toNumber(args[2]) || DEFAULT_BACKLOG;

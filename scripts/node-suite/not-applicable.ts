@@ -1,0 +1,41 @@
+/**
+ * Tests of Node's `net` that say nothing about a stack in the process: what they are about needs a handle of
+ * the operating system. Each with its reason; a test that could pass does not belong here.
+ */
+
+const CLUSTER =
+  'shares a handle between the processes of a cluster; here each process has a stack of its own';
+const PROCESSES = 'speaks with another process; here each process has a stack of its own';
+const PATH = 'is about paths (Unix sockets), which remain those of the host';
+const DESCRIPTOR = 'is about descriptors and handles, which remain those of the host';
+const SPY = "spies on, or takes the place of, methods of the operating system's handle in the socket";
+
+/** By name, without folder and ending. */
+export const NOT_APPLICABLE: Readonly<Record<string, string>> = {
+  'test-net-listen-exclusive-random-ports': CLUSTER,
+  'test-net-listen-shared-ports': CLUSTER,
+  'test-net-socket-constructor': CLUSTER,
+  'test-net-GH-5504': PROCESSES,
+  'test-net-child-process-connect-reset': PROCESSES,
+  'test-net-response-size': PROCESSES,
+  'test-net-better-error-messages-listen-path': PATH,
+  'test-net-better-error-messages-path': PATH,
+  'test-net-connect-options-path': PATH,
+  'test-net-pipe-connect-errors': PATH,
+  'test-net-server-listen-path': PATH,
+  'test-net-connect-options-fd': DESCRIPTOR,
+  'test-net-listen-fd0': DESCRIPTOR,
+  'test-net-server-listen-handle': DESCRIPTOR,
+  'test-net-server-simultaneous-accepts-produce-warning-once': DESCRIPTOR,
+  'test-net-deprecated-setsimultaneousaccepts': DESCRIPTOR,
+  'test-net-connect-keepalive': SPY,
+  'test-net-connect-nodelay': SPY,
+  'test-net-end-close': SPY,
+  'test-net-persistent-keepalive': SPY,
+  'test-net-persistent-nodelay': SPY,
+  'test-net-persistent-ref-unref': SPY,
+  'test-net-server-keepalive': SPY,
+  'test-net-server-nodelay': SPY,
+  'test-net-socket-write-after-close': SPY,
+  'test-net-perf_hooks': 'counts entries of PerformanceObserver, which only Node itself can make',
+};
