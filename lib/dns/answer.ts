@@ -8,8 +8,9 @@ export interface Answer {
   readonly code: string;
   /** Records of the type asked for; for `ANY` all. None outlives the aliases that led to it. */
   readonly records: readonly DnsRecord[];
-  /** Whether the server gave records, of whatever type. */
+  /** Whether the server gave records, of whatever type; and whether an alias led to what it gave. */
   readonly hasOthers: boolean;
+  readonly isAlias: boolean;
   /** How long all this is true, s; 0 when nobody says. */
   readonly ttlSeconds: number;
 }
@@ -20,7 +21,13 @@ export interface Alias {
   readonly ttlSeconds: number;
 }
 
-export const failure = (code: string): Answer => ({ code, records: [], hasOthers: false, ttlSeconds: 0 });
+export const failure = (code: string): Answer => ({
+  code,
+  records: [],
+  hasOthers: false,
+  isAlias: false,
+  ttlSeconds: 0,
+});
 
 /** Most aliases between a name and its records. */
 export const MAX_ALIASES = 16;
@@ -52,7 +59,7 @@ export function readAnswer(question: Question, message: DnsMessage): Answer | Al
   const minimum = (soa?.data as { minimum?: number } | undefined)?.minimum ?? 0;
   const ttlSeconds = soa === undefined ? 0 : Math.min(soa.ttlSeconds, minimum, aliasTtl);
   const code = rcode === Rcode.NXDOMAIN ? 'ENOTFOUND' : 'ENODATA';
-  return { code, records: [], hasOthers: answers.length > 0, ttlSeconds };
+  return { code, records: [], hasOthers: answers.length > 0, isAlias, ttlSeconds };
 }
 
 const isWanted = (asked: string, type: string): boolean => asked === 'ANY' || asked === type;
@@ -60,13 +67,20 @@ const isWanted = (asked: string, type: string): boolean => asked === 'ANY' || as
 function found(records: readonly DnsRecord[], aliasTtl: number): Answer {
   const limited = records.map((record) => ({ ...record, ttlSeconds: Math.min(record.ttlSeconds, aliasTtl) }));
   const ttlSeconds = limited.reduce((least, record) => Math.min(least, record.ttlSeconds), aliasTtl);
-  return { code: '', records: limited, hasOthers: true, ttlSeconds };
+  return {
+    code: '',
+    records: limited,
+    hasOthers: true,
+    isAlias: aliasTtl < Number.POSITIVE_INFINITY,
+    ttlSeconds,
+  };
 }
 
 /** An answer reached by an alias that may be over sooner. */
 export const boundedBy = (answer: Answer, ttlSeconds: number): Answer => ({
   ...answer,
   hasOthers: true,
+  isAlias: true,
   ttlSeconds: Math.min(answer.ttlSeconds, ttlSeconds),
   records: answer.records.map((record) => ({
     ...record,

@@ -195,5 +195,5 @@ function specialAnswer({ name, type }: Question): Answer | undefined {
   if (!isLocalhost(name)) return undefined;
   if (type !== 'A' && type !== 'AAAA') return failure('ENODATA');
   const record = { owner: nameKey(name), type, ttlSeconds: 0, data: LOOPBACK[type] };
-  return { code: '', records: [record], hasOthers: true, ttlSeconds: 0 };
+  return { ...failure(''), records: [record], hasOthers: true };
 }

@@ -2,7 +2,7 @@
 import { isIP } from 'node:net';
 import { inspect } from 'node:util';
 import { checkBoolean, checkFunction, checkInteger, checkNumber } from '../net/arguments.js';
-import { argumentTypeError, argumentValueError, typeError } from '../net/node-errors.js';
+import { argumentTypeError, argumentValueError, typeError, typeOf } from '../net/node-errors.js';
 import { readServer } from '../stack/dns-options.js';
 import { IpAddress } from '../wire/ip-address.js';
 import type { DnsServer, LocalAddresses } from './dns-stack.js';
@@ -39,7 +39,8 @@ export function readLookupOptions(given: unknown, order: ResultOrder, acceptsNam
     return settings;
   }
   if (given !== undefined && typeof given !== 'object') {
-    throw argumentTypeError('options', ['integer', 'object'], given);
+    const message = `The "options" argument must be of type object or integer. Received ${typeOf(given)}`;
+    throw typeError('ERR_INVALID_ARG_TYPE', message);
   }
   const { hints, family, all, verbatim, order: wanted } = (given ?? {}) as Record<string, unknown>;
   if (hints !== undefined && hints !== null) {

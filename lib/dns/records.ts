@@ -58,17 +58,15 @@ function shapeAny(record: DnsRecord): object {
   return typeof shape === 'string' ? { value: shape, type } : { ...(shape as object), type };
 }
 
-/** Types for which a server that gives only records of others has given an empty list, in Node. */
-const MAY_BE_EMPTY = new Set<RecordType>(['CAA', 'MX', 'NAPTR', 'SRV', 'TXT', 'TLSA']);
+/** Types of which Node gives an empty list where the server gave records, but none of these. */
+const MAY_BE_EMPTY = new Set<RecordType>(['CAA', 'MX', 'NAPTR', 'SRV', 'TLSA', 'TXT']);
 
 /** The code of the error that an answer is for `resolve…`; '' for none. */
-export function codeOfAnswer(type: RecordType, { code, records, hasOthers }: Answer): string {
-  if (code === 'ENODATA' && hasOthers) {
-    if (type === 'SOA') return 'EBADRESP';
-    if (MAY_BE_EMPTY.has(type)) return '';
-  }
-  if (code === '' && records.length === 0) return 'ENODATA';
-  return code;
+export function codeOfAnswer(type: RecordType, { code, records, hasOthers, isAlias }: Answer): string {
+  if (code !== 'ENODATA') return code === '' && records.length === 0 ? 'ENODATA' : code;
+  if (hasOthers && type === 'SOA') return 'EBADRESP';
+  const mayBeEmpty = type === 'A' || type === 'AAAA' ? isAlias : hasOthers && MAY_BE_EMPTY.has(type);
+  return mayBeEmpty ? '' : 'ENODATA';
 }
 
 /** What `resolve…` gives its caller. */

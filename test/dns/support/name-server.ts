@@ -139,19 +139,22 @@ export class NameServer {
   #serve(endpoint: TcpEndpoint): void {
     const bytes = Buffer.alloc(65_537);
     let length = 0;
+    const read = (): void => {
+      length += endpoint.read(bytes, length);
+      if (length < 2 || length < 2 + bytes.readUInt16BE(0)) return;
+      const query = bytes.subarray(2, 2 + bytes.readUInt16BE(0));
+      length = 0;
+      for (const part of this.#replies(query, true, endpoint.remotePort))
+        endpoint.write(framed(bytesOf(part)));
+    };
     endpoint.handler = {
       onConnect: () => {},
       onWritable: () => {},
-      onReadable: () => {
-        length += endpoint.read(bytes, length);
-        if (length < 2 || length < 2 + bytes.readUInt16BE(0)) return;
-        const query = bytes.subarray(2, 2 + bytes.readUInt16BE(0));
-        length = 0;
-        for (const part of this.#replies(query, true, endpoint.remotePort))
-          endpoint.write(framed(bytesOf(part)));
-      },
+      onReadable: read,
       onEnd: () => endpoint.shutdown(),
       onClose: () => {},
     };
+    // The query may have come with the last segment of the handshake.
+    read();
   }
 }
