@@ -80,12 +80,16 @@ async function punctual(run: () => Promise<RunResult>): Promise<RunResult> {
   return best;
 }
 
-/** One sender alone on the path. */
-export async function runCell(cell: Cell, who: Who, seed: number, seconds: number): Promise<Run> {
+/** Which end is looked at; the other is the kernel's. */
+export type End = 'sender' | 'receiver';
+
+/** One sender alone on the path. `who` is at the end that is looked at. */
+export async function runCell(cell: Cell, end: End, who: Who, seed: number, seconds: number): Promise<Run> {
   const { control } = cell;
   const path = pathOf(cell, seed);
+  const ends = { sender: 'kernel', receiver: 'kernel', [end]: who } as const;
   const { senders, relay } = await punctual(() =>
-    runOnce({ path, control, senders: [who], warmSeconds: 0, seconds }),
+    runOnce({ path, control, senders: [ends.sender], receiver: ends.receiver, warmSeconds: 0, seconds }),
   );
   const [sender] = senders;
   return {
@@ -108,7 +112,7 @@ export async function runCoexistence(
   const path = pathOf({ ...COEXISTENCE, lossPercent: 0 }, seed);
   const senders: Who[] = seed % 2 === 1 ? ['kernel', 'ours'] : ['ours', 'kernel'];
   const { senders: results, relay } = await punctual(() =>
-    runOnce({ path, control, senders, warmSeconds: WARM_SECONDS, seconds }),
+    runOnce({ path, control, senders, receiver: 'kernel', warmSeconds: WARM_SECONDS, seconds }),
   );
   const goodput = (who: Who): number => results.find((result) => result.who === who)?.goodputMbps ?? 0;
   const oursMbps = goodput('ours');

@@ -5,10 +5,10 @@
  * one line of JSON.
  */
 import { Stack, type TcpEndpointHandler, TunDevice } from '../../lib/index.js';
-import { Simulation } from '../../lib/sim/simulation.js';
 import { SystemClock } from '../../lib/stack/system-clock.js';
 import { SystemRandom } from '../../lib/stack/system-random.js';
 import { Percentiles } from './percentiles.js';
+import { warmUp } from './warm-up.js';
 
 export interface SenderReport {
   readonly control: string;
@@ -18,12 +18,10 @@ export interface SenderReport {
 }
 
 const SAMPLE_MS = 10;
-const WARM_UP_TRANSFERS = 4;
-const WARM_UP_BYTES = 16 << 20;
 const [netns, address, port, control] = process.argv.slice(2);
 const chunk = new Uint8Array(256 * 1024);
 
-warmUp(control ?? '');
+warmUp(control);
 const stack = new Stack({ clock: new SystemClock(), random: new SystemRandom() });
 const tun = TunDevice.create({ netns: netns ?? '', name: 'stack0', address: ['10.99.0.1/24', 'fd99::1/64'] });
 stack.addLink(tun, { addresses: ['10.99.0.2/24', 'fd99::2/64'], defaultRoute: true });
@@ -39,20 +37,6 @@ const sampling = setInterval(() => {
   const { rttUs } = endpoint.info;
   if (rttUs > 0) rtt.add(rttUs);
 }, SAMPLE_MS);
-
-/**
- * Transfers in virtual time, until V8 has compiled what sends: a fresh process interprets its first tens of
- * thousands of packets, and would show that and not how it sends.
- */
-function warmUp(congestionControl: string): void {
-  for (let seed = 1; seed <= WARM_UP_TRANSFERS; seed++) {
-    const path = { rateBps: 1e9, delayMs: 10, loss: seed % 2 === 0 ? 0 : 0.001 };
-    const tcp = { connection: { congestionControl } };
-    const simulation = new Simulation({ seed, superPackets: true, client: { tcp }, upstream: path });
-    simulation.transfer({ bytes: WARM_UP_BYTES });
-    simulation.close();
-  }
-}
 
 const handler: TcpEndpointHandler = {
   onConnect: () => handler.onWritable(),

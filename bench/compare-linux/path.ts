@@ -16,6 +16,8 @@ export interface RunOptions {
   readonly control: string;
   /** In the order in which they start. */
   readonly senders: readonly Who[];
+  /** Who receives; ours counts from the first connection on. */
+  readonly receiver: Who;
   /** From the last connection to the beginning of the measurement, and how long it lasts, s. */
   readonly warmSeconds: number;
   readonly seconds: number;
@@ -31,13 +33,14 @@ export interface RunResult {
   readonly relay: PathReport;
 }
 
-interface SinkReport {
+export interface SinkReport {
   readonly seconds: number;
   readonly flows: readonly { readonly peer: string; readonly bytes: number }[];
 }
 
 const PORT = 7009;
-const RECEIVER = '10.98.0.2';
+const KERNEL_RECEIVER = '10.98.0.2';
+const OUR_RECEIVER = '10.97.0.2';
 const OUR_ADDRESS = '10.99.0.2';
 /** Time between the starts of two senders. */
 const STAGGER_MS = 500;
@@ -93,18 +96,23 @@ export async function runOnce(options: RunOptions): Promise<RunResult> {
     await senders.shell('sysctl -qw net.ipv4.ip_forward=1');
     // Neither sender is to be held by its buffer: the kernel's may grow as far as ours does, and as its receiver's.
     await senders.shell(`sysctl -qw net.ipv4.tcp_wmem='4096 16384 ${DEFAULT_TCP_OPTIONS.sendBufferBytes}'`);
-    await receiver.shell('ip route add 10.99.0.0/24 dev wire0');
+    await receiver.shell('sysctl -qw net.ipv4.ip_forward=1; ip route add 10.99.0.0/24 dev wire0');
+    await senders.shell('ip route add 10.97.0.0/24 dev wire0');
     const times = [options.warmSeconds, options.seconds].map(String);
-    const sinkArgs = ['sink', RECEIVER, String(PORT), String(options.senders.length), ...times];
-    const sink = start('kernel', receiver.commandLine(program, sinkArgs));
+    const sinkArgs = ['sink', KERNEL_RECEIVER, String(PORT), String(options.senders.length), ...times];
+    const isKernel = options.receiver === 'kernel';
+    const sink = isKernel
+      ? start('kernel', receiver.commandLine(program, sinkArgs))
+      : start('ours', node('our-receiver.ts', receiver.path, OUR_RECEIVER, String(PORT), times[1]));
+    const destination = isKernel ? KERNEL_RECEIVER : OUR_RECEIVER;
     await sink.output(/listening/);
     const running: { who: Who; child: Child }[] = [];
     for (const who of options.senders) {
       if (running.length > 0) await new Promise((resolve) => setTimeout(resolve, STAGGER_MS));
       const command =
         who === 'kernel'
-          ? senders.commandLine(program, ['send', RECEIVER, String(PORT), options.control])
-          : node('our-sender.ts', senders.path, RECEIVER, String(PORT), options.control);
+          ? senders.commandLine(program, ['send', destination, String(PORT), options.control])
+          : node('our-sender.ts', senders.path, destination, String(PORT), options.control);
       running.push({ who, child: start(who, command) });
     }
     const { stdout } = await sink.succeeded();

@@ -4,8 +4,10 @@ import { type CellRuns, type CoexistenceRun, cellName, type Run } from './cells.
 
 export interface Results {
   /** Date, commit and machine of each part. */
-  readonly made: { readonly cells?: string; readonly coexistence?: string };
+  readonly made: { readonly cells?: string; readonly receivers?: string; readonly coexistence?: string };
   readonly cells: readonly CellRuns[];
+  /** The same with the kernel's sender and both receivers. */
+  readonly receivers?: readonly CellRuns[];
   readonly coexistence: Readonly<Record<string, readonly CoexistenceRun[]>>;
 }
 
@@ -41,6 +43,13 @@ how much later than planned the relay let the 99th percentile of data go: where 
 round-trip time the machine was too busy.
 `;
 
+const RECEIVERS = `
+## Receivers
+
+The same paths with the kernel's sender, its \`bbr\` version 1, and both receivers in turn; ours on a TUN behind the
+path. Everything but the receiver is the same, and so is what is measured.
+`;
+
 function cellRow(runs: CellRuns): string {
   const { ratio, rttRatio } = summarize(runs);
   const both = (value: (run: Run) => number, digits: number): string[] =>
@@ -58,11 +67,10 @@ function cellRow(runs: CellRuns): string {
   ].join(' | ')} |`;
 }
 
-function* cellsText({ made, cells }: Results): Generator<string> {
+function* cellsText(made: string | undefined, cells: readonly CellRuns[]): Generator<string> {
   const summaries = cells.map(summarize);
   const runs = Math.max(...cells.map(({ ours }) => ours.length));
-  yield '\n## Goodput and round-trip time\n';
-  yield `${made.cells ?? ''} Medians of ${runs} interleaved runs; Mbit/s and ms.\n`;
+  yield `${made ?? ''} Medians of ${runs} interleaved runs; Mbit/s and ms.\n`;
   yield '| path | kernel | ours | ratio | p99 RTT kernel | ours | ratio | wire kernel | ours | sent again kernel | ours | late, at most |';
   yield `|---|${'---:|'.repeat(11)}`;
   for (const cell of cells) yield cellRow(cell);
@@ -92,7 +100,9 @@ function* coexistenceText({ made, coexistence }: Results): Generator<string> {
 
 export function reportText(results: Results): string {
   const parts = [HEAD];
-  if (results.cells.length > 0) parts.push(...cellsText(results));
+  const { cells, receivers = [], made } = results;
+  if (cells.length > 0) parts.push('\n## Senders\n', ...cellsText(made.cells, cells));
+  if (receivers.length > 0) parts.push(RECEIVERS, ...cellsText(made.receivers, receivers));
   if (Object.keys(results.coexistence).length > 0) parts.push(...coexistenceText(results));
   return `${parts.join('\n')}\n`;
 }

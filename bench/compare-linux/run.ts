@@ -11,6 +11,7 @@ import {
   type CoexistenceRun,
   cellName,
   cellsWith,
+  type End,
   type Run,
   runCell,
   runCoexistence,
@@ -25,9 +26,10 @@ interface Options {
   readonly only?: string;
   readonly runs: string;
   readonly seconds: string;
-  /** Only this part; both by default. */
+  /** Only these parts; all by default. */
   readonly coexistence?: boolean;
   readonly alone?: boolean;
+  readonly receivers?: boolean;
   /** False with `--no-write`. */
   readonly write: boolean;
 }
@@ -36,7 +38,7 @@ function kept(): Results {
   try {
     return JSON.parse(readFileSync(JSON_FILE, 'utf8')) as Results;
   } catch {
-    return { made: {}, cells: [], coexistence: {} };
+    return { made: {}, cells: [], receivers: [], coexistence: {} };
   }
 }
 
@@ -45,7 +47,7 @@ const describe = ({ control, goodputMbps, p99RttMs, retransmissions, lateP99Ms }
   `${control}, late ${lateP99Ms.toFixed(2)} ms`;
 
 /** Run by run, kernel and stack in turn, so that what changes meanwhile meets both. */
-async function compare(options: Options, controls: readonly string[]): Promise<CellRuns[]> {
+async function compare(options: Options, controls: readonly string[], end: End): Promise<CellRuns[]> {
   const pattern = new RegExp(options.only ?? '');
   const cells = controls.flatMap(cellsWith).filter((cell) => pattern.test(cellName(cell)));
   const all: CellRuns[] = [];
@@ -53,10 +55,10 @@ async function compare(options: Options, controls: readonly string[]): Promise<C
     const kernel: Run[] = [];
     const ours: Run[] = [];
     for (let seed = 1; seed <= Number(options.runs); seed++) {
-      kernel.push(await runCell(cell, 'kernel', seed, Number(options.seconds)));
-      console.log(`${cellName(cell)}, run ${seed}, kernel: ${describe(kernel[seed - 1])}`);
-      ours.push(await runCell(cell, 'ours', seed, Number(options.seconds)));
-      console.log(`${cellName(cell)}, run ${seed}, ours:   ${describe(ours[seed - 1])}`);
+      kernel.push(await runCell(cell, end, 'kernel', seed, Number(options.seconds)));
+      console.log(`${cellName(cell)}, run ${seed}, kernel's ${end}: ${describe(kernel[seed - 1])}`);
+      ours.push(await runCell(cell, end, 'ours', seed, Number(options.seconds)));
+      console.log(`${cellName(cell)}, run ${seed}, our ${end}:      ${describe(ours[seed - 1])}`);
     }
     all.push({ cell, kernel, ours });
     const { ratio, rttRatio } = summarize({ cell, kernel, ours });
@@ -97,13 +99,17 @@ async function main(options: Options): Promise<void> {
     throw new Error('the comparison makes network namespaces and TUNs: run it as root');
   const startedAt = Date.now();
   const controls = options.controls ?? CONTROLS.filter((control) => control !== 'reno');
-  const both = options.coexistence !== true && options.alone !== true;
+  const wantsAll = !options.coexistence && !options.alone && !options.receivers;
   let results = kept();
-  if (both || options.alone === true) {
-    const cells = mergedCells(results.cells, await compare(options, controls));
+  if (wantsAll || options.alone) {
+    const cells = mergedCells(results.cells, await compare(options, controls, 'sender'));
     results = { ...results, cells, made: { ...results.made, cells: `${provenance()}.` } };
   }
-  if (both || options.coexistence === true) {
+  if (wantsAll || options.receivers) {
+    const receivers = mergedCells(results.receivers ?? [], await compare(options, controls, 'receiver'));
+    results = { ...results, receivers, made: { ...results.made, receivers: `${provenance()}.` } };
+  }
+  if (wantsAll || options.coexistence) {
     const coexistence = { ...results.coexistence, ...(await coexist(options, controls)) };
     results = { ...results, coexistence, made: { ...results.made, coexistence: `${provenance()}.` } };
   }
@@ -125,7 +131,8 @@ await new Command('npm run compare-linux --')
   .option('--runs <n>', 'runs of each cell and sender', '5')
   .option('--seconds <n>', 'length of a run; two and a half times as long side by side', '8')
   .option('--coexistence', 'only side by side')
-  .option('--alone', 'only each by itself')
+  .option('--alone', 'only each sender by itself')
+  .option('--receivers', "only the receivers, each with the kernel's sender")
   .option('--no-write', 'leave the results as they are')
   .action(main)
   .parseAsync();
