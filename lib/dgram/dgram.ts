@@ -33,7 +33,7 @@ export function createDgram(stack: DgramStack): DgramModule {
     Socket,
     createSocket: (...args: Arguments) => new Socket(...args),
     _createSocketHandle: deprecate(
-      (address: string, port: number, type: SocketType, fd?: number, flags?: number) =>
+      (address: string, port: number, type: SocketType, ...[fd, flags]: (number | undefined)[]) =>
         createHandle(stack, { address, port, type, fd, flags }),
       'dgram._createSocketHandle() is deprecated',
       'DEP0112',

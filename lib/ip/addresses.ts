@@ -5,7 +5,7 @@ import { ArgumentRangeError, StackError } from '../base/errors.js';
 import { IpAddress, type IpFamily, IpPrefix } from '../wire/ip-address.js';
 import { IPV6_MIN_MTU } from '../wire/ipv6.js';
 import { AddressSet } from './address-set.js';
-import { type GroupTable, solicitedNode } from './groups.js';
+import { type GroupTable, SILENT, solicitedNode } from './groups.js';
 import type { OutputPort } from './interfaces.js';
 import type { IpOptions } from './options.js';
 import type { PortTable } from './ports.js';
@@ -131,7 +131,7 @@ export class AddressBook {
     };
     this.#entries = [...this.#entries, entry];
     this.#makeRoutes(entry, output);
-    if (address.family === 6 && !address.isLoopback) this.#groups.join(port, solicitedNode(address));
+    if (address.family === 6 && !address.isLoopback) this.#groups.join(port, solicitedNode(address), SILENT);
     this.refresh();
   }
 
@@ -175,7 +175,7 @@ export class AddressBook {
     for (const route of entry.routes) this.#routing.routes.remove(route);
     entry.routes.length = 0;
     if (entry.address.family === 6 && !entry.address.isLoopback) {
-      this.#groups.leave(entry.port, solicitedNode(entry.address));
+      this.#groups.leave(entry.port, solicitedNode(entry.address), SILENT);
     }
     if (!this.#entries.some((other) => other.address.equals(entry.address))) {
       this.#routing.routes.sourceRemoved(entry.address);

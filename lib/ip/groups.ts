@@ -1,67 +1,98 @@
 /**
- * Multicast groups that ports have joined, counted: a group is left when everybody who joined it has
- * left. Membership is local; no IGMP or MLD message is sent.
+ * Multicast groups that ports have joined, and from which sources. Whoever joins is a listener with a
+ * filter; a group is left when its last listener has left. What all listeners of a link want together is
+ * told to whoever reports it there (RFC 3376 §3.2).
  */
 import { ArgumentValueError, StackError } from '../base/errors.js';
 import { IpAddress } from '../wire/ip-address.js';
 import type { IpPacket } from '../wire/ip-packet.js';
 import { AddressSet } from './address-set.js';
+import { ANY_SOURCE, mergeFilters, NO_SOURCE, type SourceFilter } from './multicast/source-filter.js';
 
 /** Groups every host is in, and cannot leave: 224.0.0.1 (RFC 1112 §4) and ff02::1 (RFC 4291 §2.8). */
 const ALL_HOSTS_V4 = 0xe000_0001 | 0;
 const ALL_NODES_V6 = 0xff02_0000 | 0;
 
-interface Membership {
+/**
+ * A listener for the stack's own use, of which no report speaks: groups of own addresses matter to neighbour
+ * discovery only, which these links do not have.
+ */
+export const SILENT: SourceFilter = Object.freeze({ ...ANY_SOURCE });
+
+interface Member {
   readonly group: IpAddress;
   readonly port: number;
-  users: number;
+  readonly listeners: SourceFilter[];
+  filter: SourceFilter;
 }
 
+/** Hears what the listeners of a group on a link, the silent ones apart, want together from now on. */
+export type FilterListener = (port: number, group: IpAddress, filter: SourceFilter) => void;
+
 export class GroupTable {
+  onFilter: FilterListener = () => {};
   readonly #limit: number;
-  #members: Membership[] = [];
-  /** For each port its groups, to be asked for every multicast packet. */
+  #members: Member[] = [];
+  /** For each port its groups, by place in `#members`, to be asked for every multicast packet. */
   #quick: AddressSet[] = [];
 
-  /** @param limit most memberships */
+  /** @param limit most groups of all ports together */
   constructor(limit: number) {
     this.#limit = limit;
   }
 
-  /** @throws ArgumentValueError for no group, StackError ENOBUFS for one too many */
-  join(port: number, group: IpAddress): void {
+  /**
+   * Adds a listener. When it changes its mind, `filterChanged` must be called.
+   * @throws ArgumentValueError for no group, StackError ENOBUFS for one too many
+   */
+  join(port: number, group: IpAddress, listener: SourceFilter = ANY_SOURCE): void {
     if (!group.isMulticast) throw new ArgumentValueError(`not a multicast group: ${group}`);
-    const member = this.#find(port, group);
-    if (member !== undefined) {
-      member.users++;
-      return;
+    let member = this.#find(port, group);
+    if (member === undefined) {
+      if (this.#members.length >= this.#limit) {
+        throw new StackError('ENOBUFS', 'addMembership', group.toString());
+      }
+      member = { group, port, listeners: [], filter: NO_SOURCE };
+      this.#members.push(member);
+      this.#fill(port);
     }
-    if (this.#members.length >= this.#limit)
-      throw new StackError('ENOBUFS', 'addMembership', group.toString());
-    this.#members.push({ group, port, users: 1 });
-    this.#fill(port);
+    member.listeners.push(listener);
+    this.#merge(member);
   }
 
-  /** @throws StackError EADDRNOTAVAIL when the port is not in the group */
-  leave(port: number, group: IpAddress): void {
+  /** @throws StackError EADDRNOTAVAIL when the listener is not in the group on that port */
+  leave(port: number, group: IpAddress, listener: SourceFilter = ANY_SOURCE): void {
     const member = this.#find(port, group);
-    if (member === undefined) throw new StackError('EADDRNOTAVAIL', 'dropMembership', group.toString());
-    if (--member.users > 0) return;
-    this.#members = this.#members.filter((other) => other !== member);
-    this.#fill(port);
+    const at = member?.listeners.indexOf(listener) ?? -1;
+    if (member === undefined || at < 0) {
+      throw new StackError('EADDRNOTAVAIL', 'dropMembership', group.toString());
+    }
+    member.listeners.splice(at, 1);
+    if (member.listeners.length === 0) {
+      this.#members = this.#members.filter((other) => other !== member);
+      for (let i = 0; i < this.#quick.length; i++) this.#fill(i);
+    }
+    this.#merge(member);
+  }
+
+  /** A listener of a group wants other sources than before. */
+  filterChanged(port: number, group: IpAddress): void {
+    const member = this.#find(port, group);
+    if (member !== undefined) this.#merge(member);
   }
 
   portRemoved(port: number): void {
     this.#members = this.#members.filter((member) => member.port !== port);
-    this.#fill(port);
+    for (let i = 0; i < this.#quick.length; i++) this.#fill(i);
   }
 
-  /** Whether the port a packet came in through listens to the group it goes to. */
+  /** Whether the port a packet came in through listens to the group it goes to, and to its source. */
   hears(packet: IpPacket): boolean {
     const { link, d0, d1, d2, d3 } = packet;
     if (packet.version === 4 ? d3 === ALL_HOSTS_V4 : d0 === ALL_NODES_V6 && (d1 | d2) === 0 && d3 === 1)
       return true;
-    return link < this.#quick.length && this.#quick[link].get(d0, d1, d2, d3) >= 0;
+    const place = link < this.#quick.length ? this.#quick[link].get(d0, d1, d2, d3) : -1;
+    return place >= 0 && passesPacket(this.#members[place].filter, packet);
   }
 
   /** Whether a port is in a group: one that somebody joined, or one that every host is in. */
@@ -71,20 +102,37 @@ export class GroupTable {
     return this.#find(port, group) !== undefined;
   }
 
-  list(): readonly { readonly group: IpAddress; readonly port: number; readonly users: number }[] {
+  list(): readonly { readonly group: IpAddress; readonly port: number; readonly filter: SourceFilter }[] {
     return this.#members;
   }
 
-  #find(port: number, group: IpAddress): Membership | undefined {
+  #find(port: number, group: IpAddress): Member | undefined {
     return this.#members.find((member) => member.port === port && member.group.equals(group));
+  }
+
+  #merge(member: Member): void {
+    member.filter = mergeFilters(member.listeners);
+    const heard = member.listeners.filter((listener) => listener !== SILENT);
+    this.onFilter(member.port, member.group, mergeFilters(heard));
   }
 
   #fill(port: number): void {
     while (this.#quick.length <= port) this.#quick.push(new AddressSet());
     const quick = this.#quick[port];
     quick.clear();
-    for (const member of this.#members) if (member.port === port) quick.set(member.group, member.users);
+    for (let i = 0; i < this.#members.length; i++) {
+      if (this.#members[i].port === port) quick.set(this.#members[i].group, i);
+    }
   }
+}
+
+/** As `passes`, for the source of a packet. */
+function passesPacket({ includes, sources }: SourceFilter, { s0, s1, s2, s3 }: IpPacket): boolean {
+  for (let i = 0; i < sources.length; i++) {
+    const source = sources[i];
+    if (source.w3 === s3 && source.w2 === s2 && source.w1 === s1 && source.w0 === s0) return includes;
+  }
+  return !includes;
 }
 
 /** The solicited-node group of an address (RFC 4291 §2.7.1). */

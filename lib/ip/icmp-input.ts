@@ -15,6 +15,7 @@ import type { EchoListeners } from './echo.js';
 import { errorKind4, errorKind6, errorMtu, quotationBytes, ReceivedError, readQuote } from './icmp-quote.js';
 import type { IcmpResponder } from './icmp-responder.js';
 import { IcmpErrorKind, type Transport } from './interfaces.js';
+import { isMld } from './multicast/mld.js';
 import { isNeighborDiscovery, isValidNeighborDiscovery } from './ndp-check.js';
 import type { IpOptions } from './options.js';
 import { plateauBelow } from './path-mtu.js';
@@ -34,6 +35,8 @@ interface IcmpParts {
   wasFragmented(): boolean;
   /** Believes what an error about an own packet says of the path MTU. */
   learnPathMtu(quote: IpPacket, mtu: number): void;
+  /** Hears an MLD message. */
+  listenerMessage(packet: IpPacket): void;
 }
 
 export class IcmpInput {
@@ -86,6 +89,7 @@ export class IcmpInput {
     if (type === Icmp6Type.Echo) return this.#echo(packet, this.#parts.options.echoMulticast6);
     if (type === Icmp6Type.EchoReply) return this.#echoReply(packet);
     if (isNeighborDiscovery(type)) return this.#neighborDiscovery(packet, type);
+    if (isMld(type)) return this.#parts.listenerMessage(packet);
     if (type >= 128) return this.#stats.drop(DropReason.IcmpIgnored);
     this.#errorAbout(packet, errorKind6(type, message.code));
   }

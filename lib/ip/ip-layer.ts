@@ -5,6 +5,7 @@
  * It holds no clock: the time is that of the packet in hand, or of `deadlineReached`, or what the stack
  * last said through `nowUs`.
  */
+import { StackError } from '../base/errors.js';
 import type { Random } from '../base/random.js';
 import type { StackStats } from '../base/stats.js';
 import { Icmp4Type, Icmp6Type } from '../wire/icmp.js';
@@ -20,6 +21,8 @@ import type { IpInput } from './ip-input.js';
 import type { Begin, IpOutput, OutgoingRoom } from './ip-output.js';
 import { type IncomingParts, incomingParts, type OutgoingParts, outgoingParts } from './ip-parts.js';
 import type { MartianListener } from './martian-log.js';
+import type { Generation } from './multicast/messages.js';
+import type { SourceFilter } from './multicast/source-filter.js';
 import { type IpOptions, resolveIpOptions } from './options.js';
 import type { IpPath, PathRequest } from './path.js';
 import type { PathMtuCache } from './path-mtu.js';
@@ -48,12 +51,15 @@ export class IpLayer {
     random: Random;
     stats: StackStats;
     options?: Partial<IpOptions>;
+    /** Tells the time, µs, for what happens outside of turns; the layer's own `nowUs` by default. */
+    clock?: { nowUs(): number };
     /** Hears of packets with impossible addresses, a few at a time. */
     onMartian?: MartianListener;
   }) {
-    const { random, stats, onMartian } = env;
+    const { random, stats, onMartian, clock } = env;
     this.options = resolveIpOptions(env.options);
-    this.#out = outgoingParts({ random, stats, options: this.options });
+    const nowUs = (): number => clock?.nowUs() ?? this.nowUs;
+    this.#out = outgoingParts({ random, stats, options: this.options, nowUs });
     this.#in = incomingParts(
       { random, stats, options: this.options, onMartian },
       { out: this.#out, learnPathMtu: (quote, mtu) => this.learnPathMtuOf(quote, mtu) },
@@ -87,6 +93,7 @@ export class IpLayer {
     this.#out.addresses.portRemoved(index);
     this.routing.routes.portRemoved(index);
     this.#out.groups.portRemoved(index);
+    this.#out.reporter.portRemoved(index);
     this.#out.ports.remove(index);
     this.portChanged();
   }
@@ -147,14 +154,32 @@ export class IpLayer {
     return this.#out.addresses.portOf(w0, w1, w2, w3) >= 0;
   }
 
-  /** Lets a port hear a multicast group; once more for each call. @throws StackError ENODEV, ENOBUFS */
-  joinGroup(portIndex: number, group: IpAddress): void {
-    this.#out.groups.join(portIndex, group);
+  /**
+   * Lets a port hear a multicast group, once more for each call, and reports it there by IGMP or MLD.
+   * @param filter from whom; anybody by default. The object stands for the listener: when it changes,
+   * `groupFilterChanged` must be called, and it must be given to `leaveGroup`.
+   * @throws StackError ENODEV, ENOBUFS
+   */
+  joinGroup(portIndex: number, group: IpAddress, filter?: SourceFilter): void {
+    if (this.#out.ports.get(portIndex) === undefined) {
+      throw new StackError('ENODEV', 'addMembership', group.toString());
+    }
+    this.#out.groups.join(portIndex, group, filter);
   }
 
   /** @throws StackError EADDRNOTAVAIL when the port is not in the group */
-  leaveGroup(portIndex: number, group: IpAddress): void {
-    this.#out.groups.leave(portIndex, group);
+  leaveGroup(portIndex: number, group: IpAddress, filter?: SourceFilter): void {
+    this.#out.groups.leave(portIndex, group, filter);
+  }
+
+  /** A filter given to `joinGroup` says something else now. */
+  groupFilterChanged(portIndex: number, group: IpAddress): void {
+    this.#out.groups.filterChanged(portIndex, group);
+  }
+
+  /** What the multicast queriers of a port understand: 2 for IGMPv3 or MLDv2, 1 and 0 for older ones. */
+  groupGeneration(portIndex: number, family: IpFamily): Generation {
+    return this.#out.reporter.generation(portIndex, family);
   }
 
   /** Whether a port is in a group; every port is in 224.0.0.1 and ff02::1. */
@@ -261,7 +286,8 @@ export class IpLayer {
 
   /** When `deadlineReached` has something to do, µs; `NEVER` when nothing waits. */
   get nextDeadlineUs(): number {
-    return Math.min(this.#in.reassembly.nextDeadlineUs, this.pathMtu.nextDeadlineUs);
+    const { reporter } = this.#out;
+    return Math.min(this.#in.reassembly.nextDeadlineUs, this.pathMtu.nextDeadlineUs, reporter.nextDeadlineUs);
   }
 
   /** Does what is due: ends incomplete datagrams, path MTUs and redirects. */
@@ -269,6 +295,7 @@ export class IpLayer {
     this.nowUs = nowUs;
     this.#in.reassembly.expire(nowUs, (first) => this.#reportTimeout(first));
     if (this.pathMtu.expire(nowUs)) this.routing.changed();
+    this.#out.reporter.deadlineReached(nowUs);
   }
 
   /** RFC 1122 §3.3.2, RFC 8200 §4.5: Time Exceeded code 1 quotes the first fragment. */

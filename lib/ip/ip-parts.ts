@@ -14,6 +14,8 @@ import { Identification } from './identification.js';
 import { IpInput } from './ip-input.js';
 import { IpOutput } from './ip-output.js';
 import { type MartianListener, MartianLog } from './martian-log.js';
+import { GroupReporter } from './multicast/group-reporter.js';
+import { IGMP_PROTOCOL } from './multicast/igmp.js';
 import type { IpOptions } from './options.js';
 import { PacketFilter } from './packet-filter.js';
 import { PathMtuCache } from './path-mtu.js';
@@ -31,10 +33,16 @@ interface PartsEnv {
   readonly options: IpOptions;
 }
 
+interface OutgoingEnv extends PartsEnv {
+  /** The time now, µs, also outside of turns. */
+  nowUs(): number;
+}
+
 export interface OutgoingParts {
   readonly ports: PortTable;
   readonly routing: Routing;
   readonly groups: GroupTable;
+  readonly reporter: GroupReporter;
   readonly addresses: AddressBook;
   readonly pathMtu: PathMtuCache;
   readonly resolver: PathResolver;
@@ -43,12 +51,14 @@ export interface OutgoingParts {
   readonly responder: IcmpResponder;
 }
 
-export function outgoingParts(env: PartsEnv): OutgoingParts {
+export function outgoingParts(env: OutgoingEnv): OutgoingParts {
   const { random, stats, options } = env;
   const ports = new PortTable();
   const routing = new Routing({ random, ports, options });
   const groups = new GroupTable(options.groups);
   const addresses = new AddressBook({ routing, ports, groups, options });
+  const reporter = new GroupReporter({ random, stats, ports, addresses, nowUs: () => env.nowUs() });
+  groups.onFilter = (port, group, filter) => reporter.filterChanged(port, group, filter);
   const pathMtu = new PathMtuCache(random, options);
   routing.onRouteGone = (route) => pathMtu.forget(route);
   const resolver = new PathResolver({ random, ports, routing, addresses, pathMtu, options });
@@ -62,7 +72,7 @@ export function outgoingParts(env: PartsEnv): OutgoingParts {
   const replies = new ReplyPaths(random, resolver);
   const replyPath = (packet: IpPacket, protocol: number) => replies.resolve(packet, protocol);
   const responder = new IcmpResponder({ random, stats, options, output, replyPath });
-  return { ports, routing, groups, addresses, pathMtu, resolver, output, replies, responder };
+  return { ports, routing, groups, reporter, addresses, pathMtu, resolver, output, replies, responder };
 }
 
 export interface IncomingParts {
@@ -77,9 +87,10 @@ export function incomingParts(
   ways: { readonly out: OutgoingParts; learnPathMtu(quote: IpPacket, mtu: number): void },
 ): IncomingParts {
   const { stats, options } = env;
-  const { ports, routing, groups, addresses, pathMtu, responder } = ways.out;
+  const { ports, routing, groups, reporter, addresses, pathMtu, responder } = ways.out;
   const echo = new EchoListeners();
   const delivery = new Delivery(stats, responder);
+  delivery.setTransport(IGMP_PROTOCOL, reporter);
   const reassembly = new Reassembly(env);
   const filter = new PacketFilter({ stats, options, routing, addresses, groups });
   const martians = new MartianLog(env.onMartian);
@@ -95,6 +106,7 @@ export function incomingParts(
       isOurs: (w0, w1, w2, w3) => addresses.portOf(w0, w1, w2, w3) >= 0,
       wasFragmented: () => delivery.fragmented,
       learnPathMtu: (quote, mtu) => ways.learnPathMtu(quote, mtu),
+      listenerMessage: (packet) => reporter.inputMld(packet),
     }),
   );
   return { echo, delivery, reassembly, input };

@@ -7,6 +7,7 @@ import { Cast, type IpPacket } from '../wire/ip-packet.js';
 import { Protocol } from '../wire/ipv6.js';
 import type { AddressBook } from './addresses.js';
 import type { GroupTable } from './groups.js';
+import { IGMP_PROTOCOL } from './multicast/igmp.js';
 import type { IpOptions } from './options.js';
 import { LOOPBACK_PORT, RouteQuery, RouteResult } from './route-query.js';
 import type { Routing } from './routing.js';
@@ -49,7 +50,7 @@ export class PacketFilter {
     const top = source >>> 24;
     this.toMany = false;
     // RFC 1122 §3.2.1.3: no host has these. 0.0.0.0 is one that does not know its address yet.
-    if (top >= 224 || (top === 0 && (source !== 0 || destination !== LIMITED_BROADCAST))) {
+    if (top >= 224 || (top === 0 && (source !== 0 || !isForNameless(packet)))) {
       return DropReason.IpMartianSource;
     }
     if (top === 127 && !inside && !this.#options.routeLocalnet) return DropReason.IpMartianSource;
@@ -160,6 +161,10 @@ export class PacketFilter {
     return mode === 'loose' || route.nexthops.some((hop) => hop.portIndex === packet.link);
   }
 }
+
+/** Whether a packet may come from 0.0.0.0: to all, or about groups (RFC 3376 §4.2.13). */
+const isForNameless = (packet: IpPacket): boolean =>
+  packet.d3 === LIMITED_BROADCAST || (packet.protocol === IGMP_PROTOCOL && packet.d3 >>> 28 === 14);
 
 /** Whether the first header is ICMPv6, or options before it (MLD has a Router Alert). */
 const isIcmpv6 = (packet: IpPacket): boolean =>

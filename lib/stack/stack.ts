@@ -35,6 +35,8 @@ import { UdpCarrier } from './udp-carrier.js';
 
 /** An alarm that rings later than this, µs, lets the links be read first: what arrived may matter to it. */
 const LATE_US = 20_000;
+/** How far away the alarm is that keeps the host process alive, µs; it never has anything to do. */
+const KEEP_US = 86_400e6;
 
 export type { ConnectOptions, LinkOptions, ListenOptions, StackOptions };
 
@@ -49,6 +51,8 @@ export class Stack implements EndpointHost {
   /** What `stack.dns` works by. */
   readonly dnsSettings: DnsSettings;
   readonly #alarm: Alarm;
+  /** Set while the host process is to be kept alive, though no packet and no deadline may be due. */
+  readonly #keeper: Alarm;
   readonly #ports: LinkPort[] = [];
   readonly #packet = new IpPacket();
   readonly #collecting = (): void => this.schedule();
@@ -68,8 +72,10 @@ export class Stack implements EndpointHost {
     this.random = random;
     this.dnsSettings = resolveDnsOptions(options.dns);
     this.#alarm = clock.createAlarm(() => this.#ring());
+    this.#keeper = clock.createAlarm(() => this.#keep());
     this.ip = new IpLayer({
       random,
+      clock,
       stats: this.stats,
       ...(options.ip === undefined ? {} : { options: options.ip }),
     });
@@ -218,6 +224,7 @@ export class Stack implements EndpointHost {
   hold(): void {
     if (this.#holders++ > 0) return;
     this.#alarm.ref?.();
+    this.#keep();
     for (const port of this.#ports) port.device.ref?.();
   }
 
@@ -225,7 +232,13 @@ export class Stack implements EndpointHost {
   release(): void {
     if (--this.#holders > 0) return;
     this.#alarm.unref?.();
+    this.#keeper.clear();
     for (const port of this.#ports) port.device.unref?.();
+  }
+
+  /** Links within the process have nothing the host's loop would wait for. In virtual time there is no host. */
+  #keep(): void {
+    if (this.#keeper.ref !== undefined && !this.#isClosed) this.#keeper.setAt(this.nowUs() + KEEP_US);
   }
 
   /** What was written before a socket was given up is still delivered: the process must live that long. */
@@ -246,6 +259,7 @@ export class Stack implements EndpointHost {
     this.tcp.abandon();
     this.#isClosed = true;
     this.#alarm.clear();
+    this.#keeper.clear();
     for (const port of this.#ports) port.device.close();
   }
 

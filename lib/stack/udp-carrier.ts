@@ -8,6 +8,7 @@ import type {
   DatagramIcmpError,
   DatagramPath,
   DatagramWish,
+  GroupFilter,
 } from '../udp/carrier.js';
 import type { IpAddress } from '../wire/ip-address.js';
 import { Cast, type IpPacket } from '../wire/ip-packet.js';
@@ -65,12 +66,16 @@ export class UdpCarrier implements DatagramCarrier {
     return path.unusable === '' ? path.port.index : -1;
   }
 
-  joinGroup(link: number, group: IpAddress): void {
-    this.#ip.joinGroup(link, group);
+  joinGroup(link: number, group: IpAddress, filter: GroupFilter): void {
+    this.#ip.joinGroup(link, group, filter);
   }
 
-  leaveGroup(link: number, group: IpAddress): void {
-    this.#ip.leaveGroup(link, group);
+  leaveGroup(link: number, group: IpAddress, filter: GroupFilter): void {
+    this.#ip.leaveGroup(link, group, filter);
+  }
+
+  groupFilterChanged(link: number, group: IpAddress): void {
+    this.#ip.groupFilterChanged(link, group);
   }
 
   isMember(link: number, group: IpAddress): boolean {

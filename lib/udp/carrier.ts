@@ -71,6 +71,13 @@ export const IcmpKind = {
   Unknown: 10,
 } as const;
 
+/** From whom a member of a group wants to hear; the object stands for the member. */
+export interface GroupFilter {
+  /** Whether `sources` are the only ones wanted, or those not wanted. */
+  readonly includes: boolean;
+  readonly sources: readonly IpAddress[];
+}
+
 /** How `begin` ended. */
 export const Begun = {
   /** Room is lent. */
@@ -105,8 +112,10 @@ export interface DatagramCarrier {
   /** The link to join a group on when none is named; -1 for none. */
   linkTo(group: IpAddress): number;
   /** @throws StackError ENODEV for a link that is not there, ENOBUFS for a group too many */
-  joinGroup(link: number, group: IpAddress): void;
-  leaveGroup(link: number, group: IpAddress): void;
+  joinGroup(link: number, group: IpAddress, filter: GroupFilter): void;
+  leaveGroup(link: number, group: IpAddress, filter: GroupFilter): void;
+  /** A filter given to `joinGroup` says something else now. */
+  groupFilterChanged(link: number, group: IpAddress): void;
   /** Whether this host is in a group on a link. */
   isMember(link: number, group: IpAddress): boolean;
 }

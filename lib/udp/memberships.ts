@@ -5,8 +5,9 @@
 import { ArgumentValueError, StackError } from '../base/errors.js';
 import type { IpAddress } from '../wire/ip-address.js';
 import type { IpPacket } from '../wire/ip-packet.js';
+import type { DatagramCarrier, GroupFilter } from './carrier.js';
 
-interface Membership {
+interface Membership extends GroupFilter {
   readonly group: IpAddress;
   readonly link: number;
   /** Whether `sources` are the only ones taken (INCLUDE), or those not taken (EXCLUDE). */
@@ -14,11 +15,7 @@ interface Membership {
   sources: IpAddress[];
 }
 
-export interface GroupHost {
-  linkTo(group: IpAddress): number;
-  joinGroup(link: number, group: IpAddress): void;
-  leaveGroup(link: number, group: IpAddress): void;
-}
+export type GroupHost = Pick<DatagramCarrier, 'groupFilterChanged' | 'joinGroup' | 'leaveGroup' | 'linkTo'>;
 
 export class Memberships {
   readonly #host: GroupHost;
@@ -64,8 +61,7 @@ export class Memberships {
     if (!member.includes && member.sources.length > 0) {
       throw trouble('EINVAL', 'addSourceSpecificMembership', group);
     }
-    member.includes = true;
-    this.#addSource(member, source, 'addSourceSpecificMembership');
+    this.#addSource(member, source, 'addSourceSpecificMembership', true);
   }
 
   /** @throws EINVAL when the group is not joined by source, EADDRNOTAVAIL when not for this one */
@@ -73,22 +69,21 @@ export class Memberships {
     checkGroup(group);
     const member = this.#find(group, link);
     if (member?.includes !== true) throw trouble('EINVAL', 'dropSourceSpecificMembership', group);
-    removeSource(member, source, 'dropSourceSpecificMembership');
-    if (member.sources.length === 0) this.#remove(member);
+    this.#removeSource(member, source, 'dropSourceSpecificMembership');
   }
 
   /** Takes no more from one source of a group joined for any. @throws EINVAL when it is not */
   block(group: IpAddress, source: IpAddress, link = this.#host.linkTo(group)): void {
     const member = this.#find(group, link);
     if (member === undefined || member.includes) throw trouble('EINVAL', 'blockSource', group);
-    this.#addSource(member, source, 'blockSource');
+    this.#addSource(member, source, 'blockSource', false);
   }
 
   /** @throws EINVAL when the group is not joined for any source, EADDRNOTAVAIL for a source not blocked */
   unblock(group: IpAddress, source: IpAddress, link = this.#host.linkTo(group)): void {
     const member = this.#find(group, link);
     if (member === undefined || member.includes) throw trouble('EINVAL', 'unblockSource', group);
-    removeSource(member, source, 'unblockSource');
+    this.#removeSource(member, source, 'unblockSource');
   }
 
   /**
@@ -118,7 +113,7 @@ export class Memberships {
       throw trouble('ENOBUFS', 'addMembership', member.group);
     }
     if (member.link < 0) throw trouble('ENODEV', 'addMembership', member.group);
-    this.#host.joinGroup(member.link, member.group);
+    this.#host.joinGroup(member.link, member.group, member);
     this.#members.push(member);
   }
 
@@ -128,27 +123,35 @@ export class Memberships {
   }
 
   /** The link may be gone, and its groups with it. */
-  #leave({ link, group }: Membership): void {
+  #leave(member: Membership): void {
     try {
-      this.#host.leaveGroup(link, group);
+      this.#host.leaveGroup(member.link, member.group, member);
     } catch (error) {
       if (!(error instanceof StackError) || error.code !== 'EADDRNOTAVAIL') throw error;
     }
   }
 
-  #addSource(member: Membership, source: IpAddress, syscall: string): void {
+  #addSource(member: Membership, source: IpAddress, syscall: string, includes: boolean): void {
     if (member.sources.some((other) => other.equals(source))) {
       throw trouble('EADDRNOTAVAIL', syscall, member.group);
     }
     if (member.sources.length >= this.#limits.maxSources) throw trouble('ENOBUFS', syscall, member.group);
-    member.sources.push(source);
+    member.includes = includes;
+    member.sources = [...member.sources, source];
+    this.#host.groupFilterChanged(member.link, member.group);
   }
-}
 
-function removeSource(member: Membership, source: IpAddress, syscall: string): void {
-  const left = member.sources.filter((other) => !other.equals(source));
-  if (left.length === member.sources.length) throw trouble('EADDRNOTAVAIL', syscall, member.group);
-  member.sources = left;
+  /** A membership by source ends with its last source. */
+  #removeSource(member: Membership, source: IpAddress, syscall: string): void {
+    const left = member.sources.filter((other) => !other.equals(source));
+    if (left.length === member.sources.length) throw trouble('EADDRNOTAVAIL', syscall, member.group);
+    if (member.includes && left.length === 0) {
+      this.#remove(member);
+      return;
+    }
+    member.sources = left;
+    this.#host.groupFilterChanged(member.link, member.group);
+  }
 }
 
 const isSourceOf = (packet: IpPacket, source: IpAddress): boolean =>

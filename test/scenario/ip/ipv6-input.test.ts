@@ -177,12 +177,14 @@ describe('IPv6 input: addresses', () => {
     const peer = new IpPeer();
     for (const group of ['ff00::1', 'ff01::1', 'ff0f::1', 'ff1f::1', 'ff10::1']) {
       peer.ip.joinGroup(1, IpAddress.parse(group));
+      peer.sent(); // the report
       vanishes(peer, v6({ to: group, payload: udp(HOSTS[0], group) }), DropReason.IpMartianDestination);
     }
     for (const group of ['ff02::1', 'ff05::7', 'ff0e::7']) {
       if (group !== 'ff02::1') peer.ip.joinGroup(1, IpAddress.parse(group));
       peer.receive(v6({ to: group, payload: udp(HOSTS[0], group) }));
     }
+    peer.sent();
     expect(peer.udp.packets.map(({ cast }) => cast)).to.deep.equal([
       Cast.Multicast,
       Cast.Multicast,
