@@ -9,15 +9,18 @@ export interface Clock {
   createAlarm(ring: () => void): Alarm;
 }
 
+/** Something that rings once at a time of its clock. */
 export interface Alarm {
   /**
    * Rings at `deadlineUs` or soon after, replacing any earlier setting. A deadline in the past rings
    * as soon as the current call stack has ended, never inside `setAt`.
    */
   setAt(deadlineUs: number): void;
+  /** Does not ring any more; nothing happens where it was not set. */
   clear(): void;
-  /** Whether a set alarm keeps the host process alive. Clocks without a host ignore it. */
+  /** A set alarm keeps the host process alive, which is so at first. Clocks without a host have neither. */
   ref?(): void;
+  /** A set alarm does not keep it alive. */
   unref?(): void;
 }
 

@@ -12,39 +12,55 @@
 export interface ProbedConnection {
   /** Unique in its stack, from 1 on in the order in which connections were made. */
   readonly id: number;
+  /** Address of this side, as text. */
   readonly localAddress: string;
+  /** Port of this side. */
   readonly localPort: number;
+  /** Address of the peer, as text. */
   readonly remoteAddress: string;
+  /** Port of the peer. */
   readonly remotePort: number;
   /** The time of the stack's clock, µs. */
   readonly nowUs: number;
-  /** As RFC 9293 writes it. */
+  /** As RFC 9293 writes it: `SYN-SENT`, `ESTABLISHED` … */
   readonly state: string;
-  /** What the sender does about losses. */
+  /** What the sender does about losses: `open`, `cwr`, `recovery` or `loss`. */
   readonly phase: string;
+  /** Name of the congestion control. */
   readonly congestionControl: string;
+  /** Congestion window, bytes. */
   readonly cwndBytes: number;
+  /** Slow-start threshold, bytes; Infinity before the first reduction. */
   readonly ssthreshBytes: number;
   /** Bytes per second at which segments are spread; Infinity where they are not. */
   readonly pacingRateBps: number;
-  /** Round-trip time that the last ACK measured, -1 when it measured none; smoothed; and smallest; µs. */
+  /** Round-trip time that the last ACK measured, µs; -1 when it measured none. */
   readonly rttUs: number;
+  /** Smoothed round-trip time (RFC 6298 §2), µs; 0 before the first sample. */
   readonly srttUs: number;
+  /** Smallest round-trip time of the last minutes, µs; 0 before the first sample. */
   readonly minRttUs: number;
+  /** Retransmission time-out now, doublings included, µs. */
   readonly rtoUs: number;
-  /** Bytes believed to be in the network; sent and not acknowledged; written and not sent. */
+  /** Bytes believed to be in the network. */
   readonly inFlightBytes: number;
+  /** Bytes sent and not acknowledged. */
   readonly unackedBytes: number;
+  /** Bytes written and not sent. */
   readonly unsentBytes: number;
-  /** First byte not acknowledged, and first not sent, counted from 1 as in traces; modulo 2^32. */
+  /** First byte not acknowledged, counted from 1 as in traces; modulo 2^32. */
   readonly sndUna: number;
+  /** First byte not sent, counted as `sndUna`. */
   readonly sndNxt: number;
-  /** Window of the peer, and ours. */
+  /** Window of the peer, bytes. */
   readonly sendWindowBytes: number;
+  /** Window offered to the peer, bytes. */
   readonly receiveWindowBytes: number;
-  /** Received in order, acknowledged in any way, and sent again, in the life of the connection. */
+  /** Bytes received in order, in the life of the connection. */
   readonly receivedBytes: number;
+  /** Bytes acknowledged, cumulatively or selectively, in the life of the connection. */
   readonly deliveredBytes: number;
+  /** Bytes sent again, in the life of the connection. */
   readonly retransmittedBytes: number;
 }
 

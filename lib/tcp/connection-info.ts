@@ -7,108 +7,150 @@ import { stateName } from './state.js';
 
 /** Bytes, microseconds and counts; a snapshot that changes no more. */
 export interface ConnectionInfo {
-  /** As RFC 9293 writes it. */
+  /** As RFC 9293 writes it: `SYN-SENT`, `ESTABLISHED` … */
   readonly state: string;
-  /** What the sender does about losses. */
+  /**
+   * What the sender does about losses: nothing, a reduction for a mark, fast recovery, or what follows a
+   * time-out.
+   */
   readonly phase: 'open' | 'cwr' | 'recovery' | 'loss';
+  /** Name of the congestion control. */
   readonly congestionControl: string;
+  /** Whether timestamps were agreed on (RFC 7323 §3). */
   readonly timestamps: boolean;
   /** Text of a SYN was taken, ours by the peer or the peer's by us (RFC 7413). */
   readonly fastOpen: boolean;
+  /** Whether selective acknowledgment was agreed on (RFC 2018). */
   readonly sack: boolean;
-  /** Feedback of congestion marks that was agreed on (RFC 3168, RFC 9768), and whether new text can be marked. */
+  /** Feedback of congestion marks that was agreed on (RFC 3168, RFC 9768). */
   readonly ecn: 'none' | 'classic' | 'accurate';
+  /** Whether new text can be marked. */
   readonly ecnCapable: boolean;
-  /** Segments of ours that were reported as marked, and segments of the peer that arrived so. */
+  /** Segments of ours that were reported as marked. */
   readonly deliveredMarks: number;
+  /** Segments of the peer that arrived marked. */
   readonly receivedMarks: number;
-  /** With accurate feedback, bytes of text with each ECN field: as the peer counts ours, and as we count its. */
+  /** With accurate feedback, bytes of our text with each ECN field, as the peer counts them. */
   readonly deliveredEcn: EcnByteCounts;
+  /** The same of the peer's text, as we count it. */
   readonly receivedEcn: EcnByteCounts;
-  /** Shifts of the windows received and sent. */
+  /** Shift of the windows received (RFC 7323 §2). */
   readonly sendWindowShift: number;
+  /** Shift of the windows sent. */
   readonly receiveWindowShift: number;
-  /** Retransmission time-out now, its doublings, and time-outs since data was last acknowledged. */
+  /** Retransmission time-out now, doublings included. */
   readonly rtoUs: number;
+  /** Doublings in it. */
   readonly backoff: number;
+  /** Time-outs since data was last acknowledged. */
   readonly retries: number;
   /** Unanswered window probes and keep-alive probes. */
   readonly probes: number;
   /** Delay of ACKs now. */
   readonly atoUs: number;
-  /** Text of a full segment sent, and of the largest seen to arrive. */
+  /** Text of a full segment sent. */
   readonly mssBytes: number;
+  /** Text of the largest segment seen to arrive. */
   readonly receiveMssBytes: number;
-  /** The MSS we announced; the bound the application has set on the window offered, 0 for none. */
+  /** The MSS we announced. */
   readonly announcedMssBytes: number;
+  /** The bound the application has set on the window offered; 0 for none. */
   readonly windowClampBytes: number;
+  /** Largest IP packet the path takes, as far as known. */
   readonly pathMtuBytes: number;
-  /** Sent and not acknowledged; of that, selectively acknowledged, believed lost, sent again and in flight. */
+  /** Sent and not acknowledged. */
   readonly unackedBytes: number;
+  /** Of that, selectively acknowledged. */
   readonly sackedBytes: number;
+  /** Of that, believed lost. */
   readonly lostBytes: number;
+  /** Of that, believed to be in the network. */
   readonly inFlightBytes: number;
   /** Written and not yet sent. */
   readonly unsentBytes: number;
   /** Of what is in flight, sent again. */
   readonly retransmittedInFlightBytes: number;
-  /** Segments sent again, and their text, in the life of the connection; and segments the peer got twice (RFC 2883). */
+  /** Segments sent again, in the life of the connection. */
   readonly retransmissions: number;
+  /** Their text. */
   readonly retransmittedBytes: number;
+  /** Segments the peer reported to have got twice (RFC 2883). */
   readonly duplicatesReported: number;
-  /** Retransmission time-outs ever, the times one led to the next counted once; and how long it took to get over them. */
+  /** Retransmission time-outs ever. */
   readonly timeouts: number;
+  /** The same, those that followed one another counted once. */
   readonly timeoutRecoveries: number;
+  /** How long it took to get over them, all together. */
   readonly timeoutRecoveryUs: number;
-  /** Whether the path was seen to reorder, and how long RACK waits for what is late now (RFC 8985 §6.2 step 4). */
+  /** Whether the path was seen to reorder. */
   readonly reorderingSeen: boolean;
+  /** How long RACK waits for what is late now (RFC 8985 §6.2 step 4). */
   readonly reorderingWindowUs: number;
-  /** Smoothed round-trip time, its variation, and the smallest; 0 before the first sample. */
+  /** Smoothed round-trip time (RFC 6298 §2); 0 before the first sample. */
   readonly rttUs: number;
+  /** Its variation; 0 before the first sample. */
   readonly rttVarUs: number;
+  /** Smallest round-trip time of the last minutes; 0 before the first sample. */
   readonly minRttUs: number;
+  /** Congestion window. */
   readonly cwndBytes: number;
+  /** Slow-start threshold; Infinity before the first reduction. */
   readonly ssthreshBytes: number;
-  /** Bytes per second at which segments are spread, and by the option at most; Infinity where they are not. */
+  /** Bytes per second at which segments are spread; Infinity where they are not. */
   readonly pacingRateBps: number;
+  /** Bytes per second at which segments leave at most, by the option; Infinity for no limit. */
   readonly maxPacingRateBps: number;
-  /** Bytes per second that the path last delivered, 0 before it was measured; whether the application limited that. */
+  /** Bytes per second that the path last delivered; 0 before it was measured. */
   readonly deliveryRateBps: number;
+  /** Whether the application, not the network, limited that. */
   readonly isDeliveryRateAppLimited: boolean;
-  /** Windows: the peer's, and ours. */
+  /** Window of the peer. */
   readonly sendWindowBytes: number;
+  /** Window offered to the peer. */
   readonly receiveWindowBytes: number;
-  /** Limits of the buffers now. */
+  /** Limit of the send buffer now. */
   readonly sendBufferBytes: number;
+  /** Limit of the receive buffer now. */
   readonly receiveBufferBytes: number;
   /** Round-trip time as the receiver sees it; 0 before it has seen one. */
   readonly receiverRttUs: number;
-  /** Segments in and out from the end of a passive handshake, or from our SYN on; those of them with text. */
+  /** Segments that came in, from the end of a passive handshake or from our SYN on. */
   readonly segmentsReceived: number;
+  /** Segments sent, from the same moment on. */
   readonly segmentsSent: number;
+  /** Those of the segments received that had text. */
   readonly textSegmentsReceived: number;
+  /** Those of the segments sent that had text. */
   readonly textSegmentsSent: number;
   /** Segments that arrived beyond a gap. */
   readonly outOfOrderSegments: number;
   /** Bytes of text sent, what was sent again included. */
   readonly sentBytes: number;
-  /** Acknowledged in any way; acknowledged cumulatively; received in order. */
+  /** Bytes acknowledged, cumulatively or selectively. */
   readonly deliveredBytes: number;
+  /** Bytes acknowledged cumulatively. */
   readonly ackedBytes: number;
+  /** Bytes received in order. */
   readonly receivedBytes: number;
-  /** Time with anything to send or in flight; of that, held up by the peer's window, and by a full buffer. */
+  /** Time with anything to send or in flight. */
   readonly busyUs: number;
+  /** Of that, held up by the window of the peer. */
   readonly windowLimitedUs: number;
+  /** Of that, held up by a send buffer that was full. */
   readonly bufferLimitedUs: number;
-  /** Since the peer was last heard, and since anything was last sent. */
+  /** Since the peer was last heard. */
   readonly sinceHeardUs: number;
+  /** Since anything was last sent. */
   readonly sinceSentUs: number;
 }
 
 /** Bytes of text by the ECN field they arrived with. */
 export interface EcnByteCounts {
+  /** With CE: marked by a router that was congested. */
   readonly ceBytes: number;
+  /** With ECT(0): not marked. */
   readonly ect0Bytes: number;
+  /** With ECT(1): not marked, of a sender that asks for more (RFC 9331). */
   readonly ect1Bytes: number;
 }
 

@@ -19,9 +19,11 @@ const TIMEOUT_BASE_US = 200_000;
 /** Retransmissions for a connection without an owner when memory is short. */
 const HURRIED_RETRIES = 2;
 
+/** When keep-alive probes go, and how many (RFC 9293 §3.8.4). */
 export interface KeepAliveTiming {
-  /** Idle time before the first probe, and time between probes, ms. */
+  /** Idle time before the first probe, ms. */
   idleMs: number;
+  /** Time between probes, ms. */
   intervalMs: number;
   /** Unanswered probes after which the connection is given up. */
   probes: number;

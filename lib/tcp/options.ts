@@ -10,6 +10,9 @@ import { TcpState } from './state.js';
 /** When a connection probes its path for the segments it takes (RFC 4821). */
 export type MtuProbing = 'off' | 'blackhole' | 'always';
 
+/**
+ * Settings of one connection; also those a listener gives to the ones it accepts, and defaults of a stack.
+ */
 export interface TcpOptions {
   /** Send small segments at once instead of waiting for acknowledgments (RFC 9293 §3.7.4). */
   readonly noDelay: boolean;
@@ -26,11 +29,13 @@ export interface TcpOptions {
   /** Give up when sent data stays unacknowledged this long, ms (RFC 5482); 0 leaves it to `retries2`. */
   readonly userTimeoutMs: number;
   /**
-   * Tell the peer how long we wait for acknowledgments, and unless `userTimeoutMs` is set wait as long as it tells
-   * us, within the two bounds, ms (RFC 5482). Off by default; the lower bound is R2's of RFC 9293 §3.8.3.
+   * Tell the peer how long we wait for acknowledgments, and unless `userTimeoutMs` is set wait as long as it
+   * tells us, within the two bounds (RFC 5482).
    */
   readonly userTimeoutOption: boolean;
+  /** Least time we wait because the peer says so, ms; by default R2 of RFC 9293 §3.8.3. */
   readonly userTimeoutLowerMs: number;
+  /** Longest time we wait because the peer says so, ms. */
   readonly userTimeoutUpperMs: number;
   /** Retransmissions of a SYN: 6 give up after about 127 s. */
   readonly synRetries: number;
@@ -90,8 +95,9 @@ export interface TcpOptions {
   readonly baseMssBytes: number;
   /** Segments never become smaller than this for want of an answer, bytes (Linux `tcp_mtu_probe_floor`). */
   readonly mtuProbeFloorBytes: number;
-  /** Lower and upper bound of the delayed-ACK timer, ms; RFC 9293 §3.8.6.3 allows less than 500. */
+  /** Lower bound of the delayed-ACK timer, ms. */
   readonly delayedAckMinMs: number;
+  /** Upper bound of the delayed-ACK timer, ms; RFC 9293 §3.8.6.3 allows less than 500. */
   readonly delayedAckMaxMs: number;
   /** Acknowledge every segment at once. */
   readonly quickAck: boolean;
@@ -198,35 +204,44 @@ export type SynCookieMode = 'never' | 'overflow' | 'always';
 /** Where a new connection may take the ports of one in TIME-WAIT that had timestamps (Linux `tcp_tw_reuse`). */
 export type TimeWaitReuse = 'never' | 'loopback' | 'always';
 
+/** Settings of TCP as a whole, of one stack. */
 export interface TcpLayerOptions {
-  /** Defaults of every connection. */
+  /** Defaults of every connection; each of the settings may be left out. */
   readonly connection: TcpOptions;
   /** Retransmissions of a SYN-ACK: 5 give up after about 63 s. */
   readonly synAckRetries: number;
-  /** Most half-open connections of one listener, and of the stack. */
+  /** Most half-open connections of one listener. */
   readonly maxSynBacklog: number;
+  /** Most half-open connections of the stack. */
   readonly maxHalfOpen: number;
+  /**
+   * When SYNs are answered with cookies: never, always, or only when there are too many half-open
+   * connections.
+   */
   readonly synCookies: SynCookieMode;
   /** Answer with RST when the accept queue is full, instead of letting the peer try again. */
   readonly abortOnOverflow: boolean;
   /** Most connections, TIME-WAIT not counted. */
   readonly maxConnections: number;
-  /** TIME-WAIT: how long (2·MSL), ms, and how many records at most. */
+  /** How long TIME-WAIT lasts, 2·MSL (RFC 9293 §3.4.2), ms. */
   readonly timeWaitMs: number;
+  /** Most TIME-WAIT records; connections beyond it end without (`twOverflow`). */
   readonly maxTimeWait: number;
   /** RFC 1337 §3: an RST does not end TIME-WAIT. Off, as in Linux. */
   readonly rfc1337: boolean;
   /** Where `connect` may use a tuple in TIME-WAIT again, 1 s after its last timestamp (RFC 6191): as Linux, loopback. */
   readonly timeWaitReuse: TimeWaitReuse;
-  /** Connections closed by their owner and not yet finished. */
+  /** Most connections closed by their owner and not yet finished; one more is reset. */
   readonly maxOrphans: number;
-  /** Retransmissions for one of those. */
+  /** Retransmissions for one of those, before it is given up. */
   readonly orphanRetries: number;
-  /** Bytes of buffers of all connections: pressure begins at the first, nothing is admitted above the second. */
+  /** Bytes of buffers of all connections from which on windows shrink and gaps are not kept. */
   readonly memoryPressureBytes: number;
+  /** Bytes of buffers of all connections above which nothing is admitted. */
   readonly memoryMaxBytes: number;
-  /** Range of ephemeral ports, both ends included; those reserved are never chosen (RFC 6056). */
+  /** Range of ephemeral ports, both ends included (RFC 6056). */
   readonly ephemeralPorts: readonly [number, number];
+  /** Ports of that range that are never chosen. */
   readonly reservedPorts: readonly number[];
   /** At most one challenge ACK, or reply to an unacceptable segment, per connection and this, ms. */
   readonly invalidAckIntervalMs: number;

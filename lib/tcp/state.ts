@@ -1,16 +1,28 @@
 /** The eleven states of a connection and the moves between them (RFC 9293 §3.3.2, Figure 5). */
 
+/** The states of a connection (RFC 9293 §3.3.2). */
 export const TcpState = {
+  /** There is no connection, or none any more. */
   CLOSED: 0,
+  /** A listener waits for connections; no connection has this state. */
   LISTEN: 1,
+  /** Our SYN waits for its answer. */
   SYN_SENT: 2,
+  /** Both SYNs are known, and ours is not acknowledged. */
   SYN_RECEIVED: 3,
+  /** Text may go both ways. */
   ESTABLISHED: 4,
+  /** We have finished sending; our FIN is not acknowledged. */
   FIN_WAIT_1: 5,
+  /** Our FIN is acknowledged, and the peer may still send. */
   FIN_WAIT_2: 6,
+  /** The peer has finished sending, and we may still send. */
   CLOSE_WAIT: 7,
+  /** Both have finished at once; our FIN is not acknowledged. */
   CLOSING: 8,
+  /** Both have finished, the peer first; our FIN is not acknowledged. */
   LAST_ACK: 9,
+  /** Both have finished; what is old may still arrive. */
   TIME_WAIT: 10,
 } as const;
 export type TcpState = (typeof TcpState)[keyof typeof TcpState];

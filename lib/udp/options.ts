@@ -1,6 +1,7 @@
 /** The options of UDP: those of a stack and those of a socket. */
 import { ArgumentRangeError, ArgumentTypeError } from '../base/errors.js';
 
+/** Settings of UDP as a whole, of one stack. */
 export interface UdpOptions {
   /** Ports given to sockets that ask for none, both included (Linux ip_local_port_range). */
   readonly ephemeralPorts: readonly [number, number];
@@ -12,11 +13,13 @@ export interface UdpOptions {
   readonly maxReceiveBufferBytes: number;
   /** The receive queues of all sockets together, bytes. */
   readonly memoryBytes: number;
+  /** Most sockets at once; one more is `ENOBUFS`. */
   readonly maxSockets: number;
   /** ICMP errors kept for a socket that asked for them. */
   readonly errorQueue: number;
-  /** Multicast memberships of one socket (Linux igmp_max_memberships), and sources of one membership. */
+  /** Multicast memberships of one socket (Linux igmp_max_memberships). */
   readonly maxMemberships: number;
+  /** Sources of one membership (Linux igmp_max_msf). */
   readonly maxSources: number;
 }
 
@@ -86,14 +89,17 @@ export interface UdpSocketOptions {
   mark?: number;
   /** Index of the only link used; 0: any. */
   boundLink?: number;
+  /** Receive queue, bytes with overhead, up to `maxReceiveBufferBytes`; 0: as the stack has it. */
   receiveBufferBytes?: number;
+  /** What is done about the path MTU; `want` by default. */
   mtuDiscovery?: MtuDiscovery;
   /** Keep ICMP errors in the error queue, soft ones too, and report them also while unconnected. */
   receiveErrors?: boolean;
   /** Send without checksum over IPv4 (Linux SO_NO_CHECK). Not for use across the Internet (RFC 8085 §3.4). */
   noChecksum?: boolean;
-  /** Send without checksum over IPv6, and accept such: only for tunnels that meet RFC 6936 §4. */
+  /** Send without checksum over IPv6: only for tunnels that meet RFC 6936 §4. */
   noChecksum6Send?: boolean;
+  /** Accept datagrams without checksum over IPv6 (RFC 6935 §5). */
   noChecksum6Receive?: boolean;
   /** Link of multicast sent, by index, 0 for the loopback; -1: by route. */
   multicastLink?: number;

@@ -7,31 +7,37 @@ import type { Seq } from '../../base/seq.js';
 
 /** What one ACK said. One object, filled anew for each. */
 export interface AckSample {
+  /** When it came, µs. */
   readonly nowUs: number;
-  /** Bytes acknowledged cumulatively by this ACK, and bytes newly delivered in any way. */
+  /** Bytes acknowledged cumulatively by this ACK. */
   readonly ackedBytes: number;
+  /** Bytes newly delivered, by its number or its SACK blocks. */
   readonly deliveredBytes: number;
   /** Bytes this ACK showed to be lost. */
   readonly lostBytes: number;
   /** Bytes of those delivered that carried a congestion mark, as far as the peer tells (RFC 9768); else 0. */
   readonly markedBytes: number;
-  /** Bytes in flight before and after this ACK. */
+  /** Bytes in flight before this ACK. */
   readonly priorInFlightBytes: number;
+  /** Bytes in flight after it. */
   readonly inFlightBytes: number;
   /** Round-trip time measured by this ACK, µs; -1 when it measured none. */
   readonly rttUs: number;
-  /** Smoothed round-trip time, and the smallest of the last minutes, µs; 0 and Infinity before the first sample. */
+  /** Smoothed round-trip time, µs; 0 before the first sample. */
   readonly srttUs: number;
+  /** Smallest round-trip time of the last minutes, µs; Infinity before the first sample. */
   readonly minRttUs: number;
   /** Whether the congestion window held the sender back since the last ACK; growth asks for it (RFC 7661). */
   readonly cwndLimited: boolean;
   /** Whether a loss or a mark is being recovered from: between `onCongestion` and `onRecovered`. */
   readonly isRecovering: boolean;
-  /** SND.UNA after this ACK, and SND.NXT: a round ends when the first passes what the second was at its start. */
+  /** SND.UNA after this ACK. */
   readonly sndUna: Seq;
+  /** SND.NXT: a round ends when SND.UNA passes what this was at its start. */
   readonly sndNxt: Seq;
-  /** Bytes delivered, and bytes marked lost, in the life of the connection, this ACK included. */
+  /** Bytes delivered in the life of the connection, this ACK included. */
   readonly totalDeliveredBytes: number;
+  /** Bytes marked lost in the life of the connection, this ACK included. */
   readonly totalLostBytes: number;
   /** How fast the path delivered, and over which time (draft-ietf-ccwg-bbr, "Delivery Rate Samples"). */
   readonly rate: RateSample;
@@ -41,13 +47,15 @@ export interface AckSample {
 export interface RateSample {
   /** Bytes per second; 0 where the ACK gave no sample. */
   readonly deliveryRateBps: number;
-  /** Bytes delivered over the interval, and the interval, µs; 0 and -1 without a sample. */
+  /** Bytes delivered over the interval; 0 without a sample. */
   readonly deliveredBytes: number;
+  /** The interval, µs; -1 without a sample. */
   readonly intervalUs: number;
   /** `totalDeliveredBytes` when that data was sent: tells rounds. -1 without newly delivered data. */
   readonly priorDeliveredBytes: number;
-  /** Bytes in flight just after it was sent, and bytes marked lost between then and now. */
+  /** Bytes in flight just after it was sent. */
   readonly txInFlightBytes: number;
+  /** Bytes marked lost between then and now. */
   readonly lostBytes: number;
   /** Whether the application, not the network, limited the sender when it was sent. */
   readonly isAppLimited: boolean;
@@ -55,20 +63,31 @@ export interface RateSample {
 
 /** What was sent and is now believed lost. One object, filled anew for each. */
 export interface LostData {
+  /** When it was found lost, µs. */
   readonly nowUs: number;
+  /** How much it is. */
   readonly bytes: number;
-  /** Bytes in flight just after it was sent, and bytes marked lost since then, itself included. */
+  /** Bytes in flight just after it was sent. */
   readonly txInFlightBytes: number;
+  /** Bytes marked lost since then, itself included. */
   readonly lostSinceSentBytes: number;
+  /** Whether the application, not the network, limited the sender when it was sent. */
   readonly isAppLimited: boolean;
 }
 
+/** What tells of congestion: a loss, a mark (RFC 3168), or an expired retransmission timer. */
 export type CongestionSignal = 'loss' | 'ecn' | 'timeout';
 
+/**
+ * An algorithm that decides how much may be in flight, of one connection. It is told facts and asked for
+ * numbers, before each segment.
+ */
 export interface CongestionControl {
+  /** By which the option `congestionControl` asks for it. */
   readonly name: string;
-  /** The congestion window and the slow-start threshold, bytes. */
+  /** The congestion window, bytes. */
   readonly cwndBytes: number;
+  /** The slow-start threshold, bytes; Infinity before the first reduction. */
   readonly ssthreshBytes: number;
   /** Bytes per second; Infinity when this algorithm does not pace. */
   readonly pacingRateBps: number;
@@ -94,12 +113,15 @@ export interface CongestionControl {
 
 /** Window and threshold of an algorithm that gives way to another, bytes. */
 export interface InheritedWindow {
+  /** The window it had. */
   readonly cwndBytes: number;
+  /** The threshold it had. */
   readonly ssthreshBytes: number;
 }
 
 /** What an algorithm is made from. */
 export interface CongestionParameters {
+  /** Text of a full segment, bytes. */
   readonly mssBytes: number;
   /** Initial window, bytes (RFC 6928 §2). */
   readonly initialWindowBytes: number;
@@ -119,9 +141,11 @@ export interface CongestionParameters {
    * or slow start would take a hundred round trips where one ACK answers a whole batch.
    */
   readonly paced?: boolean | undefined;
+  /** Randomness of the stack. */
   readonly random: Random;
 }
 
+/** Makes a congestion control for a connection. */
 export type CongestionFactory = (parameters: CongestionParameters) => CongestionControl;
 
 /** A factory that has its randomness already. */

@@ -4,8 +4,9 @@
  */
 import { TcpFlag } from '../../wire/tcp.js';
 
-/** How connections take part in ECN; `TcpOptions.ecn` says what each means. */
+/** All settings of `ecn`. */
 export const ECN_SETTINGS = ['off', 'accept', 'request', 'accept-accurate', 'request-accurate'] as const;
+/** How connections take part in ECN; `TcpOptions` says at `ecn` what each means. */
 export type EcnSetting = (typeof ECN_SETTINGS)[number];
 
 /** How a connection feeds congestion marks back. */
