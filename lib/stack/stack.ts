@@ -58,6 +58,8 @@ export class Stack implements EndpointHost {
   readonly #collecting = (): void => this.schedule();
   /** Inside `receive`, `ring` or `flush`: what is scheduled now is done before the turn ends. */
   #inTurn = false;
+  /** When the turn began: the time of all that is sent in it, µs. */
+  #turnUs = 0;
   #isClosed = false;
   /** What the alarm is set to, µs. */
   #alarmUs = NEVER;
@@ -197,7 +199,8 @@ export class Stack implements EndpointHost {
         localPort: checkPort(options.localPort ?? 0, 'localPort'),
         options: options.options ?? {},
       },
-      this.nowUs(),
+      // No later than its SYN says, which leaves with the others of the turn.
+      this.#inTurn ? this.#turnUs : this.nowUs(),
     );
     this.schedule();
     const endpoint = new TcpEndpoint(this, entry);
@@ -279,6 +282,7 @@ export class Stack implements EndpointHost {
     const nowUs = this.nowUs();
     const packet = this.#packet;
     const { drops } = this.stats;
+    this.#turnUs = nowUs;
     this.#inTurn = true;
     try {
       const { count } = batch;
@@ -317,6 +321,7 @@ export class Stack implements EndpointHost {
     }
     this.#deferred = false;
     this.#alarmUs = NEVER;
+    this.#turnUs = nowUs;
     this.#inTurn = true;
     try {
       this.ip.deadlineReached(nowUs);
