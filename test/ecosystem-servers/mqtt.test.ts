@@ -1,0 +1,127 @@
+/** `mqtt` over a stack, with mosquitto on the other side. */
+import tls from 'node:tls';
+import { expect } from 'chai';
+import type { MqttClient } from 'mqtt';
+import type { Child } from '../support/child.js';
+import { FAMILIES, type InteropBed, KERNEL } from '../support/interop.js';
+import { lostBroker, mqttClient, next, overTcp } from './clients/mqtt.js';
+import { type Identity, identity } from './support/certificates.js';
+import { content, sha256 } from './support/content.js';
+import { MQTTS_PORT, startMosquitto } from './support/mosquitto.js';
+import { bedWith, dataDirectory } from './support/server.js';
+import { toldAlike } from './support/story.js';
+
+describe('mqtt and mosquitto', function () {
+  this.timeout(30_000);
+  this.slow(5000);
+  let bed: InteropBed;
+  let server: Child;
+  let authority: Identity;
+  let directory: string;
+  before(async function () {
+    bed = await bedWith(this, { mosquitto: 'mosquitto' });
+    directory = dataDirectory(bed);
+    authority = await identity(directory);
+    server = await startMosquitto(bed, directory, authority);
+  });
+  after(() => bed?.close());
+  afterEach(() => bed?.isIdle());
+
+  /** Publishes messages of many sizes and qualities to itself, and compares what comes back. */
+  async function echoes(client: MqttClient): Promise<void> {
+    await next(client, 'connect');
+    await client.subscribeAsync('echo', { qos: 2 });
+    const heard: string[] = [];
+    const sent: string[] = [];
+    const sizes = [0, 1, 1400, 65_536, 1_000_000, 5_000_000];
+    const complete = new Promise<void>((resolve) => {
+      client.on('message', (_topic, message) => {
+        if (heard.push(sha256(message)) === 3 * sizes.length) resolve();
+      });
+    });
+    for (const qos of [0, 1, 2] as const) {
+      for (const bytes of sizes) {
+        const message = content(bytes, qos);
+        sent.push(sha256(message));
+        await client.publishAsync('echo', message, { qos });
+      }
+    }
+    await complete;
+    expect(heard).to.deep.equal(sent);
+    // The broker closes on DISCONNECT: what TLS says after that, it answers with a reset.
+    client.on('error', () => {});
+    await client.endAsync();
+  }
+
+  for (const family of FAMILIES) {
+    it(`carries messages of all sizes and qualities, IPv${family}`, () =>
+      echoes(overTcp(bed.net, KERNEL[family])));
+  }
+
+  it('carries them over TLS', () =>
+    echoes(
+      mqttClient(() => {
+        const socket = bed.net.connect(MQTTS_PORT, KERNEL[4]);
+        return tls.connect({ socket, ca: authority.ca, servername: authority.servername });
+      }),
+    ));
+
+  it('hands a thousand messages in order to two subscribers', async () => {
+    const [publisher, ...subscribers] = [1, 2, 3].map(() => overTcp(bed.net, KERNEL[4]));
+    for (const subscriber of subscribers) await subscriber.subscribeAsync('many/+', { qos: 1 });
+    const complete = subscribers.map(
+      (subscriber) =>
+        new Promise<number[]>((resolve) => {
+          const heard: number[] = [];
+          subscriber.on('message', (_topic, message) => {
+            if (heard.push(Number(message)) === 1000) resolve(heard);
+          });
+        }),
+    );
+    await Promise.all(
+      Array.from({ length: 1000 }, (_, i) => publisher.publishAsync('many/x', String(i), { qos: 1 })),
+    );
+    const inOrder = Array.from({ length: 1000 }, (_, i) => i);
+    expect(await Promise.all(complete)).to.deep.equal([inOrder, inOrder]);
+    await Promise.all([publisher, ...subscribers].map((client) => client.endAsync()));
+  });
+
+  it('leaves its last will when its connection breaks, and connects again', async () => {
+    const listener = overTcp(bed.net, KERNEL[4]);
+    await listener.subscribeAsync('will');
+    const will = { topic: 'will', payload: Buffer.from('gone'), qos: 1 as const, retain: false };
+    const client = overTcp(bed.net, KERNEL[4], { reconnectPeriod: 20, will });
+    await next(client, 'connect');
+    const heard = next(listener, 'message');
+    const back = next(client, 'connect');
+    client.stream.destroy(new Error('broken'));
+    client.on('error', () => {});
+    expect(String((await heard)[1])).to.equal('gone');
+    await back;
+    await Promise.all([client, listener].map((one) => one.endAsync()));
+  });
+
+  it('notices by its pings when nobody answers any more', async () => {
+    const client = overTcp(bed.net, KERNEL[4], { keepalive: 1, reconnectPeriod: 0 });
+    await next(client, 'connect');
+    const closed = next(client, 'close');
+    client.on('error', () => {});
+    await bed.shell(
+      'nft add table inet hush; nft add chain inet hush in "{ type filter hook input priority 0; policy drop; }"',
+    );
+    try {
+      await closed;
+    } finally {
+      await bed.shell('nft delete table inet hush');
+    }
+    await client.endAsync(true);
+  });
+
+  it('reports a lost broker and a refused connection as over node:net', async () => {
+    await server.kill();
+    const module = new URL('./clients/mqtt.ts', import.meta.url).href;
+    const tale = { story: lostBroker, module, name: 'lostBroker' };
+    const told = await toldAlike(bed, tale, () => startMosquitto(bed, directory, authority));
+    expect(JSON.stringify(told)).to.include('connect ECONNREFUSED 10.9.0.1:1883');
+  });
+});
