@@ -65,7 +65,7 @@ export function connectSocket(socket: StackSocket, options: ConnectOptions): voi
   const plan = checkOptions(socket, options);
   if (isIP(plan.host) !== 0) {
     process.nextTick(() => {
-      if (socket.connecting) tryOne(socket, { ...plan, address: plan.host, family: isIP(plan.host) });
+      if (socket.connecting) tryOne(socket, plan, { address: plan.host, family: isIP(plan.host) });
     });
     return;
   }
@@ -149,7 +149,7 @@ function lookUp(socket: StackSocket, plan: Plan, options: ConnectOptions): void 
     if (problem) process.nextTick(fail, socket, problem);
     else {
       socket._unrefTimer();
-      tryOne(socket, { ...plan, address: address as string, family: foundFamily ?? 0 });
+      tryOne(socket, plan, { address: address as string, family: foundFamily ?? 0 });
     }
   });
 }
@@ -190,7 +190,7 @@ function foundSeveral(
   }
   socket._unrefTimer();
   if (order.length === 1) {
-    tryOne(socket, { ...plan, ...order[0] });
+    tryOne(socket, plan, order[0]);
     return;
   }
   socket.autoSelectFamilyAttemptedAddresses = [];
@@ -215,8 +215,23 @@ function fail(socket: StackSocket, error: Error): void {
   socket.destroy(error);
 }
 
+/** `found`, and the local end to try it from: any address where only a port was asked for. */
+function targetOf(plan: Plan, { address, family }: Found): Target {
+  const { port, localPort, fastOpen } = plan;
+  const any = family === 4 ? '0.0.0.0' : '::';
+  return {
+    address,
+    family,
+    port,
+    localAddress: plan.localAddress || (localPort ? any : undefined),
+    localPort,
+    fastOpen,
+  };
+}
+
 /** Tries one address. Its failure is the socket's. */
-function tryOne(socket: StackSocket, target: Target): void {
+function tryOne(socket: StackSocket, plan: Plan, found: Found): void {
+  const target = targetOf(plan, found);
   const error = begin(socket, target, (code) => {
     const failure = connectError(code, target);
     socket.connecting = false;
@@ -238,8 +253,7 @@ function writeEarly(state: SocketState): void {
  * @param failed hears of the failure of what was begun
  */
 function begin(socket: StackSocket, target: Target, failed: (code: string) => void): SystemError | undefined {
-  const { address, family, port, localPort } = target;
-  const localAddress = target.localAddress || (localPort ? (family === 4 ? '0.0.0.0' : '::') : undefined);
+  const { address, family, port, localAddress, localPort } = target;
   const { handle } = socket[kState];
   if (handle !== undefined) {
     return connectError(
@@ -310,12 +324,11 @@ class Race {
       return;
     }
     const index = this.#current++;
-    const found = this.#order[index];
     // A local address of one family cannot serve both: such a connect does not come here.
-    const target = { ...this.#plan, ...found, localAddress: undefined, fastOpen: false };
+    const target = { ...targetOf(this.#plan, this.#order[index]), fastOpen: false };
     const { address, port, family } = target;
-    socket.autoSelectFamilyAttemptedAddresses.push(`${address}:${port}`);
     const error = begin(socket, target, (code) => this.#failed(target, connectError(code, target)));
+    if (error?.syscall !== 'bind') socket.autoSelectFamilyAttemptedAddresses.push(`${address}:${port}`);
     if (error !== undefined) {
       this.#errors.push(error);
       if (error.syscall !== 'bind') socket.emit('connectionAttemptFailed', address, port, family, error);
