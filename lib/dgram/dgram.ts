@@ -54,7 +54,7 @@ interface HandleWish {
 /** A handle, bound where an address or port is given; or the number of an error. */
 function createHandle(stack: DgramStack, wish: HandleWish): UdpHandle | number {
   const { address, port, type, fd, flags } = wish;
-  const handle = new UdpHandle(stack, type, makeLookup(type, undefined));
+  const handle = new UdpHandle(stack, type, makeLookup(stack, type, undefined));
   let errno = 0;
   // Descriptors are the host's.
   if (Number.isInteger(fd) && (fd as number) > 0) errno = errnoOf('EINVAL');

@@ -2,7 +2,8 @@
 import dns from 'node:dns';
 import { checkFunction } from '../net/arguments.js';
 import { typeError } from '../net/node-errors.js';
-import { lookupOne } from '../net/resolve.js';
+import { lookupOneOf } from '../net/resolve.js';
+import type { DgramStack } from './dgram-stack.js';
 import type { SocketType } from './places.js';
 
 export type Found = (error: Error | null, address: string) => void;
@@ -15,19 +16,19 @@ export type GivenLookup = (name: string, family: 4 | 6, found: Found) => void;
 const hostLookup = dns.lookup;
 
 /** @throws `ERR_INVALID_ARG_TYPE`, `ERR_SOCKET_BAD_TYPE` */
-export function makeLookup(type: SocketType, given: unknown): Lookup {
+export function makeLookup(stack: DgramStack, type: SocketType, given: unknown): Lookup {
   if (given !== undefined) checkFunction(given, 'lookup');
   if (type !== 'udp4' && type !== 'udp6') {
     throw typeError('ERR_SOCKET_BAD_TYPE', 'Bad socket type specified. Valid types are: udp4, udp6');
   }
   const family = type === 'udp4' ? 4 : 6;
   const self = family === 4 ? '127.0.0.1' : '::1';
-  const ask = (given as GivenLookup | undefined) ?? usualLookup();
+  const ask = (given as GivenLookup | undefined) ?? usualLookup(stack);
   return (name, found) => ask(name || self, family, found);
 }
 
 /** The stack's own, unless the program has replaced `dns.lookup`: then it wants that to be asked. */
-function usualLookup(): GivenLookup {
+function usualLookup(stack: DgramStack): GivenLookup {
   const current = dns.lookup;
-  return current === hostLookup ? lookupOne : (name, family, found) => current(name, family, found);
+  return current === hostLookup ? lookupOneOf(stack) : (name, family, found) => current(name, family, found);
 }

@@ -184,7 +184,7 @@ export function initialize(socket: StackDgramSocket, stack: DgramStack, args: re
   const [given, listener] = args;
   const options = readSocketOptions(given);
   const { type, signal } = options;
-  const handle = new UdpHandle(stack, type, makeLookup(type, options.lookup));
+  const handle = new UdpHandle(stack, type, makeLookup(stack, type, options.lookup));
   handle.onmessage = (nread, _handle, data, info) => {
     if (nread < 0) {
       socket.emit('error', errnoException(nread, 'recvmsg'));
