@@ -30,7 +30,7 @@ export interface ProbedConnection {
   readonly congestionControl: string;
   /** Congestion window, bytes. */
   readonly cwndBytes: number;
-  /** Slow-start threshold, bytes; Infinity before the first reduction. */
+  /** Slow-start threshold, bytes; 2^30 before the first reduction. */
   readonly ssthreshBytes: number;
   /** Bytes per second at which segments are spread; Infinity where they are not. */
   readonly pacingRateBps: number;

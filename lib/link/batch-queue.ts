@@ -7,6 +7,7 @@ import type { Alarm, Clock } from '../base/clock.js';
 import { ArgumentRangeError } from '../base/errors.js';
 import { MAX_SLOT_BYTES, PacketBatch, SLOT_ALIGN } from './packet-batch.js';
 
+/** How much a link in memory may keep waiting. */
 export interface QueueLimits {
   /** Most packets waiting; 1000 by default, the usual length of a network card's queue. */
   queuePackets?: number;

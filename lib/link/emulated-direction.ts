@@ -17,10 +17,13 @@ import { PacketStore } from './packet-store.js';
 
 /** What became of the packets that entered. All only grow. */
 export class DirectionCounters {
+  /** Packets that entered. */
   packets = 0;
+  /** Bytes of them. */
   bytes = 0;
-  /** Arrived, copies included. */
+  /** Packets that arrived, copies included. */
   delivered = 0;
+  /** Bytes of them. */
   deliveredBytes = 0;
   /** Dropped because the queue was full. */
   queueDrops = 0;
@@ -34,13 +37,15 @@ export class DirectionCounters {
   overflowDrops = 0;
   /** Copies made. */
   duplicated = 0;
+  /** Arrived with one bit turned. */
   corrupted = 0;
   /** Made late, for others to overtake. */
   reordered = 0;
   /** Marked CE. */
   marked = 0;
-  /** The most that ever waited in the queue. */
+  /** The most packets that ever waited in the queue. */
   maxQueuePackets = 0;
+  /** The most bytes that ever did. */
   maxQueueBytes = 0;
 }
 
@@ -71,7 +76,9 @@ class Fate {
   }
 }
 
+/** One direction of an emulated link. */
 export class EmulatedDirection {
+  /** What became of the packets that entered. */
   readonly counters = new DirectionCounters();
   readonly #clock: Clock;
   readonly #random: Random;
@@ -127,7 +134,10 @@ export class EmulatedDirection {
     for (const fault of merged.faults ?? []) this.#addFault(fault);
   }
 
-  /** A packet enters. It is copied, and arrives by `deliverDue`. */
+  /**
+   * @hidden
+   * A packet enters. It is copied, and arrives by `deliverDue`.
+   */
   enter(bytes: Uint8Array, at: number, length: number): void {
     const arrivalUs = this.#admit(bytes, at, length);
     this.#options.observe?.(bytes.subarray(at, at + length), this.counters.packets, arrivalUs);
@@ -169,7 +179,10 @@ export class EmulatedDirection {
     return arrivalUs;
   }
 
-  /** Delivers what is due, as far as the receiver takes it. */
+  /**
+   * @hidden
+   * Delivers what is due, as far as the receiver takes it.
+   */
   deliverDue(): void {
     const nowUs = this.#clock.nowUs();
     const store = this.#store;
@@ -184,16 +197,21 @@ export class EmulatedDirection {
     this.#schedule();
   }
 
-  /** Drops everything under way. */
+  /**
+   * @hidden
+   * Drops everything under way.
+   */
   close(): void {
     this.#store.clear();
     this.#alarm.clear();
   }
 
+  /** @hidden */
   ref(): void {
     this.#alarm.ref?.();
   }
 
+  /** @hidden */
   unref(): void {
     this.#alarm.unref?.();
   }

@@ -16,7 +16,9 @@ import type { LinkDevice } from './link-device.js';
 import { MAX_PACKET_BYTES, PacketBatch } from './packet-batch.js';
 import { PacketLayout } from './packet-layout.js';
 
+/** What a link is made worse with. */
 export interface EmulatedLinkOptions {
+  /** The clock of the stack it is for. */
   clock: Clock;
   /** Where chance comes from; seed it to repeat a run. */
   random: Random;
@@ -31,14 +33,19 @@ export interface EmulatedLinkOptions {
 /** Packets of a batch. */
 const BATCH_PACKETS = 64;
 
+/**
+ * Any link made worse: rate, delay, jitter, a queue, loss, bursts of loss, reordering, duplication,
+ * corruption, congestion marks and MTU, each way. The same seed gives the same faults to the same packets.
+ */
 export class EmulatedLink implements LinkDevice {
   readonly name: string;
   readonly mtu: number;
   readonly maxPacketBytes: number;
   /** None: each packet passes as on a wire, one by one and complete. */
   readonly checksumOffload = false;
-  /** Conditions and counters of each direction; `update` changes them on the way. */
+  /** What happens to packets the stack sends, and what did; `update` changes it on the way. */
   readonly outgoing: EmulatedDirection;
+  /** The same for packets it receives. */
   readonly incoming: EmulatedDirection;
   /** Counted next to the stack: before the outgoing and after the incoming direction. */
   readonly counters = new LinkCounters();

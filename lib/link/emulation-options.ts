@@ -16,6 +16,7 @@ export interface BurstLoss {
 
 /** What happens to one packet, named by its number: the first to enter this direction is 1. */
 export type Fault =
+  /** Does not arrive. */
   | { packet: number; kind: 'drop' }
   /** Arrives `delayMs` later than it would, and later ones overtake it. */
   | { packet: number; kind: 'delay'; delayMs: number }

@@ -19,10 +19,13 @@ import {
 } from './netlink.js';
 import { callAddon, type NativeNetlink, nativeAddon } from './tun-addon.js';
 
+/** A link of the host. */
 export interface HostLink {
+  /** `eth0`. */
   readonly name: string;
+  /** By which the kernel numbers it. */
   readonly index: number;
-  /** Bytes. */
+  /** Largest IP packet, bytes. */
   readonly mtu: number;
   /** Packets the kernel keeps waiting. */
   readonly txQueueLength: number;
@@ -34,21 +37,29 @@ export interface HostLink {
   readonly kind?: string;
 }
 
+/** What is to change; what is not named stays. */
 export interface LinkChanges {
+  /** Whether it is to be up. */
   up?: boolean;
+  /** Largest IP packet, bytes. */
   mtu?: number;
+  /** Packets the kernel keeps waiting. */
   txQueueLength?: number;
   /** A new name; the link must be down. */
   name?: string;
 }
 
+/** An address of the host. */
 export interface HostAddress {
+  /** Name of the link that has it. */
   readonly link: string;
+  /** Version of IP. */
   readonly family: IpFamily;
   /** With its prefix length: `10.0.0.1/24`. */
   readonly address: string;
   /** The other end of a point-to-point address. */
   readonly peer?: string;
+  /** How far it is valid. */
   readonly scope: 'global' | 'site' | 'link' | 'host' | 'nowhere';
 }
 
@@ -72,6 +83,11 @@ const SCOPES: Readonly<Record<number, HostAddress['scope']>> = {
 /** How often a list is asked for again when it changed while the kernel wrote it. */
 const LIST_ATTEMPTS = 10;
 
+/**
+ * The kernel's own links, addresses, routes and rules, set and read back through netlink. Changing anything
+ * needs CAP_NET_ADMIN. Each call may throw a `StackError` with the kernel's code and syscall `netlink`. Linux
+ * only.
+ */
 export class HostNetwork {
   readonly #netlink: NativeNetlink;
 
@@ -80,8 +96,9 @@ export class HostNetwork {
   }
 
   /**
-   * @param where `netns`: a file such as `/var/run/netns/blue`, this process's own namespace by default;
-   * or `fd`: an open NETLINK_ROUTE socket of another namespace, which is closed with this object
+   * Opens the network of a namespace.
+   * @param where `netns`: a file such as `/var/run/netns/blue`, this process's own namespace by default; or
+   * `fd`: an open NETLINK_ROUTE socket of another namespace, which is closed with this object
    * @throws AddonError, StackError
    */
   static open(where: { netns?: string; fd?: number } = {}): HostNetwork {
@@ -89,10 +106,12 @@ export class HostNetwork {
     return new HostNetwork(callAddon(() => new addon.NativeNetlink(where), where.netns));
   }
 
+  /** Closes the socket it works through. What was set stays. */
   close(): void {
     this.#netlink.close();
   }
 
+  /** All links. */
   listLinks(): HostLink[] {
     return this.#list(RouteMessage.GET_LINK, RouteMessage.NEW_LINK, IFINFO_BYTES).map(parseLink);
   }
@@ -157,7 +176,9 @@ export class HostNetwork {
       .filter((address) => link === undefined || address.link === link);
   }
 
-  /** @throws StackError EEXIST for a route to the same destination with the same table and metric */
+  /**
+   * Adds a route. @throws StackError EEXIST for one to the same destination with the same table and metric
+   */
   addRoute(route: HostRoute): void {
     const flags = NetlinkFlag.ACK | NetlinkFlag.CREATE | NetlinkFlag.EXCLUSIVE;
     this.#exchange(
@@ -185,6 +206,7 @@ export class HostNetwork {
       .filter((route) => table === 'all' || route.table === table);
   }
 
+  /** Adds a rule. @throws StackError EEXIST for the same rule twice */
   addRule(rule: HostRule): void {
     const flags = NetlinkFlag.ACK | NetlinkFlag.CREATE | NetlinkFlag.EXCLUSIVE;
     this.#exchange(ruleRequest(rule, RouteMessage.NEW_RULE, flags), ruleSubject(rule));

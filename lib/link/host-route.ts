@@ -13,9 +13,12 @@ import {
   u32Bytes,
 } from './netlink.js';
 
+/** What happens to packets along a route (`ip route`). */
 export type HostRouteType = 'unicast' | 'local' | 'broadcast' | 'anycast' | 'multicast' | HostRouteRefusal;
+/** The types that are no way. */
 type HostRouteRefusal = 'blackhole' | 'unreachable' | 'prohibit' | 'throw';
 
+/** A route of the host. */
 export interface HostRoute {
   /** `10.0.0.0/8`, `2001:db8::/32`, an address alone, or `default` with `family`. */
   readonly destination: string;
@@ -25,14 +28,15 @@ export interface HostRoute {
   readonly gateway?: string;
   /** Link it leaves by. */
   readonly link?: string;
-  /** 254 (`main`) by default. */
+  /** Number of its table; 254 (`main`) by default. */
   readonly table?: number;
+  /** Less is better; the kernel's default where there is none. */
   readonly metric?: number;
   /** Source address the kernel prefers on it. */
   readonly source?: string;
   /** `unicast` by default. */
   readonly type?: HostRouteType;
-  /** Bytes. */
+  /** Largest IP packet along it, bytes; that of the link by default. */
   readonly mtu?: number;
   /** TCP congestion control of the kernel's connections along it. */
   readonly congestionControl?: string;

@@ -10,8 +10,10 @@ import {
   readAddress,
 } from './netlink.js';
 
+/** What a rule does: asks a table, or refuses. */
 export type HostRuleAction = 'table' | 'blackhole' | 'unreachable' | 'prohibit';
 
+/** A routing rule of the host. Selectors that are absent match anything. */
 export interface HostRule {
   /** Rules are asked in this order, 0 first; the kernel finds a free place by default. */
   readonly priority?: number;
@@ -21,8 +23,9 @@ export interface HostRule {
   readonly from?: string;
   /** Destination prefix. */
   readonly to?: string;
-  /** Routing mark, and which of its bits count (all by default). */
+  /** Routing mark. */
   readonly mark?: number;
+  /** Which bits of the mark count; all by default. */
   readonly mask?: number;
   /** Link a packet came in by; `lo` for the host's own. */
   readonly iif?: string;

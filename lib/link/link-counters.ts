@@ -1,10 +1,15 @@
 /** What passed a link, and what did not: after RFC 2863's interface table. All only grow. */
 import { type DropReason, dropReasonName } from '../base/stats.js';
 
+/** What passed a link, and what did not, after RFC 2863's interface table. All only grow. */
 export class LinkCounters {
+  /** Packets that came in and were handed to the stack. */
   inPackets = 0;
+  /** Bytes of them. */
   inBytes = 0;
+  /** Packets the stack sent. */
   outPackets = 0;
+  /** Bytes of them. */
   outBytes = 0;
   /** Packets that came in and were dropped before the stack saw them. */
   inDrops = 0;
@@ -12,21 +17,25 @@ export class LinkCounters {
   outDrops = 0;
   readonly #reasons = new Map<DropReason, number>();
 
+  /** @hidden */
   countIn(bytes: number): void {
     this.inPackets++;
     this.inBytes += bytes;
   }
 
+  /** @hidden */
   countOut(bytes: number): void {
     this.outPackets++;
     this.outBytes += bytes;
   }
 
+  /** @hidden */
   dropIn(reason: DropReason): void {
     this.inDrops++;
     this.#reasons.set(reason, this.dropped(reason) + 1);
   }
 
+  /** @hidden */
   dropOut(reason: DropReason): void {
     this.outDrops++;
     this.#reasons.set(reason, this.dropped(reason) + 1);
@@ -37,6 +46,7 @@ export class LinkCounters {
     return this.#reasons.get(reason) ?? 0;
   }
 
+  /** All of them by name, and the reasons that occurred. */
   toJSON(): Record<string, number> {
     const json: Record<string, number> = {
       inPackets: this.inPackets,

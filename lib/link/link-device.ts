@@ -4,6 +4,7 @@
  */
 import type { PacketBatch } from './packet-batch.js';
 
+/** What a stack asks of a link: any object that yields and takes batches of IP packets. */
 export interface LinkDevice {
   /** For routes, rules and messages: `tun0`. */
   readonly name: string;
@@ -36,7 +37,11 @@ export interface LinkDevice {
   onDown: (error: Error) => void;
   /** Ends it. Packets not yet sent are dropped. May be called twice. */
   close(): void;
-  /** Whether the link keeps the host process alive while open; links without a host omit these. */
+  /**
+   * The link keeps the host process alive while open, which is so at first. Links without a host have
+   * neither.
+   */
   ref?(): void;
+  /** It does not keep it alive. */
   unref?(): void;
 }

@@ -7,7 +7,9 @@ import type { LinkDevice } from './link-device.js';
 import { MAX_PACKET_BYTES, type PacketBatch } from './packet-batch.js';
 import { moveSlot, truncate } from './slots.js';
 
+/** What a loopback is made with. */
 export interface LoopbackOptions extends QueueLimits {
+  /** When packets come back in. */
   clock: Clock;
   /** `lo` by default. */
   name?: string;
@@ -23,6 +25,7 @@ export class LoopbackDevice implements LinkDevice {
   readonly maxPacketBytes = MAX_PACKET_BYTES;
   readonly checksumOffload = true;
   readonly udpSegmentation = true;
+  /** What passed, and what did not. */
   readonly counters = new LinkCounters();
   onWritable: () => void = () => {};
   onDown: (error: Error) => void = () => {};

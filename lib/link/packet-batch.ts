@@ -39,9 +39,14 @@ export const SLOT_ALIGN = 8;
 export const MAX_PACKET_BYTES = 65_535;
 export const MAX_SLOT_BYTES = 65_600;
 
+/**
+ * A batch of packets: one arena of bytes and one table of 32-bit words. Slots are numbered from 0. A batch is
+ * lent for one call: whoever is given one must not keep it, its bytes or a view of them.
+ */
 export class PacketBatch {
   /** The arena. */
   readonly bytes: Uint8Array;
+  /** The arena, for reading and writing fields. */
   readonly view: DataView;
   /** The table: `BATCH_HEADER_WORDS`, then `SLOT_WORDS` for each of `limit` slots. */
   readonly words: Int32Array;
@@ -57,6 +62,7 @@ export class PacketBatch {
     this.limit = limit;
   }
 
+  /** Packets in it. */
   get count(): number {
     return this.words[BatchWord.COUNT];
   }
@@ -71,32 +77,39 @@ export class PacketBatch {
     return this.count === this.limit ? 0 : this.bytes.length - this.tail;
   }
 
+  /** Empties it. */
   clear(): void {
     this.words[BatchWord.COUNT] = 0;
     this.words[BatchWord.ERROR] = 0;
     this.words[BatchWord.TAIL] = 0;
   }
 
+  /** First byte of the IP header of slot `i`, from the start of the arena. */
   offset(i: number): number {
     return this.words[slotAt(i) + SlotWord.OFFSET];
   }
 
+  /** Bytes of the packet in slot `i`. */
   length(i: number): number {
     return this.words[slotAt(i) + SlotWord.LENGTH];
   }
 
+  /** What is known of its transport checksum. */
   checksum(i: number): ChecksumState {
     return this.words[slotAt(i) + SlotWord.CHECKSUM] as ChecksumState;
   }
 
+  /** Payload bytes per segment of a super-packet (`gso_size`); 0 for a plain packet. */
   segmentSize(i: number): number {
     return this.words[slotAt(i) + SlotWord.SEGMENT_SIZE];
   }
 
+  /** Bytes of IP and transport header, which every segment of a super-packet repeats; 0 if unknown. */
   headerBytes(i: number): number {
     return this.words[slotAt(i) + SlotWord.HEADER_BYTES];
   }
 
+  /** Routing mark. */
   mark(i: number): number {
     return this.words[slotAt(i) + SlotWord.MARK];
   }
@@ -107,16 +120,19 @@ export class PacketBatch {
     return this.words[at + SlotWord.TIME_HIGH] * 0x1_0000_0000 + (this.words[at + SlotWord.TIME_LOW] >>> 0);
   }
 
+  /** Says when it arrived, ns of the monotonic clock. */
   setTimeNs(i: number, ns: number): void {
     const at = slotAt(i);
     this.words[at + SlotWord.TIME_LOW] = (ns % 0x1_0000_0000) | 0;
     this.words[at + SlotWord.TIME_HIGH] = Math.floor(ns / 0x1_0000_0000);
   }
 
+  /** Why the stack dropped it, a `DropReason`; 0 when it did not. */
   verdict(i: number): number {
     return this.words[slotAt(i) + SlotWord.VERDICT];
   }
 
+  /** Says why the stack dropped it; for recorders. */
   setVerdict(i: number, reason: number): void {
     this.words[slotAt(i) + SlotWord.VERDICT] = reason;
   }

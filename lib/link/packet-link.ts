@@ -14,7 +14,9 @@ import { LinkCounters } from './link-counters.js';
 import type { LinkDevice } from './link-device.js';
 import { MAX_PACKET_BYTES, PacketBatch } from './packet-batch.js';
 
+/** What a link of one's own is made with. */
 export interface PacketLinkOptions extends QueueLimits {
+  /** The clock of the stack it is for. */
   clock: Clock;
   /** `link` by default. */
   name?: string;
@@ -34,11 +36,16 @@ export interface PacketLinkOptions extends QueueLimits {
 /** Packets of a batch to send. */
 const SEND_PACKETS = 64;
 
+/**
+ * A link of one's own, for whatever takes and yields IP packets one at a time: a WireGuard tunnel, a
+ * WebSocket, a virtual machine.
+ */
 export class PacketLink implements LinkDevice {
   readonly name: string;
   readonly mtu: number;
   readonly maxPacketBytes: number;
   readonly checksumOffload = false;
+  /** What passed, and what did not. */
   readonly counters = new LinkCounters();
   onWritable: () => void = () => {};
   onDown: (error: Error) => void = () => {};

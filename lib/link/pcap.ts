@@ -8,7 +8,9 @@ import type { PacketBatch } from './packet-batch.js';
 import { PacketLayout } from './packet-layout.js';
 import { CaptureDirection, PcapngWriter } from './pcapng-writer.js';
 
+/** What a recorder is made with: a clock, and a sink or a writer. */
 export interface PcapOptions {
+  /** The clock that stamps packets. */
   clock: Clock;
   /** Wall-clock time at which `clock.nowUs()` was 0, µs since 1970; 0 by default, as virtual time has it. */
   epochUs?: number;
@@ -37,8 +39,9 @@ export class PcapDevice implements LinkDevice {
   readonly udpSegmentation: boolean;
   /** Whether packets are recorded; those that pass meanwhile cost nothing. True by default. */
   recording = true;
-  /** Packets recorded, and of these, dropped by the stack. */
+  /** Packets recorded. */
   recorded = 0;
+  /** Of these, packets the stack dropped. */
   dropped = 0;
   onWritable: () => void = () => {};
   onDown: (error: Error) => void = () => {};

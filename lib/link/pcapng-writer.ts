@@ -20,14 +20,17 @@ const LINKTYPE_RAW = 101;
 /** Largest packet recorded, as most capture tools have it; no packet here comes near. */
 const SNAP_LENGTH = 262_144;
 
+/** Which way a packet went, as pcapng has it. */
 export const CaptureDirection = { In: 1, Out: 2 } as const;
 export type CaptureDirection = (typeof CaptureDirection)[keyof typeof CaptureDirection];
 
+/** A packet to record. */
 export interface PacketRecord {
   /** As `addInterface` gave it. */
   interfaceId: number;
   /** Nanoseconds since 1970. */
   timeNs: bigint;
+  /** Which way it went. */
   direction: CaptureDirection;
   /** Shown beside the packet. */
   comment?: string;
@@ -38,6 +41,10 @@ interface Option {
   value: Uint8Array;
 }
 
+/**
+ * A capture in the format of Wireshark (draft-ietf-opsawg-pcapng), which recorders of several links may
+ * share.
+ */
 export class PcapngWriter {
   readonly #sink: (chunk: Uint8Array) => void;
   readonly #application: string;

@@ -10,7 +10,9 @@ import { MAX_PACKET_BYTES, type PacketBatch } from './packet-batch.js';
 import { isUdp } from './packet-layout.js';
 import { forgetHost, moveSlot, setChecksumState, truncate } from './slots.js';
 
+/** What a pipe is made with. */
 export interface PipeOptions extends QueueLimits {
+  /** The clock of the stacks it joins. */
   clock: Clock;
   /** Largest packet, bytes, 68 .. 65535; 1500 by default. */
   mtu?: number;
@@ -52,12 +54,14 @@ export function createPipe(options: PipeOptions): [PipeDevice, PipeDevice] {
   return [a, b];
 }
 
+/** One end of a pipe. */
 export class PipeDevice implements LinkDevice {
   readonly name: string;
   readonly mtu: number;
   readonly maxPacketBytes: number;
   readonly checksumOffload: boolean;
   readonly udpSegmentation: boolean;
+  /** What passed, and what did not. */
   readonly counters = new LinkCounters();
   onWritable: () => void = () => {};
   onDown: (error: Error) => void = () => {};

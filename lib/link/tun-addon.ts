@@ -146,6 +146,7 @@ const LAYOUT: Readonly<Record<string, number>> = {
 
 /** There is no addon for this system, or not one that fits. */
 export class AddonError extends Error {
+  /** Tells it from other errors. */
   readonly code = 'ERR_TUNSTACK_ADDON';
 }
 

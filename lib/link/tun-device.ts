@@ -24,6 +24,7 @@ import {
   WriteOutcome,
 } from './tun-addon.js';
 
+/** What a TUN is opened with. All are optional; an unknown one is refused. */
 export interface TunOptions {
   /** Name of the interface, at most 15 bytes; may hold `%d`. The kernel chooses `tun<n>` by default. */
   name?: string;
@@ -86,7 +87,9 @@ const OPTION_NAMES: ReadonlySet<string> = new Set([
 
 /** What a device has done since it was opened. */
 export interface TunStats {
+  /** Packets received from the kernel. */
   rxPackets: number;
+  /** Bytes of them. */
   rxBytes: number;
   /** Batches that were lent; `rxPackets / rxBatches` is their mean size. */
   rxBatches: number;
@@ -94,16 +97,21 @@ export interface TunStats {
   rxErrors: number;
   /** Packets dropped because what came with them contradicts them (`DropReason.LinkMetadata`). */
   rxMetadata: number;
+  /** Packets the kernel took. */
   txPackets: number;
+  /** Bytes of them. */
   txBytes: number;
+  /** Batches that were sent. */
   txBatches: number;
   /** How often the device was full. */
   txBlocked: number;
-  /** Packets the device did not take, all together and by the reason it gave. */
+  /** Packets the device did not take. */
   txDropped: number;
+  /** The same by the reason it gave, the name of an errno. */
   txDroppedBy: Record<string, number>;
 }
 
+/** A TUN of the host, with the kernel's own offloads. Linux only; made by `TunDevice.create`. */
 export class TunDevice implements LinkDevice {
   readonly name: string;
   readonly mtu: number;
@@ -111,7 +119,16 @@ export class TunDevice implements LinkDevice {
   readonly checksumOffload = true;
   readonly udpSegmentation: boolean;
   /** What the kernel agreed to. */
-  readonly offloads: { checksum: boolean; tso: boolean; tsoEcn: boolean; uso: boolean };
+  readonly offloads: {
+    /** It completes transport checksums, and says which it has verified. */
+    checksum: boolean;
+    /** TCP super-packets pass whole. */
+    tso: boolean;
+    /** Those of connections with ECN too. */
+    tsoEcn: boolean;
+    /** UDP super-packets pass whole. */
+    uso: boolean;
+  };
   onWritable: () => void = () => {};
   onDown: (error: Error) => void = () => {};
   readonly #native: NativeTun;
@@ -163,6 +180,7 @@ export class TunDevice implements LinkDevice {
     return this.#closed ? -1 : this.#native.fd;
   }
 
+  /** What it has done since it was opened. */
   get stats(): TunStats {
     const c = this.#counters;
     const txDroppedBy: Record<string, number> = {};

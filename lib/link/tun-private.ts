@@ -15,9 +15,12 @@ import { HostNetwork } from './host-network.js';
 import { callAddon, errnoName, type NativeAddon, nativeAddon } from './tun-addon.js';
 import { TunDevice, type TunOptions } from './tun-device.js';
 
+/** As `TunOptions`, but for what a namespace of its own decides. */
 export type PrivateTunOptions = Omit<TunOptions, 'fd' | 'netns' | 'host' | 'persist' | 'virtioHeader'>;
 
+/** A TUN in a network namespace of its own. */
 export interface PrivateTun {
+  /** The TUN, for `addLink`. */
   readonly device: TunDevice;
   /** The network inside: its links, addresses, routes and rules. */
   readonly host: HostNetwork;

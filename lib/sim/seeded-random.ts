@@ -7,6 +7,7 @@ import type { Random } from '../base/random.js';
 
 const rotl = (x: number, n: number): number => (x << n) | (x >>> (32 - n));
 
+/** Randomness that repeats (xoshiro128**). For simulations and tests; never for secrets. */
 export class SeededRandom implements Random {
   /** What it was made from; print it, and the run can be repeated. */
   readonly seed: number;

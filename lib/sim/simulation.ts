@@ -13,6 +13,7 @@ import { SeededRandom } from './seeded-random.js';
 import { Transfer, type TransferOptions } from './transfer.js';
 import { VirtualClock } from './virtual-clock.js';
 
+/** What a simulation is made with. */
 export interface SimulationOptions {
   /** Everything random follows from it; 1 by default. */
   readonly seed?: number;
@@ -20,8 +21,9 @@ export interface SimulationOptions {
   readonly family?: IpFamily;
   /** MTU of the link, bytes; 1500 by default. */
   readonly mtu?: number;
-  /** What happens to packets from the client to the server, and back. */
+  /** What happens to packets from the client to the server. */
   readonly upstream?: DirectionOptions;
+  /** What happens to packets from the server to the client. */
   readonly downstream?: DirectionOptions;
   /**
    * Both stacks send and receive super-packets. Without `upstream` and `downstream` they pass whole; with
@@ -29,7 +31,9 @@ export interface SimulationOptions {
    * arrives together is joined behind it.
    */
   readonly superPackets?: boolean;
+  /** Options of the client's stack. */
   readonly client?: Pick<StackOptions, 'tcp' | 'ip' | 'probe'>;
+  /** Options of the server's stack. */
   readonly server?: Pick<StackOptions, 'tcp' | 'ip' | 'probe'>;
   /** Where virtual time begins, µs; 10^9 by default. */
   readonly startUs?: number;
@@ -41,11 +45,20 @@ export const SIMULATED = Object.freeze({
   server: Object.freeze({ 4: '10.0.0.2', 6: 'fd00::2' }),
 });
 
+/**
+ * Two stacks on one emulated link in virtual time: seconds of protocol in milliseconds, and the same packets
+ * for the same seed. The client is 10.0.0.1 and fd00::1, the server 10.0.0.2 and fd00::2.
+ */
 export class Simulation {
+  /** The time of both stacks; nothing happens unless it is moved. */
   readonly clock: VirtualClock;
+  /** Randomness of everything, of the seed. */
   readonly random: SeededRandom;
+  /** The client's stack. */
   readonly client: Stack;
+  /** The server's stack. */
   readonly server: Stack;
+  /** Version of IP that `transfer` uses. */
   readonly family: IpFamily;
   /** The wire as the client's packets meet it; undefined where super-packets pass whole. */
   readonly link: EmulatedLink | undefined;

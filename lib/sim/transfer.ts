@@ -3,7 +3,9 @@ import { NEVER } from '../base/clock.js';
 import type { TcpEndpoint, TcpEndpointHandler } from '../stack/tcp-endpoint.js';
 import type { Simulation } from './simulation.js';
 
+/** What is to be transferred. */
 export interface TransferOptions {
+  /** How much each that sends is to send. */
   readonly bytes: number;
   /** Who sends: the client by default, the server with `down`, each `bytes` with `both`. */
   readonly direction?: 'up' | 'down' | 'both';
@@ -85,11 +87,13 @@ class End implements TcpEndpointHandler {
   }
 }
 
+/** A bulk transfer over one simulated connection, every byte of which is checked. */
 export class Transfer {
   readonly #simulation: Simulation;
   readonly #options: TransferOptions;
   readonly #client: End;
   #server: End | undefined;
+  /** When it began, µs. */
   readonly startedAtUs: number;
 
   constructor(simulation: Simulation, port: number, options: TransferOptions) {
@@ -141,11 +145,12 @@ export class Transfer {
     return Math.max(...ends.filter((us) => us !== NEVER)) - this.startedAtUs;
   }
 
-  /** The client's endpoint, and the server's once there is one. */
+  /** The client's endpoint. */
   get clientEndpoint(): TcpEndpoint {
     return this.#client.endpoint;
   }
 
+  /** The server's endpoint, once there is one. */
   get serverEndpoint(): TcpEndpoint | undefined {
     return this.#server?.endpoint;
   }

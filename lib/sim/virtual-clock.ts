@@ -8,6 +8,10 @@ import { ArgumentRangeError, invariant } from '../base/errors.js';
 /** Alarms that may ring without time moving; more are taken for an endless loop. */
 const MAX_RINGS_AT_ONE_TIME = 10_000_000;
 
+/**
+ * Time that moves only when told to. Alarms ring in the order of their deadlines, ties in the order in which
+ * they were set, so that a run repeats exactly.
+ */
 export class VirtualClock implements Clock {
   #nowUs: number;
   /** A binary heap of the alarms that are set: earliest first, then first set. */

@@ -94,7 +94,7 @@ export interface ConnectionInfo {
   readonly minRttUs: number;
   /** Congestion window. */
   readonly cwndBytes: number;
-  /** Slow-start threshold; Infinity before the first reduction. */
+  /** Slow-start threshold; 2^30 before the first reduction. */
   readonly ssthreshBytes: number;
   /** Bytes per second at which segments are spread; Infinity where they are not. */
   readonly pacingRateBps: number;

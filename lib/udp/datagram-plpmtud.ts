@@ -18,6 +18,7 @@ import { ArgumentRangeError, ArgumentValueError } from '../base/errors.js';
 /** Where the search is (RFC 8899 §5.2). */
 export type PlpmtudState = 'disabled' | 'base' | 'searching' | 'search-complete' | 'error';
 
+/** Settings of a search, each with its default. Sizes are bytes of UDP payload. */
 export interface PlpmtudOptions {
   /** MAX_PLPMTU: the largest datagram link and peer take; 1472, which is Ethernet's over IPv4. */
   readonly maxBytes: number;
@@ -73,6 +74,11 @@ export interface PacketTooBigReport {
 /** UDP payload that a packet of `mtu` bytes carries, without options or extension headers. */
 export const datagramBytes = (mtu: number, family: 4 | 6): number => mtu - (family === 4 ? 28 : 48);
 
+/**
+ * Datagram packetization-layer path MTU discovery (RFC 8899), for protocols over UDP that pad and acknowledge
+ * probes: how large datagrams may be. It is told facts and asked for probes; it sends nothing and holds no
+ * clock. Set the endpoint to `mtuDiscovery: 'probe'`, so that probes leave with DF whatever ICMP says.
+ */
 export class DatagramPlpmtud {
   readonly #options: PlpmtudOptions;
   #state: PlpmtudState = 'disabled';
@@ -108,6 +114,7 @@ export class DatagramPlpmtud {
     this.#ceilingBytes = this.#maxBytes;
   }
 
+  /** Where the search is. */
   get state(): PlpmtudState {
     return this.#state;
   }

@@ -5,16 +5,21 @@ import { ANY_V4, type IpAddress } from '../wire/ip-address.js';
 export class Datagram {
   /** The payload lies at `bytes[at .. at + length)`. */
   bytes: Uint8Array = new Uint8Array(0);
+  /** Where in `bytes` the payload begins. */
   at = 0;
+  /** Bytes of payload. */
   length = 0;
   /** Bytes it had when it came; more than `length` when `truncated`. */
   datagramBytes = 0;
   /** Whether its end did not fit the memory given to `receiveInto`, and is lost. */
   truncated = false;
+  /** Who sent it. */
   source: IpAddress = ANY_V4;
+  /** The port it was sent from. */
   sourcePort = 0;
   /** Where it was sent to: the address to answer from. */
   destination: IpAddress = ANY_V4;
+  /** The port it was sent to. */
   destinationPort = 0;
   /** DSCP in the upper six bits, ECN in the lower two. */
   trafficClass = 0;
@@ -37,13 +42,15 @@ export interface DatagramError {
   readonly code: string;
   /** Who found it: this host, or ICMP. */
   readonly origin: 'local' | 'icmp' | 'icmp6';
-  /** ICMP type and code; 0 for errors of this host. */
+  /** ICMP type; 0 for errors of this host. */
   readonly icmpType: number;
+  /** ICMP code; 0 for errors of this host. */
   readonly icmpCode: number;
   /** For `EMSGSIZE`: the largest IP packet that may go, bytes; 0 if not known. */
   readonly mtu: number;
   /** Where the datagram was sent. */
   readonly destination: IpAddress;
+  /** To which port. */
   readonly destinationPort: number;
   /** Who reported it; absent for errors of this host. */
   readonly reporter?: IpAddress;

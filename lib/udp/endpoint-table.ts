@@ -9,17 +9,21 @@ import type { IpPacket } from '../wire/ip-packet.js';
 
 /** What the table looks at in a socket. */
 export interface TableEntry {
-  /** Unspecified: any address. */
+  /** Unspecified until bound to an address. */
   readonly localAddress: IpAddress;
+  /** 0 until bound. */
   readonly localPort: number;
   /** Undefined while not connected. */
   readonly remoteAddress: IpAddress | undefined;
+  /** 0 while not connected. */
   readonly remotePort: number;
   /** Whether the wildcard of IPv6 takes IPv4 too. */
   readonly isDual: boolean;
-  /** 0: any. */
+  /** Index of the only link it uses; 0: any. */
   readonly boundLink: number;
+  /** Whether `reusePort` is set. */
   readonly sharesPort: boolean;
+  /** Whether `reuseAddress` is set. */
   readonly sharesAddress: boolean;
 }
 

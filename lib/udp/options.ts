@@ -135,6 +135,13 @@ export const DEFAULT_SOCKET_OPTIONS: Readonly<Required<UdpSocketOptions>> = Obje
 const MODES: ReadonlySet<unknown> = new Set<MtuDiscovery>(['want', 'do', 'probe', 'dont']);
 const MOST: Readonly<Record<string, number>> = { hopLimit: 255, trafficClass: 255, multicastHopLimit: 255 };
 
+/** @throws ArgumentTypeError for what is no port */
+export function checkPort(port: number): void {
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+    throw new ArgumentTypeError(`a port is an integer within 0 .. 65535, not ${port}`);
+  }
+}
+
 /** @throws TypeError for an unknown name, ArgumentTypeError or ArgumentRangeError for a wrong value */
 export function checkSocketOptions(given: UdpSocketOptions): void {
   for (const [key, value] of Object.entries(given)) {

@@ -5,16 +5,25 @@
  */
 import { ArgumentTypeError, ArgumentValueError } from '../base/errors.js';
 
+/** Version of IP. */
 export type IpFamily = 4 | 6;
 
 const MAPPED_WORD = 0xffff;
 
+/**
+ * An IPv4 or IPv6 address; it never changes. IPv4 is held as its IPv4-mapped form (RFC 4291 §2.5.5.2), but
+ * stays apart in `family` and in every text.
+ */
 export class IpAddress {
+  /** 4, also for what was written IPv4-mapped, or 6. */
   readonly family: IpFamily;
-  /** The address, most significant word first, as signed 32-bit integers. */
+  /** The most significant word, as a signed 32-bit integer; 0 for IPv4. */
   readonly w0: number;
+  /** The second word; 0 for IPv4. */
   readonly w1: number;
+  /** The third word; 0xffff for IPv4. */
   readonly w2: number;
+  /** The least significant word: all of an IPv4 address. */
   readonly w3: number;
   #text: string | undefined;
 
@@ -31,6 +40,7 @@ export class IpAddress {
     return new IpAddress(4, 0, 0, MAPPED_WORD, word | 0);
   }
 
+  /** An IPv6 address from four 32-bit words, most significant first. */
   static v6(w0: number, w1: number, w2: number, w3: number): IpAddress {
     return new IpAddress(6, w0 | 0, w1 | 0, w2 | 0, w3 | 0);
   }
@@ -83,6 +93,7 @@ export class IpAddress {
     view.setInt32(at + 12, this.w3);
   }
 
+  /** Whether it is the same address of the same family. */
   equals(other: IpAddress): boolean {
     return (
       this.w3 === other.w3 &&
@@ -134,6 +145,7 @@ export class IpAddress {
     return this.#text;
   }
 
+  /** As `toString`. */
   toJSON(): string {
     return this.toString();
   }
@@ -148,8 +160,9 @@ export const LIMITED_BROADCAST = IpAddress.v4(-1);
 
 /** An address with a prefix length: a network, or an address within its network. */
 export class IpPrefix {
+  /** The address, its bits behind the prefix included. */
   readonly address: IpAddress;
-  /** 0 .. 32 or 0 .. 128. */
+  /** Bits of the prefix: 0 .. 32 or 0 .. 128. */
   readonly length: number;
 
   /** @throws ArgumentValueError when the length does not fit the family. */
@@ -174,10 +187,12 @@ export class IpPrefix {
     return new IpPrefix(IpAddress.parse(text.slice(0, slash)), Number(length));
   }
 
+  /** Version of IP. */
   get family(): IpFamily {
     return this.address.family;
   }
 
+  /** Whether an address of the same family lies in this network. */
   contains(address: IpAddress): boolean {
     if (address.family !== this.family) return false;
     if (this.family === 4) return sameBits(address.w3, this.address.w3, this.length);
@@ -209,6 +224,7 @@ export class IpPrefix {
     return IpAddress.v4(this.address.w3 | ~mask(this.length));
   }
 
+  /** `10.0.0.1/8`. */
   toString(): string {
     return `${this.address}/${this.length}`;
   }

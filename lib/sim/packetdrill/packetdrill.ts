@@ -8,6 +8,7 @@ import { parseScript } from './parser.js';
 import { Run } from './runner.js';
 import type { IpVersion } from './script.js';
 
+/** How a script is run. */
 export interface PacketdrillOptions {
   /** For messages; `script` by default. */
   readonly name?: string;
@@ -27,7 +28,9 @@ export interface PacketdrillOptions {
   readonly print?: (text: string) => void;
 }
 
+/** What a run came to, for one version of IP. */
 export interface PacketdrillResult {
+  /** The version of IP it ran with. */
   readonly ipVersion: IpVersion;
   /** Virtual time it took, µs. */
   readonly durationUs: number;

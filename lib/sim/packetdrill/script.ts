@@ -1,6 +1,7 @@
 /** What a script in packetdrill's notation says: the tree that the parser makes and the runner walks. */
 import type { SegmentLine } from '../../wire/segment-text.js';
 
+/** Versions of IP, as scripts name them. */
 export type IpVersion = 'ipv4' | 'ipv6' | 'ipv4-mapped-ipv6';
 
 export interface Script {
@@ -115,9 +116,14 @@ export interface StructField {
   readonly value: Expression;
 }
 
-/** Something in a script that cannot be understood, or is not supported: where, and what. */
+/**
+ * Something in a script that cannot be understood, or is not supported: where, and what.
+ * @hideconstructor
+ */
 export class PacketdrillSyntaxError extends Error {
+  /** Tells it from other errors. */
   override readonly name = 'PacketdrillSyntaxError';
+  /** Of the script, from 1. */
   readonly line: number;
 
   constructor(line: number, message: string) {

@@ -22,6 +22,11 @@ export interface SocketPlace {
 /** The first descriptor a program gets that has its standard ones. */
 const FIRST_FD = 3;
 
+/**
+ * The system calls of TCP sockets over a stack: file descriptors and errno. No call ever blocks: where a
+ * kernel's would, it fails with `EAGAIN` or `EINPROGRESS`, and `onChange` tells when to try again. Constants
+ * are Linux's.
+ */
 export class Sockets {
   /** Something happened to a socket: what would have blocked may not block any more. */
   onChange: () => void = () => {};
@@ -34,14 +39,17 @@ export class Sockets {
     this.#stack = stack;
   }
 
-  /** @param type may hold `SOCK_NONBLOCK` */
+  /**
+   * Makes a socket. @returns its descriptor
+   * @param type may hold `SOCK_NONBLOCK`
+   */
   socket(family: IpFamily, type: number): number {
     const socket = this.#open(family);
     socket.isNonBlocking = (type & SOCK_NONBLOCK) !== 0;
     return socket.fd;
   }
 
-  /** @throws StackError EINVAL when it has an address, EADDRINUSE, EADDRNOTAVAIL */
+  /** Gives a socket its address. @throws StackError EINVAL when it has one, EADDRINUSE, EADDRNOTAVAIL */
   bind(fd: number, address: IpAddress, port: number): void {
     const socket = this.at(fd);
     const { ipv6Only, reusePort } = socket;
@@ -49,6 +57,10 @@ export class Sockets {
     socket.binding = this.#stack.bindTcp({ address, port, ipv6Only, reusePort });
   }
 
+  /**
+   * Lets a socket listen, on a free port where it is not bound. @throws StackError EINVAL when it is
+   * connected
+   */
   listen(fd: number, backlog: number): void {
     const socket = this.at(fd);
     if (socket.endpoint !== undefined) fail('EINVAL', 'listen');
@@ -58,7 +70,10 @@ export class Sockets {
     if (socket.listener !== undefined) socket.listener.onConnection = () => socket.changed();
   }
 
-  /** @throws StackError EAGAIN when none waits */
+  /**
+   * Takes the connection that has waited longest. @returns its descriptor
+   * @throws StackError EAGAIN when none waits, EINVAL for a socket that does not listen
+   */
   accept(fd: number, type = 0): number {
     const { listener, family, settings, asked } = this.at(fd);
     if (listener === undefined) return fail('EINVAL', 'accept');
@@ -74,7 +89,10 @@ export class Sockets {
     return socket.fd;
   }
 
-  /** @throws StackError EINPROGRESS once it is under way, EALREADY, EISCONN, or why it failed */
+  /**
+   * Begins to connect; asked again, tells how it went.
+   * @throws StackError EINPROGRESS once it is under way, EALREADY, EISCONN, or why it failed
+   */
   connect(fd: number, address: IpAddress, port: number): void {
     const socket = this.at(fd);
     if (socket.listener !== undefined) fail('EISCONN', 'connect');
@@ -116,7 +134,10 @@ export class Sockets {
     return endpoint;
   }
 
-  /** @returns bytes moved, 0 at the end of the stream; @throws StackError EAGAIN … */
+  /**
+   * Reads into `target`. @returns bytes moved, 0 at the end of the stream
+   * @throws StackError EAGAIN …
+   */
   read(fd: number, target: Uint8Array, flags = 0): number {
     const socket = this.at(fd);
     const { endpoint } = socket;
@@ -133,7 +154,10 @@ export class Sockets {
     return fail('EAGAIN', 'read');
   }
 
-  /** @returns bytes admitted; @throws StackError EAGAIN … */
+  /**
+   * Writes. @returns bytes admitted
+   * @throws StackError EAGAIN …
+   */
   write(fd: number, source: Uint8Array, flags = 0): number {
     const socket = this.at(fd);
     const { endpoint } = socket;
@@ -148,6 +172,7 @@ export class Sockets {
     return bytes > 0 ? bytes : fail('EAGAIN', 'write');
   }
 
+  /** Ends one direction or both: `SHUT_RD`, `SHUT_WR`, `SHUT_RDWR`. @throws StackError EINVAL, ENOTCONN */
   shutdown(fd: number, how: number): void {
     const socket = this.at(fd);
     if (![SHUT_RD, SHUT_WR, SHUT_RDWR].includes(how)) fail('EINVAL', 'shutdown');
@@ -207,13 +232,14 @@ export class Sockets {
     for (const file of this.#files.values()) if (file instanceof Socket) yield file;
   }
 
+  /** Makes an epoll. @returns its descriptor */
   createEpoll(): number {
     const fd = this.#freeFd();
     this.#files.set(fd, new Epoll((other) => this.find(other)));
     return fd;
   }
 
-  /** @throws StackError EBADF, EINVAL */
+  /** The epoll of a descriptor. @throws StackError EBADF, EINVAL */
   epollAt(fd: number): Epoll {
     const file = this.#files.get(fd) ?? fail('EBADF', 'epoll');
     return file instanceof Epoll ? file : fail('EINVAL', 'epoll');

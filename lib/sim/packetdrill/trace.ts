@@ -61,13 +61,18 @@ export interface FailureFields {
   readonly trace: string;
 }
 
-/** A script did not come out as written. */
+/**
+ * A script did not come out as written.
+ * @hideconstructor
+ */
 export class PacketdrillFailure extends Error {
+  /** Tells it from other errors. */
   override readonly name = 'PacketdrillFailure';
   /** Of the script, from 1. */
   readonly line: number;
-  /** In the words of the script. */
+  /** What the script says. */
   readonly expected: string;
+  /** What came, in the words of the script. */
   readonly actual: string;
   /** The events around it: what the script says on the left, what the stack did on the right. */
   readonly trace: string;

@@ -87,7 +87,7 @@ export interface CongestionControl {
   readonly name: string;
   /** The congestion window, bytes. */
   readonly cwndBytes: number;
-  /** The slow-start threshold, bytes; Infinity before the first reduction. */
+  /** The slow-start threshold, bytes; 2^30 before the first reduction. */
   readonly ssthreshBytes: number;
   /** Bytes per second; Infinity when this algorithm does not pace. */
   readonly pacingRateBps: number;
