@@ -3,9 +3,10 @@
  * and then over the loopback of a private stack, by `tunstack/register`, and prints what became of them. A test
  * that fails with Node's own `net` on this Node says nothing and is not counted.
  *
- *     npm run test:node-suite -- [--from <sources of Node>] [--filter <regular expression>]
+ *     npm run test:node-suite -- [--from <sources of Node>] [--release <of Debian>] [--filter <regular expression>]
  *
- * Without `--from` the sources are Debian's, fetched into a temporary directory.
+ * Without `--from` the sources are Debian's, fetched into a temporary directory: those of the release that runs
+ * here, or of one whose Node is closer to the Node under test.
  */
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -18,6 +19,7 @@ import { fetchSources, sourcesFrom } from './node-suite/sources.js';
 
 interface Options {
   readonly from?: string;
+  readonly release?: string;
   readonly filter: string;
   readonly all: boolean;
   readonly verbose: boolean;
@@ -40,6 +42,7 @@ const RESULTS = '.test-results';
 
 const program = new Command('node-suite')
   .option('--from <directory>', "a source tree of Node; Debian's by default")
+  .option('--release <name>', 'the release of Debian whose sources are fetched, such as trixie')
   .option('--filter <pattern>', 'tests whose names match', '^test-net-')
   .option('--all', 'run also what is listed as not applicable', false)
   .option('--verbose', 'print the whole output of what fails', false)
@@ -49,7 +52,7 @@ const program = new Command('node-suite')
 const options = program.opts<Options>();
 const preload = pathToFileURL(resolve(options.dist, 'register/register.js')).href;
 
-const sources = options.from === undefined ? fetchSources() : sourcesFrom(options.from);
+const sources = options.from === undefined ? fetchSources(options.release) : sourcesFrom(options.from);
 const scratch = mkdtempSync(join(tmpdir(), 'node-suite-run-'));
 let results: Result[] = [];
 try {

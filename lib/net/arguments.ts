@@ -1,4 +1,5 @@
 /** Checks of arguments, and the many ways to call `listen` and `connect`, as `node:net` has them. */
+import net from 'node:net';
 import { argumentTypeError, outOfRangeError, rangeError, typeOf } from './node-errors.js';
 
 /** @throws `ERR_SOCKET_BAD_PORT` */
@@ -79,8 +80,13 @@ export function checkDuration(msecs: unknown, name: string): number {
 
 export type Callback = (...args: unknown[]) => void;
 
-/** Marks arguments that have been through `normalizeArguments`. */
-const NORMALIZED = Symbol('normalized');
+/** Marks arguments that have been normalized: Node's own mark where it shows, so that either takes the other's. */
+const NORMALIZED: unique symbol = (markOfNode() ?? Symbol('normalizedArgs')) as never;
+
+function markOfNode(): symbol | undefined {
+  const { _normalizeArgs: normalize } = net as { _normalizeArgs?: (args: unknown[]) => object };
+  return Object.getOwnPropertySymbols(normalize?.([]) ?? {})[0];
+}
 
 /** Options and callback of a call. */
 export type NormalizedArguments<Options> = [options: Options, callback: Callback | null] & {

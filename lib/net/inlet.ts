@@ -88,20 +88,23 @@ export interface OnReadOptions {
   /** Where text is put, again and again; or a function that gives the memory for each delivery. */
   buffer: Uint8Array | (() => Uint8Array);
   /** Called for each delivery; `false` pauses the socket. */
-  callback: (bytes: number, buffer: Uint8Array) => boolean;
+  callback: (this: unknown, bytes: number, buffer: Uint8Array) => boolean;
 }
 
 /** Text is put into memory of the application's, one callback each time (`onread`). */
 export class BufferInlet implements Inlet {
   bytesDelivered = 0;
   readonly #callback: OnReadOptions['callback'];
+  readonly #self: unknown;
   readonly #generate: (() => Uint8Array) | undefined;
   #buffer: Uint8Array;
   #view: DataView;
   #filled = 0;
 
-  constructor(options: OnReadOptions) {
+  /** @param self `this` of the callback */
+  constructor(options: OnReadOptions, self: unknown) {
     this.#callback = options.callback;
+    this.#self = self;
     this.#generate = typeof options.buffer === 'function' ? options.buffer : undefined;
     this.#buffer = typeof options.buffer === 'function' ? options.buffer() : options.buffer;
     this.#view = viewOf(this.#buffer);
@@ -126,7 +129,7 @@ export class BufferInlet implements Inlet {
     this.#filled = 0;
     this.bytesDelivered += bytes;
     // The callback decides with `false` only, as in Node; what else it returns means nothing.
-    const wantsMore = this.#callback(bytes, this.#buffer) !== false;
+    const wantsMore = this.#callback.call(this.#self, bytes, this.#buffer) !== false;
     const next = this.#generate?.();
     if (next instanceof Uint8Array) {
       this.#buffer = next;

@@ -1,4 +1,7 @@
 /** From `listen(…)` to a port that accepts, for servers of a stack and for Node's own alike. */
+import { tracingChannel } from 'node:diagnostics_channel';
+import { addAbortListener } from 'node:events';
+import { isIP } from 'node:net';
 import { checkAbortSignal, checkPort, normalizeArguments, toNumber } from './arguments.js';
 import type { NetContext } from './context.js';
 import { type ConnectionServer, ListenerHandle } from './listener-handle.js';
@@ -31,9 +34,14 @@ export interface ListeningServer extends ConnectionServer {
   _unref: boolean;
   /** Counts calls of `listen` and `close`, so that a name found late is not listened on. */
   _listeningId: number;
+  /** What is listened on, in Node's words: `6::::80`. */
+  _connectionKey?: string;
   once(event: string, listener: (...args: unknown[]) => void): unknown;
   close(): unknown;
 }
+
+/** Says when servers begin to listen, and how that ended. */
+const listens = tracingChannel('net.server.listen');
 
 /** What Node asks the kernel for when nobody says. */
 const DEFAULT_BACKLOG = 511;
@@ -46,6 +54,7 @@ const DEFAULT_BACKLOG = 511;
 export function listenOn(context: NetContext, server: ListeningServer, args: readonly unknown[]): void {
   const [options, callback] = normalizeArguments<ListenOptions>(args);
   if (server._handle) throw plainError('ERR_SERVER_ALREADY_LISTEN');
+  listens.asyncStart.publish({ server, options });
   if (callback !== null) server.once('listening', callback);
   server._listeningId++;
   obeySignal(server, options.signal);
@@ -103,8 +112,8 @@ function obeySignal(server: ListeningServer, signal: unknown): void {
     process.nextTick(close);
     return;
   }
-  signal.addEventListener('abort', close, { once: true });
-  server.once('close', () => signal.removeEventListener('abort', close));
+  const listening = addAbortListener(signal, close);
+  server.once('close', () => listening[Symbol.dispose]());
 }
 
 interface Place {
@@ -119,9 +128,14 @@ function bindTo(context: NetContext, server: ListeningServer, place: Place): voi
   try {
     server._handle = new ListenerHandle(context, server, place);
   } catch (error) {
-    failLater(server, describedError(codeOf(error), 'listen', place));
+    const failure = describedError(codeOf(error), 'listen', place);
+    listens.error.publish({ server, error: failure });
+    failLater(server, failure);
     return;
   }
+  listens.asyncEnd.publish({ server });
+  const { address, port } = place;
+  server._connectionKey = `${isIP(address)}:${address}:${port}`;
   if (server._unref) server._handle.unref();
   process.nextTick(() => {
     if (server._handle) server.emit('listening');

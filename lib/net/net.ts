@@ -72,6 +72,7 @@ export function openNet(stack: SocketStack): NetOfStack {
   const module = {
     BlockList: net.BlockList,
     SocketAddress: net.SocketAddress,
+    _normalizeArgs: normalizeArguments,
     isIP: net.isIP,
     isIPv4: net.isIPv4,
     isIPv6: net.isIPv6,

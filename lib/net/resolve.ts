@@ -3,10 +3,11 @@
  * hosts table. Every other name is asked of Node's resolver, and so of the host, unless the caller brings a
  * `lookup` of its own.
  */
-import dns from 'node:dns';
+import dns, { ADDRCONFIG, ALL, V4MAPPED } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
 import { isLocalhost, LOOPBACK } from '../dns/names.js';
 import { dnsOf } from '../dns/stack-dns.js';
+import { argumentValueError } from './node-errors.js';
 
 const LOCALHOST: readonly dns.LookupAddress[] = [
   { address: LOOPBACK.A, family: 4 },
@@ -25,7 +26,8 @@ export function lookupOf(stack: object): LookupFunction {
 
 /** `localhost` is this stack, whatever the host's tables say. */
 function lookupLocalhost(...[options, callback]: LookupTail): void {
-  const { family } = options;
+  const { family, hints = 0 } = options;
+  if ((hints & ~(ADDRCONFIG | ALL | V4MAPPED)) !== 0) throw argumentValueError('hints', hints);
   const fits = (found: dns.LookupAddress): boolean =>
     family === undefined || family === 0 || family === found.family || family === `IPv${found.family}`;
   const found = LOCALHOST.filter(fits);
@@ -51,6 +53,3 @@ export function lookupOneOf(stack: object): LookupOne {
     else lookup(name, { family }, callback as Parameters<LookupFunction>[2]);
   };
 }
-
-/** For sockets that no stack has a `dns` for. */
-export const lookupOne: LookupOne = lookupOneOf({});

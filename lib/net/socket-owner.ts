@@ -22,7 +22,7 @@ export function attach(socket: StackSocket, attachment: Attachment): TcpHandle {
     endpoint,
     isMapped,
     isConnecting: connectFailed !== undefined,
-    inlet: newInlet(socket[kContext], state, (chunk) => socket.push(chunk)),
+    inlet: newInlet(socket[kContext], state, socket),
   });
   handle.owner = new SocketOwner(socket, handle, connectFailed);
   if (!state.isRef) handle.unref();

@@ -1,6 +1,6 @@
 /** What a socket remembers between calls, and how it begins. */
 import { Buffer } from 'node:buffer';
-import type { DuplexOptions } from 'node:stream';
+import type { Duplex, DuplexOptions } from 'node:stream';
 import { checkNumber } from './arguments.js';
 import type { NetContext } from './context.js';
 import { BufferInlet, type Inlet, type OnReadOptions, SlabInlet } from './inlet.js';
@@ -106,12 +106,24 @@ export function newSocketState(options: SocketOptions): SocketState {
 }
 
 /** Keep-alive has seconds in Node, and here for the same outcome: less than one is none. */
-export const wholeSeconds = (ms: number | undefined): number =>
-  Math.max(0, Math.trunc((ms ?? 0) / 1000)) * 1000;
+export function wholeSeconds(ms: number | undefined): number {
+  return Math.max(0, Math.trunc((ms ?? 0) / 1000)) * 1000;
+}
 
-/** Where a connection's text goes: into `push`, or into memory the application has given. */
-export const newInlet = (context: NetContext, state: SocketState, push: (chunk: Buffer) => boolean): Inlet =>
-  state.onread === undefined ? new SlabInlet(context.slab, push) : new BufferInlet(state.onread);
+/** Where a connection's text goes: into the stream, or into memory the application has given. */
+export const newInlet = (context: NetContext, state: SocketState, stream: Duplex): Inlet =>
+  state.onread === undefined
+    ? new SlabInlet(context.slab, (chunk) => stream.push(chunk))
+    : new BufferInlet(state.onread, stream);
+
+/**
+ * What is known of a socket that was never made, such as the prototype of all of them: getters must answer there
+ * too, as whoever prints the class asks them.
+ */
+export const NO_SOCKET: SocketState = Object.assign(newSocketState({}), {
+  bytesRead: undefined as unknown as number,
+  bytesWritten: undefined as unknown as number,
+});
 
 /** Applies the settings made while there was no connection. */
 export function applySettings(state: SocketState): void {

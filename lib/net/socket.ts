@@ -12,6 +12,7 @@ import {
   checkSocketOptions,
   kState,
   localEndOf,
+  NO_SOCKET,
   newSocketState,
   type SocketOptions,
   type SocketState,
@@ -19,7 +20,8 @@ import {
   wholeSeconds,
 } from './socket-state.js';
 import { setTcpOption, type TcpSocket } from './socket-tcp.js';
-import type { Address, TcpHandle, WriteDone } from './tcp-handle.js';
+import { handleToWrite, writeAfterEnd, writeOnceConnected } from './socket-writing.js';
+import type { Address, WriteDone } from './tcp-handle.js';
 import { isWrapped } from './wrapping.js';
 
 /** The server a socket came from, as far as the socket tells it when it is gone. */
@@ -73,7 +75,7 @@ export class StackSocket extends Duplex implements TcpSocket {
 
   get bufferSize(): number {
     // Undefined once the connection is gone, whatever the types of Node say.
-    return this[kState].handle === undefined ? (undefined as unknown as number) : this.writableLength;
+    return this.pending && !this.connecting ? (undefined as unknown as number) : this.writableLength;
   }
 
   get bytesRead(): number {
@@ -341,6 +343,8 @@ export class StackSocket extends Duplex implements TcpSocket {
   }
 }
 
+Object.defineProperty(StackSocket.prototype, kState, { value: NO_SOCKET, writable: true });
+
 /** The rest of the constructor, apart so that it serves `Socket.call(this, options)` too. */
 export function initializeSocket(socket: StackSocket, options: SocketOptions): void {
   socket[kState] = newSocketState(options);
@@ -361,40 +365,4 @@ function peerEnded(this: StackSocket): void {
   // TLS has an answer to give, and ends the socket after it.
   if (isWrapped(this)) this.allowHalfOpen = true;
   else this.write = writeAfterEnd;
-}
-
-const { write: streamWrite } = Duplex.prototype as { write: (...args: unknown[]) => boolean };
-
-/** Explains itself better than "write after end" would: it was not the caller who ended the socket. */
-function writeAfterEnd(this: StackSocket, chunk: unknown, ...rest: unknown[]): boolean {
-  const done = rest.find((argument) => typeof argument === 'function') as WriteDone | undefined;
-  if (!this.writableEnded) return Reflect.apply(streamWrite, this, [chunk, ...rest]);
-  const error = Object.assign(new Error('This socket has been ended by the other party'), { code: 'EPIPE' });
-  if (done !== undefined) process.nextTick(done, error);
-  this.destroy(error);
-  return false;
-}
-
-/** Writes when the connection is made; tells when it never will be. */
-function writeOnceConnected(socket: StackSocket, chunks: readonly Chunk[], done: WriteDone): void {
-  const state = socket[kState];
-  state.pending = chunks;
-  const failed = (): void => done(plainError('ERR_SOCKET_CLOSED_BEFORE_CONNECTION'));
-  socket.once('connect', () => {
-    socket.off('close', failed);
-    const rest = state.pending; // Less what Fast Open has handed over.
-    state.pending = [];
-    const handle = handleToWrite(socket, done);
-    if (handle === undefined) return;
-    handle.writev(rest, done);
-    state.waitingBytes = handle.waitingBytes;
-  });
-  socket.once('close', failed);
-}
-
-function handleToWrite(socket: StackSocket, done: WriteDone): TcpHandle | undefined {
-  const { handle } = socket[kState];
-  if (handle === undefined) done(plainError('ERR_SOCKET_CLOSED'));
-  else socket._unrefTimer();
-  return handle;
 }

@@ -30,12 +30,16 @@ export function sourcesFrom(path: string): TestSources {
   return { directory, dispose: () => {} };
 }
 
-/** Fetches the source package `nodejs` with the system's own apt and mirrors. @throws Error with apt's words */
-export function fetchSources(): TestSources {
+/**
+ * Fetches the source package `nodejs` with the system's own apt and mirrors.
+ * @param release another release of Debian than the system's own, such as one whose Node is the one under test
+ * @throws Error with apt's words
+ */
+export function fetchSources(release?: string): TestSources {
   const directory = mkdtempSync(join(tmpdir(), 'node-suite-'));
   const dispose = (): void => rmSync(directory, { recursive: true, force: true });
   try {
-    const archive = download(directory);
+    const archive = download(directory, release);
     const tree = join(directory, 'tree');
     mkdirSync(tree);
     const wanted = ['parallel', 'sequential', 'common', 'fixtures'].map((name) => `*/test/${name}`);
@@ -49,11 +53,11 @@ export function fetchSources(): TestSources {
 }
 
 /** @returns the archive of the original sources */
-function download(directory: string): string {
+function download(directory: string, release?: string): string {
   const parts = join(directory, 'sources');
   const lists = join(directory, 'lists');
   for (const path of [parts, join(lists, 'partial')]) mkdirSync(path, { recursive: true });
-  writeSourceLists(parts);
+  writeSourceLists(parts, release);
   const options = [
     ['Dir::Etc::SourceList', '/dev/null'],
     ['Dir::Etc::SourceParts', parts],
@@ -72,19 +76,21 @@ function download(directory: string): string {
 }
 
 /** The system's lists of packages, asked for sources instead. */
-function writeSourceLists(parts: string): void {
+function writeSourceLists(parts: string, release?: string): void {
+  const [, ours] = /^VERSION_CODENAME=(\w+)/m.exec(readFileSync('/etc/os-release', 'utf8')) ?? [];
+  const write = (name: string, text: string): void => {
+    const wanted = ours === undefined || release === undefined ? text : text.replaceAll(ours, release);
+    writeFileSync(join(parts, name), wanted);
+  };
   const deb822 = '/etc/apt/sources.list.d/debian.sources';
   if (existsSync(deb822)) {
-    const text = readFileSync(deb822, 'utf8').replaceAll(/^Types:.*$/gm, 'Types: deb-src');
-    writeFileSync(join(parts, 'source.sources'), text);
+    write('source.sources', readFileSync(deb822, 'utf8').replaceAll(/^Types:.*$/gm, 'Types: deb-src'));
   }
   const list = '/etc/apt/sources.list';
   if (existsSync(list)) {
     const lines = readFileSync(list, 'utf8').split('\n');
-    const sources = lines
-      .filter((line) => /^deb\s/.test(line))
-      .map((line) => line.replace(/^deb/, 'deb-src'));
-    writeFileSync(join(parts, 'source.list'), `${sources.join('\n')}\n`);
+    const packages = lines.filter((line) => /^deb\s/.test(line));
+    write('source.list', `${packages.join('\n').replaceAll(/^deb/gm, 'deb-src')}\n`);
   }
 }
 
