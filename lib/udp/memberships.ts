@@ -17,6 +17,7 @@ interface Membership extends GroupFilter {
 
 export type GroupHost = Pick<DatagramCarrier, 'groupFilterChanged' | 'joinGroup' | 'leaveGroup' | 'linkTo'>;
 
+/** The multicast groups of one socket. Links are named by index; where none is, the routes choose. */
 export class Memberships {
   readonly #host: GroupHost;
   readonly #limits: { readonly maxMemberships: number; readonly maxSources: number };
@@ -27,6 +28,7 @@ export class Memberships {
     this.#limits = limits;
   }
 
+  /** How many groups, each link counted by itself. */
   get count(): number {
     return this.#members.length;
   }
@@ -38,7 +40,7 @@ export class Memberships {
     this.#add({ group, link, includes: false, sources: [] });
   }
 
-  /** @throws EADDRNOTAVAIL when it is not joined */
+  /** Leaves a group. @throws EADDRNOTAVAIL when it is not joined */
   leave(group: IpAddress, link = this.#host.linkTo(group)): void {
     checkGroup(group);
     const member = this.#find(group, link);
@@ -64,7 +66,10 @@ export class Memberships {
     this.#addSource(member, source, 'addSourceSpecificMembership', true);
   }
 
-  /** @throws EINVAL when the group is not joined by source, EADDRNOTAVAIL when not for this one */
+  /**
+   * Takes no more from one source; with the last, the membership ends.
+   * @throws EINVAL when the group is not joined by source, EADDRNOTAVAIL when not for this one
+   */
   leaveSource(group: IpAddress, source: IpAddress, link = this.#host.linkTo(group)): void {
     checkGroup(group);
     const member = this.#find(group, link);
@@ -79,7 +84,10 @@ export class Memberships {
     this.#addSource(member, source, 'blockSource', false);
   }
 
-  /** @throws EINVAL when the group is not joined for any source, EADDRNOTAVAIL for a source not blocked */
+  /**
+   * Takes from a source again that was blocked.
+   * @throws EINVAL when the group is not joined for any source, EADDRNOTAVAIL for a source not blocked
+   */
   unblock(group: IpAddress, source: IpAddress, link = this.#host.linkTo(group)): void {
     const member = this.#find(group, link);
     if (member === undefined || member.includes) throw trouble('EINVAL', 'unblockSource', group);
@@ -87,6 +95,7 @@ export class Memberships {
   }
 
   /**
+   * @hidden
    * Whether a multicast packet is for this socket. A socket in no such group takes it when `all` says so
    * (Linux IP_MULTICAST_ALL).
    */
@@ -99,6 +108,7 @@ export class Memberships {
     return all;
   }
 
+  /** Leaves every group. */
   leaveAll(): void {
     for (const member of this.#members) this.#leave(member);
     this.#members = [];
