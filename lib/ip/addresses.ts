@@ -12,6 +12,7 @@ import type { PortTable } from './ports.js';
 import { type Route, RouteScope, type RouteScopeName, type RouteSpec } from './route.js';
 import type { Routing } from './routing.js';
 
+/** What may be said of an address that is added. */
 export interface AddressOptions {
   /** How far it is valid; by default what the address itself says: host, link or global. */
   readonly scope?: RouteScopeName;
@@ -263,14 +264,21 @@ function scopeOf(scope: RouteScopeName): number {
   return number;
 }
 
-/** What an address looks like to a reader. */
+/** An address of the stack, for readers. */
 export interface AddressDescription {
+  /** With its prefix length: `10.0.0.1/24`. */
   readonly address: string;
+  /** Index of the link that has it. */
   readonly port: number;
+  /** Version of IP. */
   readonly family: IpFamily;
+  /** How far it is valid: 0 everywhere, 253 the link, 254 this host. */
   readonly scope: number;
+  /** Not the first of its IPv4 subnet on its link: chosen as source only when asked for. */
   readonly secondary: boolean;
+  /** Still accepted, but no longer chosen for new flows while there is another. */
   readonly deprecated: boolean;
+  /** A privacy address (RFC 8981). */
   readonly temporary: boolean;
 }
 

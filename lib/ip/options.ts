@@ -3,6 +3,7 @@
  */
 import { ArgumentRangeError, ArgumentTypeError } from '../base/errors.js';
 
+/** Settings of IP, of one stack. Defaults are Linux's unless said otherwise. */
 export interface IpOptions {
   /** TTL and hop limit of what is sent, 1 .. 255 (RFC 1122 §3.2.1.7). */
   readonly hopLimit: number;
@@ -26,21 +27,25 @@ export interface IpOptions {
   readonly echoBroadcast: boolean;
   /** Answer IPv6 echo requests to multicast groups. */
   readonly echoMulticast6: boolean;
-  /** ICMP errors sent to all together, per second, and at once (RFC 1812 §4.3.2.8). */
+  /** ICMP errors sent to all together, per second (RFC 1812 §4.3.2.8). */
   readonly icmpErrorsPerSecond: number;
+  /** How many of them may go at once. */
   readonly icmpErrorBurst: number;
-  /** One ICMP error to one destination in so many ms; 0 for no limit. Up to `icmpDestinationBurst` at once. */
+  /** One ICMP error to one destination in so many ms; 0 for no limit. */
   readonly icmpDestinationMs: number;
+  /** How many of them may go at once. */
   readonly icmpDestinationBurst: number;
-  /** Memory for incomplete datagrams, bytes: above `High` the oldest go until `Low` is reached. */
+  /** Memory for incomplete datagrams, bytes: above it the oldest go. */
   readonly reassemblyHighBytes: number;
+  /** How far it is freed then, bytes. */
   readonly reassemblyLowBytes: number;
   /** Incomplete datagrams at once. */
   readonly reassemblyDatagrams: number;
   /** Fragments of other datagrams of one source that may come between two of one datagram; 0 for any. */
   readonly reassemblyDistance: number;
-  /** How long a datagram may stay incomplete, ms. */
+  /** How long an IPv4 datagram may stay incomplete, ms. */
   readonly reassemblyMs4: number;
+  /** How long an IPv6 datagram may stay incomplete, ms. */
   readonly reassemblyMs6: number;
   /** How long a learnt path MTU holds, ms (RFC 8201 §4). */
   readonly pathMtuMs: number;
@@ -56,13 +61,17 @@ export interface IpOptions {
   readonly multipathHash: 'l3' | 'l4';
   /** Give every IPv6 flow a label (RFC 6437). */
   readonly flowLabels: boolean;
-  /** IPv6 extension headers of one packet, and options of one of them (RFC 8504 §5.3). */
+  /** IPv6 extension headers of one packet (RFC 8504 §5.3). */
   readonly extensionHeaders: number;
+  /** Options of one extension header (RFC 8504 §5.3). */
   readonly optionsPerHeader: number;
-  /** Sizes of the tables. */
+  /** Most routes in all tables. */
   readonly routes: number;
+  /** Most rules. */
   readonly rules: number;
+  /** Most addresses. */
   readonly addresses: number;
+  /** Most multicast groups joined. */
   readonly groups: number;
 }
 

@@ -8,20 +8,29 @@ import type { RouteDescription, RouteSet } from './routes.js';
 
 /** What the question says besides the destination. */
 export interface RouteQuestion {
+  /** Source address of the packet. */
   readonly from?: string | IpAddress;
   /** Name or index of the port a packet came in through; without it the packet is one of ours. */
   readonly iif?: string | number;
   /** Name or index of the port it must leave through. */
   readonly oif?: string | number;
+  /** Routing mark. */
   readonly mark?: number;
+  /** DSCP << 2. */
   readonly tos?: number;
+  /** Protocol number. */
   readonly protocol?: number;
+  /** Source port. */
   readonly sourcePort?: number;
+  /** Destination port. */
   readonly destinationPort?: number;
+  /** User of the socket. */
   readonly uid?: number;
 }
 
+/** Where packets go and why, as `ip route get` says it. */
 export interface RouteAnswer {
+  /** What was asked for. */
   readonly destination: string;
   /** '' or the error's code: `ENETUNREACH`, `EHOSTUNREACH`, `EACCES`, `EINVAL`, `EADDRNOTAVAIL`. */
   readonly error: string;
@@ -29,14 +38,17 @@ export interface RouteAnswer {
   readonly rule: { readonly priority: number; readonly action: string } | undefined;
   /** Name of the table; '' when a rule decided by itself, or nothing did. */
   readonly table: string;
+  /** The route that was found. */
   readonly route: RouteDescription | undefined;
   /** Of the route: `unicast`, `local`, `broadcast` …; '' without one. */
   readonly type: string;
-  /** Where packets go. */
+  /** Name of the link packets leave by. */
   readonly port: string;
+  /** The router they go to; undefined where the destination is on the link. */
   readonly gateway: string | undefined;
   /** What packets of ours would have as source. */
   readonly source: string | undefined;
+  /** Largest packet the path takes, as far as known, bytes. */
   readonly mtu: number;
 }
 

@@ -14,16 +14,20 @@ export const ROUTE_TYPES = [
   'prohibit',
   'throw',
 ] as const;
+/** What happens to packets along a route. */
 export type RouteType = (typeof ROUTE_TYPES)[number];
 
 /** How far away a destination is; a larger number is nearer (rtnetlink(7), `rtm_scope`). */
 export const RouteScope = { global: 0, site: 200, link: 253, host: 254, nowhere: 255 } as const;
+/** Names of the scopes of `RouteSpec.scope`. */
 export type RouteScopeName = keyof typeof RouteScope;
 
 /** Numbers of the tables that have names. */
 export const RouteTableId = { default: 253, main: 254, local: 255 } as const;
+/** Tables that have names. */
 export type RouteTableName = keyof typeof RouteTableId;
 
+/** Preference among IPv6 routes of one metric (RFC 4191 §2.1). */
 export type RoutePreference = 'low' | 'medium' | 'high';
 const PREFERENCES: Readonly<Record<RoutePreference, number>> = { low: -1, medium: 0, high: 1 };
 
@@ -35,8 +39,9 @@ const MAX_NEXT_HOPS = 256;
 
 /** A next hop as a caller describes it. */
 export interface NextHopSpec {
+  /** Address of the next router; none where the destination is on the link. */
   readonly gateway?: string | IpAddress;
-  /** Index or name. */
+  /** Index or name of the link. */
   readonly port?: number | string;
   /** Share of the flows, 1 .. 256; 1 by default. */
   readonly weight?: number;
@@ -50,11 +55,13 @@ export interface RouteSpec extends NextHopSpec {
   readonly destination: string | IpPrefix;
   /** 1 .. 2^32-1 or a name; `main`, or `local` for local and broadcast routes, by default. */
   readonly table?: number | RouteTableName;
+  /** `unicast` by default. */
   readonly type?: RouteType;
   /** DSCP << 2 that a packet must have; 0 for any. */
   readonly tos?: number;
   /** Less is better. 0 for IPv4 and 1024 for IPv6 by default. */
   readonly metric?: number;
+  /** How far its destination is; by default what type and gateway say. */
   readonly scope?: RouteScopeName;
   /** Who made it; a note for readers, and something to delete by. */
   readonly protocol?: string;
@@ -64,15 +71,17 @@ export interface RouteSpec extends NextHopSpec {
   readonly nexthops?: readonly NextHopSpec[];
   /** Preference among IPv6 routes of one metric (RFC 4191 §2.1). */
   readonly preference?: RoutePreference;
-  /** Bytes; with `mtuLock`, ICMP cannot lower it. */
+  /** Largest IP packet along it, bytes; that of the link by default. */
   readonly mtu?: number;
+  /** Whether ICMP cannot lower `mtu`; false by default. */
   readonly mtuLock?: boolean;
   /** MSS to announce, bytes. */
   readonly advmss?: number;
   /** Largest window to advertise, bytes. */
   readonly window?: number;
-  /** Initial windows, segments. */
+  /** Initial congestion window, segments. */
   readonly initcwnd?: number;
+  /** Initial receive window, segments. */
   readonly initrwnd?: number;
   /** Least retransmission timeout, µs. */
   readonly rtoMinUs?: number;

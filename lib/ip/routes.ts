@@ -41,33 +41,55 @@ export interface RouteSurroundings {
 
 /** A route for readers. */
 export interface RouteDescription {
+  /** Its prefix: `10.0.0.0/8`. */
   readonly destination: string;
+  /** Name or number of its table. */
   readonly table: string;
+  /** `unicast`, `local`, `blackhole` … */
   readonly type: string;
+  /** `global`, `link` … */
   readonly scope: string;
+  /** Who made it. */
   readonly protocol: string;
+  /** DSCP << 2 that a packet must have; 0 for any. */
   readonly tos: number;
+  /** Less is better. */
   readonly metric: number;
+  /** Source address it prefers. */
   readonly source: string | undefined;
+  /** Its next hops, each with the name of its link. */
   readonly nexthops: readonly {
+    /** Name of the link. */
     readonly port: string;
+    /** Undefined where the destination is on the link. */
     readonly gateway: string | undefined;
+    /** Share of the flows. */
     readonly weight: number;
     /** The port is down: the next hop does not count. */
     readonly dead: boolean;
   }[];
+  /** Bytes; 0: that of the link. */
   readonly mtu: number;
 }
 
+/** Which routes; what is absent matches any. */
 export interface RouteFilter {
+  /** Name or number of a table. */
   readonly table?: number | RouteTableName;
+  /** Version of IP. */
   readonly family?: IpFamily;
+  /** Who made it. */
   readonly protocol?: string;
+  /** Name or index of a link that a next hop is on. */
   readonly port?: number | string;
 }
 
 type AddMode = 'add' | 'append' | 'prepend' | 'replace' | 'change';
 
+/**
+ * The routes of all tables. Links are called ports here.
+ * @hideconstructor
+ */
 export class RouteSet {
   readonly #surroundings: RouteSurroundings;
   readonly #tables = { 4: new Map<number, RouteTable>(), 6: new Map<number, RouteTable>() };
@@ -85,7 +107,7 @@ export class RouteSet {
     return this.#count;
   }
 
-  /** The table of a family, if it has ever held a route. */
+  /** The table of a family, if it has ever held a route. @hidden */
   table(family: IpFamily, id: number): RouteTable | undefined {
     return family === 4 ? this.#tables[4].get(id) : this.#tables[6].get(id);
   }
@@ -141,7 +163,7 @@ export class RouteSet {
     }
   }
 
-  /** Who answers `get`; it needs the whole of IP. */
+  /** Who answers `get`; it needs the whole of IP. @hidden */
   setGetter(getter: RouteGetter): void {
     this.#getter = getter;
   }
@@ -155,10 +177,12 @@ export class RouteSet {
     return this.#getter.get(destination, question);
   }
 
+  /** The routes the filter selects. */
   list(filter: RouteFilter = {}): RouteDescription[] {
     return this.#select(filter).map((route) => this.describe(route));
   }
 
+  /** @hidden */
   describe(route: Route): RouteDescription {
     const ports = this.#surroundings.ports;
     return {
@@ -180,14 +204,14 @@ export class RouteSet {
     };
   }
 
-  /** Adds a route that the stack makes itself, unchecked, behind its equals. */
+  /** Adds a route that the stack makes itself, unchecked, behind its equals. @hidden */
   install(spec: RouteSpec): Route {
     const route = this.#withHops(parseRoute(spec), false);
     this.#insert(route, false);
     return route;
   }
 
-  /** Removes this very route, if it is still there. */
+  /** Removes this very route, if it is still there. @hidden */
   remove(route: Route): void {
     if (this.table(route.prefix.family, route.table)?.remove(route) !== true) return;
     this.#count--;
@@ -195,7 +219,7 @@ export class RouteSet {
     this.#surroundings.changed();
   }
 
-  /** Forgets a port: routes that have no other next hop go, the others lose this one. */
+  /** Forgets a port: routes that have no other next hop go, the others lose this one. @hidden */
   portRemoved(index: number): void {
     for (const route of this.#select({})) {
       const others = route.nexthops.filter((hop) => hop.portIndex !== index);
@@ -209,7 +233,7 @@ export class RouteSet {
     this.#surroundings.changed();
   }
 
-  /** Forgets an address: routes that prefer it as source go. */
+  /** Forgets an address: routes that prefer it as source go. @hidden */
   sourceRemoved(address: IpAddress): void {
     for (const route of this.#select({ family: address.family })) {
       if (route.source?.equals(address) === true) this.remove(route);

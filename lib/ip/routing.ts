@@ -22,12 +22,18 @@ const ERRORS: Readonly<Record<string, string>> = {
   prohibit: 'EACCES',
 };
 
+/**
+ * Routing: rules choose tables, tables choose routes, routes choose next hops.
+ * @hideconstructor
+ */
 export class Routing {
+  /** The rules, as `ip rule` has them. */
   readonly rules: RuleList;
+  /** The routes of all tables, as `ip route` has them. */
   readonly routes: RouteSet;
-  /** Grows with every change of rules, routes, addresses, ports or path MTUs. */
+  /** Grows with every change of rules, routes, addresses, ports or path MTUs. @hidden */
   generation = 1;
-  /** Hears of each route that left its table. */
+  /** Hears of each route that left its table. @hidden */
   onRouteGone: (route: Route) => void = () => {};
   readonly #ports: PortTable;
   readonly #hash: TableHash;
@@ -56,12 +62,15 @@ export class Routing {
     });
   }
 
-  /** Every path resolved before this is looked at again before its next packet. */
+  /** Every path resolved before this is looked at again before its next packet. @hidden */
   changed(): void {
     this.generation++;
   }
 
-  /** Answers `query` into `result`. @returns whether there is a way; otherwise `result.error` says why not */
+  /**
+   * Answers `query` into `result`. @returns whether there is a way; otherwise `result.error` says why not
+   * @hidden
+   */
   lookup(query: RouteQuery, result: RouteResult): boolean {
     result.clear();
     const rules = this.rules.list();
@@ -91,14 +100,17 @@ export class Routing {
     return false;
   }
 
-  /** As `lookup`, in one table, whatever the rules say. */
+  /** As `lookup`, in one table, whatever the rules say. @hidden */
   lookupIn(id: number, query: RouteQuery, result: RouteResult): boolean {
     result.clear();
     const table = this.routes.table(query.family, id);
     return table !== undefined && this.#search(table, query, result) === Outcome.Found && result.error === '';
   }
 
-  /** What kind of destination the local table says an address is; `unicast` when it does not know it. */
+  /**
+   * What kind of destination the local table says an address is; `unicast` when it does not know it.
+   * @hidden
+   */
   localType(address: IpAddress): RouteType {
     const query = this.#query;
     query.setAddresses(address, undefined);
@@ -106,6 +118,7 @@ export class Routing {
     return (found ? this.#result.route?.type : undefined) ?? 'unicast';
   }
 
+  /** Whether an address is one of ours, as the local table says. */
   isLocal(address: IpAddress): boolean {
     return this.localType(address) === 'local';
   }

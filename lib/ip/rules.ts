@@ -8,6 +8,7 @@ import { RouteTableId, type RouteTableName, tableNumber } from './route.js';
 import type { RouteQuery } from './route-query.js';
 
 export const RULE_ACTIONS = ['lookup', 'blackhole', 'unreachable', 'prohibit', 'goto', 'nop'] as const;
+/** What a rule does: asks a table, refuses, jumps, or nothing. */
 export type RuleAction = (typeof RULE_ACTIONS)[number];
 
 /** First and last of a range, or one number. */
@@ -19,7 +20,9 @@ export interface RuleSpec {
   readonly priority?: number;
   /** Both families when neither this nor an address says otherwise. */
   readonly family?: IpFamily;
+  /** Source prefix. */
   readonly from?: string | IpPrefix;
+  /** Destination prefix. */
   readonly to?: string | IpPrefix;
   /** DSCP << 2. */
   readonly tos?: number;
@@ -27,12 +30,17 @@ export interface RuleSpec {
   readonly iif?: string | number;
   /** Name or index of the port a socket is bound to. */
   readonly oif?: string | number;
+  /** Routing mark. */
   readonly mark?: number;
   /** Bits of the mark that count; all by default. */
   readonly markMask?: number;
+  /** Protocol number. */
   readonly ipproto?: number;
+  /** Source port. */
   readonly sport?: RangeSpec;
+  /** Destination port. */
   readonly dport?: RangeSpec;
+  /** User of the socket. */
   readonly uid?: RangeSpec;
   /** Matches what the selectors do not. */
   readonly not?: boolean;
@@ -48,28 +56,50 @@ export interface RuleSpec {
 
 const MAX_PRIORITY = 0xffff_ffff;
 
+/**
+ * A rule, read and checked.
+ * @hideconstructor
+ */
 export class Rule {
+  /** Its place among the rules: 0 first. */
   readonly priority: number;
-  /** 0 for both. */
+  /** 4 or 6; 0 for both. */
   readonly family: IpFamily | 0;
+  /** Source prefix; undefined for any, as with the other selectors. */
   readonly from: PrefixMask | undefined;
+  /** Destination prefix. */
   readonly to: PrefixMask | undefined;
+  /** DSCP << 2; 0 for any. */
   readonly tos: number;
+  /** Port a packet came in through. */
   readonly iif: string | number | undefined;
+  /** Port a socket is bound to. */
   readonly oif: string | number | undefined;
+  /** Routing mark. */
   readonly mark: number;
+  /** Bits of the mark that count; 0 for none. */
   readonly markMask: number;
+  /** Protocol number; 0 for any. */
   readonly ipproto: number;
+  /** Source ports, first and last. */
   readonly sport: readonly [number, number] | undefined;
+  /** Destination ports, first and last. */
   readonly dport: readonly [number, number] | undefined;
+  /** Users of the socket, first and last. */
   readonly uid: readonly [number, number] | undefined;
+  /** Whether it matches what the selectors do not. */
   readonly not: boolean;
+  /** What it does. */
   readonly action: RuleAction;
+  /** Number of the table asked; 0 for other actions. */
   readonly table: number;
+  /** Priority to go on with; 0 for other actions. */
   readonly goto: number;
+  /** Routes with prefixes of at most this length do not count; -1 for none. */
   readonly suppressPrefixLength: number;
-  /** Indexes of the ports that `iif` and `oif` name; -1 while there is none. */
+  /** Indexes of the ports that `iif` and `oif` name; -1 while there is none. @hidden */
   iifIndex = -1;
+  /** @hidden */
   oifIndex = -1;
 
   /** @throws ArgumentTypeError, ArgumentValueError or ArgumentRangeError for what can never be right */
@@ -109,11 +139,12 @@ export class Rule {
         : integer('suppressPrefixLength', spec.suppressPrefixLength, 128);
   }
 
+  /** @hidden */
   matches(query: RouteQuery): boolean {
     return this.#selects(query) !== this.not;
   }
 
-  /** Whether every selector is the same as in `other`: the same rule twice is a mistake. */
+  /** Whether every selector is the same as in `other`: the same rule twice is a mistake. @hidden */
   equals(other: Rule): boolean {
     return JSON.stringify(this) === JSON.stringify(other);
   }
@@ -133,6 +164,7 @@ export class Rule {
     );
   }
 
+  /** Its fields, prefixes as text. */
   toJSON(): Record<string, unknown> {
     const { from, to, ...rest } = this;
     return { ...rest, from: from?.toString(), to: to?.toString(), iifIndex: undefined, oifIndex: undefined };
@@ -174,10 +206,17 @@ export interface RuleSurroundings {
   readonly limit: number;
 }
 
+/**
+ * The rules, in the order in which they are evaluated.
+ * @hideconstructor
+ */
 export class RuleList {
   readonly #surroundings: RuleSurroundings;
   #rules: Rule[] = [];
-  /** Whether the first rule sends everything to the local table, as it does unless somebody changed it. */
+  /**
+   * Whether the first rule sends everything to the local table, as it does unless somebody changed it.
+   * @hidden
+   */
   localFirst = false;
 
   constructor(surroundings: RuleSurroundings) {
@@ -233,7 +272,7 @@ export class RuleList {
     this.#changed();
   }
 
-  /** Looks up the names of ports anew. */
+  /** Looks up the names of ports anew. @hidden */
   portsChanged(): void {
     for (const rule of this.#rules) {
       rule.iifIndex = rule.iif === undefined ? -1 : this.#surroundings.portIndex(rule.iif);
@@ -244,7 +283,7 @@ export class RuleList {
     }
   }
 
-  /** Place of the first rule of `priority` for `family`, or -1. */
+  /** Place of the first rule of `priority` for `family`, or -1. @hidden */
   placeOf(priority: number, family: IpFamily): number {
     return this.#rules.findIndex(
       (rule) => rule.priority === priority && (rule.family === 0 || rule.family === family),

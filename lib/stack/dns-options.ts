@@ -3,6 +3,7 @@ import { ArgumentRangeError, ArgumentTypeError, ArgumentValueError } from '../ba
 import { IpAddress } from '../wire/ip-address.js';
 import { type HostsOption, HostsTable } from './hosts-table.js';
 
+/** What `stack.dns` works by. */
 export interface DnsOptions {
   /** Name servers: `10.0.0.53`, `10.0.0.53:5353`, `[fd00::53]:5353`. None by default: names are asked of the host. */
   readonly servers?: readonly string[];
@@ -28,13 +29,19 @@ export interface DnsOptions {
   readonly udpPayloadBytes?: number;
 }
 
+/** A name server. */
 export interface DnsServer {
+  /** Its address. */
   readonly address: IpAddress;
+  /** Its port; 53 unless said otherwise. */
   readonly port: number;
 }
 
+/** `DnsOptions` with their defaults, read. */
 export interface DnsSettings extends Required<Omit<DnsOptions, 'servers' | 'hosts'>> {
+  /** Name servers, in the order in which they are asked. */
   readonly servers: readonly DnsServer[];
+  /** Names that need not be asked for. */
   readonly hosts: HostsTable;
 }
 

@@ -14,6 +14,10 @@ const MAX_NAMES = 100_000;
 /** Names are compared without regard to case and to the dot at the end (RFC 4343). */
 export const hostKey = (name: string): string => name.toLowerCase().replace(/\.$/, '');
 
+/**
+ * Names that need not be asked for, with their addresses.
+ * @hideconstructor
+ */
 export class HostsTable {
   readonly #addresses = new Map<string, IpAddress[]>();
   /** The first name of each address. */
@@ -52,6 +56,7 @@ export class HostsTable {
     }
   }
 
+  /** How many names. */
   get size(): number {
     return this.#addresses.size;
   }

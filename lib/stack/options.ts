@@ -8,19 +8,28 @@ import type { UdpOptions } from '../udp/options.js';
 import type { IpAddress } from '../wire/ip-address.js';
 import type { DnsOptions } from './dns-options.js';
 
+/**
+ * What a stack is made with: a clock and randomness, and what is to differ from the defaults. An unknown
+ * option is an error.
+ */
 export interface StackOptions {
+  /** `SystemClock` in service, `VirtualClock` in simulations. */
   readonly clock: Clock;
-  /** A CSPRNG in service: keys and sequence numbers come from it. */
+  /** `SystemRandom` in service, as keys and sequence numbers come from it; `SeededRandom` in simulations. */
   readonly random: Random;
+  /** Settings of IP. */
   readonly ip?: Partial<IpOptions>;
+  /** Settings of UDP. */
   readonly udp?: Partial<UdpOptions>;
   /** Name servers, search domains and hosts of `stack.dns`. */
   readonly dns?: DnsOptions;
-  /** Hears of every connection of the stack (`lib/base/probe.ts`). */
+  /** Hears of every connection of the stack. */
   readonly probe?: Probe;
+  /** Settings of TCP; `connection` has the defaults of every connection. */
   readonly tcp?: Partial<Omit<TcpLayerOptions, 'connection'>> & { connection?: Partial<TcpOptions> };
 }
 
+/** What a link is added with. */
 export interface LinkOptions {
   /** Addresses of the stack on this link, with prefix lengths: `10.0.0.2/24`, `fd00::2/64`. */
   readonly addresses?: readonly string[];
@@ -28,6 +37,7 @@ export interface LinkOptions {
   readonly defaultRoute?: boolean;
 }
 
+/** Where and how to listen. */
 export interface ListenOptions {
   /** `::` by default, which takes IPv4 too. */
   readonly address?: string | IpAddress;
@@ -41,11 +51,15 @@ export interface ListenOptions {
   readonly reusePort?: boolean;
   /** Index of the link (`addLink`) to accept from, and where its connections then live alone; all by default. */
   readonly link?: number;
+  /** Settings of the connections accepted, in place of the stack's. */
   readonly options?: Partial<TcpOptions>;
 }
 
+/** Where and how to connect. */
 export interface ConnectOptions {
+  /** The address of the peer; the unspecified one means this stack. */
   readonly address: string | IpAddress;
+  /** The port of the peer. */
   readonly port: number;
   /** Chosen by the routes by default. */
   readonly localAddress?: string | IpAddress;
@@ -56,5 +70,6 @@ export interface ConnectOptions {
    * is known; what is written before the present turn ends does so too.
    */
   readonly data?: Uint8Array;
+  /** Settings of the connection, in place of the stack's. */
   readonly options?: Partial<TcpOptions>;
 }

@@ -40,15 +40,24 @@ const KEEP_US = 86_400e6;
 
 export type { ConnectOptions, LinkOptions, ListenOptions, StackOptions };
 
+/**
+ * A private TCP/IP stack. It has links, addresses, ports and routes of its own, beside a loopback with index
+ * 0 and name `lo`.
+ */
 export class Stack implements EndpointHost {
+  /** Counters of everything that passed, or did not. */
   readonly stats = new StackStats();
+  /** Its addresses. */
   readonly ip: IpLayer;
+  /** TCP, for what is built on the stack. @hidden */
   readonly tcp: TcpLayer;
+  /** UDP, for what is built on the stack. @hidden */
   readonly udp: UdpLayer;
-  /** Time and randomness it was given. */
+  /** The clock it was given. */
   readonly clock: Clock;
+  /** The randomness it was given. */
   readonly random: Random;
-  /** What `stack.dns` works by. */
+  /** What `stack.dns` works by: the option `dns` with its defaults. */
   readonly dnsSettings: DnsSettings;
   readonly #alarm: Alarm;
   /** Set while the host process is to be kept alive, though no packet and no deadline may be due. */
@@ -68,6 +77,10 @@ export class Stack implements EndpointHost {
   #holders = 0;
   #holdsForOrphans = false;
 
+  /**
+   * @throws ArgumentTypeError, ArgumentRangeError, ArgumentValueError, TypeError for options that are unknown
+   * or wrong
+   */
   constructor(options: StackOptions) {
     const { clock, random } = options;
     this.clock = clock;
@@ -104,6 +117,7 @@ export class Stack implements EndpointHost {
     this.#alarm.unref?.();
   }
 
+  /** The time of its clock, µs. */
   nowUs(): number {
     return this.clock.nowUs();
   }
@@ -155,7 +169,10 @@ export class Stack implements EndpointHost {
     return new TcpBinding(this, options);
   }
 
-  /** @throws StackError EADDRINUSE, EADDRNOTAVAIL; ArgumentRangeError for a port out of range or no link */
+  /**
+   * Listens on a port.
+   * @throws StackError EADDRINUSE, EADDRNOTAVAIL; ArgumentRangeError for a port out of range or no link
+   */
   listenTcp(options: ListenOptions): TcpListenerEndpoint {
     this.#checkOpen('listen');
     const address = toAddress(options.address ?? ANY_V6, 'address');
@@ -223,7 +240,7 @@ export class Stack implements EndpointHost {
 
   // ---- the host process -------------------------------------------------------------------------
 
-  /** A socket or server that keeps the host process alive begins to exist. */
+  /** Keeps the host process alive, as each socket and server does; raw endpoints leave it to their owner. */
   hold(): void {
     if (this.#holders++ > 0) return;
     this.#alarm.ref?.();
@@ -231,7 +248,7 @@ export class Stack implements EndpointHost {
     for (const port of this.#ports) port.device.ref?.();
   }
 
-  /** One of those is no more. */
+  /** Undoes one `hold`. */
   release(): void {
     if (--this.#holders > 0) return;
     this.#alarm.unref?.();
@@ -266,6 +283,7 @@ export class Stack implements EndpointHost {
     for (const port of this.#ports) port.device.close();
   }
 
+  /** Whether `close` was called. */
   get isClosed(): boolean {
     return this.#isClosed;
   }
@@ -303,7 +321,10 @@ export class Stack implements EndpointHost {
     }
   }
 
-  /** Something waits to be sent or told: at the end of this turn, or as soon as the caller is done. */
+  /**
+   * Something waits to be sent or told: at the end of this turn, or as soon as the caller is done.
+   * @hidden
+   */
   schedule(): void {
     this.#holdForOrphans();
     if (this.#inTurn || this.#isClosed) return;

@@ -4,6 +4,7 @@
  */
 import { type Alarm, type Clock, NEVER } from '../base/clock.js';
 
+/** The monotonic clock of the host, which no one sets. */
 export class SystemClock implements Clock {
   /** Microseconds since the process or worker started, from a clock that no one sets. */
   nowUs(): number {

@@ -6,6 +6,7 @@ import type { Random } from '../base/random.js';
 /** Words drawn at a time. */
 const POOL_WORDS = 1024;
 
+/** The CSPRNG of the host, drawn in pools so that a word costs no system call. */
 export class SystemRandom implements Random {
   readonly #fill: (words: Uint32Array) => unknown;
   readonly #pool = new Uint32Array(POOL_WORDS);

@@ -18,11 +18,13 @@ export interface BindingHost {
   connectTcp(options: ConnectOptions): TcpEndpoint;
 }
 
+/** A local address and port that is taken and not yet used: made by `Stack.bindTcp`. */
 export class TcpBinding {
   readonly #host: BindingHost;
   readonly #options: BindOptions;
   /** undefined once it is used, or given back. */
   #claim: PortClaim | undefined;
+  /** The address that was taken. */
   readonly localAddress: IpAddress;
   /** The one that was chosen, where any was asked for. */
   readonly localPort: number;

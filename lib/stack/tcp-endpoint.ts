@@ -50,7 +50,14 @@ export interface EndpointHost {
   schedule(): void;
 }
 
+/**
+ * A TCP connection, for those who do not want Node's streams: made by `Stack.connectTcp`, or given by
+ * `TcpListenerEndpoint.accept`. Calls tell it something and return at once; its handler hears what happens. A
+ * connection that nobody wants any more must be given up with `close` or `abort`.
+ * @hideconstructor
+ */
 export class TcpEndpoint implements ConnectionOwner {
+  /** Hears what happens; set it before the turn in which the endpoint was made ends. */
   handler: TcpEndpointHandler | undefined;
   readonly #host: EndpointHost;
   readonly #entry: ConnectionEntry;
@@ -67,31 +74,37 @@ export class TcpEndpoint implements ConnectionOwner {
     entry.owner = this;
   }
 
+  /** Address of this side. */
   get localAddress(): IpAddress {
     return this.#entry.tuple.local;
   }
 
+  /** Port of this side. */
   get localPort(): number {
     return this.#entry.tuple.localPort;
   }
 
+  /** Address of the peer. */
   get remoteAddress(): IpAddress {
     return this.#entry.tuple.remote;
   }
 
+  /** Port of the peer. */
   get remotePort(): number {
     return this.#entry.tuple.remotePort;
   }
 
+  /** Version of IP. */
   get family(): IpFamily {
     return this.#entry.tuple.local.family;
   }
 
+  /** Its state, as a number of `TcpState`. */
   get state(): TcpState {
     return this.#connection.state;
   }
 
-  /** '' while it lives or when it ended well. */
+  /** Why it ended: `ECONNRESET` and the like; '' while it lives or when it ended well. */
   get errorCode(): string {
     return this.#connection.errorCode;
   }
@@ -101,7 +114,7 @@ export class TcpEndpoint implements ConnectionOwner {
     return this.#connection.receiver?.finReceived === true;
   }
 
-  /** The connection itself, for tools that look at its parts. */
+  /** The connection itself, for tools that look at its parts. @hidden */
   get connection(): TcpConnection {
     return this.#connection;
   }
@@ -116,11 +129,12 @@ export class TcpEndpoint implements ConnectionOwner {
     return this.#connection.sender.freeBytes;
   }
 
-  /** Bytes written and not yet sent; and not yet acknowledged. */
+  /** Bytes written and not yet sent. */
   get unsentBytes(): number {
     return this.#connection.sender.unsentBytes;
   }
 
+  /** Bytes written and not yet acknowledged. */
   get unackedBytes(): number {
     return this.#connection.sender.buffer.length;
   }
@@ -171,12 +185,13 @@ export class TcpEndpoint implements ConnectionOwner {
     return bytes;
   }
 
-  /** Whether the next byte to be read is the urgent one, and how many bytes lie up to it. */
+  /** Whether the next byte to be read is the urgent one. */
   get isAtMark(): boolean {
     const { receiver } = this.#connection;
     return receiver?.urgent.isAt(receiver.buffer.readSequence) === true;
   }
 
+  /** Bytes up to the urgent one; 0 when none is pending. */
   get urgentBytes(): number {
     const { receiver } = this.#connection;
     return receiver?.urgent.bytesFrom(receiver.buffer.readSequence) ?? 0;
@@ -336,7 +351,7 @@ export class TcpEndpoint implements ConnectionOwner {
     this.setOption('notSentLowWaterBytes', bytes);
   }
 
-  /** Called by the layer in its flush. */
+  /** Called by the layer in its flush. @hidden */
   connectionEvents(events: number): void {
     const { handler } = this;
     if (this.#lingers && events & (ConnectionEvent.Lingered | ConnectionEvent.Closed)) this.#lingered();

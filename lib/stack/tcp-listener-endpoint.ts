@@ -4,7 +4,10 @@ import { resolveTcpOptions, type TcpOptions } from '../tcp/options.js';
 import type { IpAddress } from '../wire/ip-address.js';
 import { type EndpointHost, TcpEndpoint } from './tcp-endpoint.js';
 
-/** A port that accepts connections. */
+/**
+ * A port that accepts connections: made by `Stack.listenTcp`.
+ * @hideconstructor
+ */
 export class TcpListenerEndpoint {
   /** Called when a connection can be accepted; call `accept` until it gives none. */
   onConnection: () => void = () => {};
@@ -16,10 +19,12 @@ export class TcpListenerEndpoint {
     this.#listener = listen(() => this.onConnection());
   }
 
+  /** The address it listens on; unspecified for all. */
   get localAddress(): IpAddress {
     return this.#listener.address;
   }
 
+  /** The port. */
   get localPort(): number {
     return this.#listener.port;
   }
@@ -32,6 +37,7 @@ export class TcpListenerEndpoint {
     this.#listener.options = resolveTcpOptions({ [name]: value }, this.#listener.options);
   }
 
+  /** A setting of the connections accepted from now on. */
   getOption<K extends keyof TcpOptions>(name: K): TcpOptions[K] {
     return this.#listener.options[name];
   }

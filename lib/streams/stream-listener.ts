@@ -28,10 +28,12 @@ export class StreamListener implements AsyncIterable<StreamConnection>, AsyncDis
     else signal?.addEventListener('abort', this.#obeySignal, { once: true });
   }
 
+  /** The address it listens on; `::` or `0.0.0.0` for all. */
   get address(): string {
     return this.#endpoint.localAddress.toString();
   }
 
+  /** The port. */
   get port(): number {
     return this.#endpoint.localPort;
   }
@@ -62,10 +64,12 @@ export class StreamListener implements AsyncIterable<StreamConnection>, AsyncDis
     for (const taker of this.#takers.splice(0)) taker(undefined);
   }
 
+  /** As `close`, for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.close();
   }
 
+  /** Connections one by one, until the listener is closed. */
   [Symbol.asyncIterator](): AsyncIterator<StreamConnection, undefined> {
     return {
       next: async () => {

@@ -5,11 +5,15 @@ import { StreamConnection } from './stream-connection.js';
 import { StreamListener } from './stream-listener.js';
 import type { Resolve, StreamsStack, TcpOptions } from './streams-stack.js';
 
+/** Where and how to connect. */
 export interface StreamConnectOptions {
+  /** The port of the peer. */
   readonly port: number;
   /** An address, or a name, whose addresses are tried in turn; `localhost`, this stack itself, by default. */
   readonly host?: string;
+  /** Chosen by the routes by default. */
   readonly localAddress?: string;
+  /** An ephemeral one by default. */
   readonly localPort?: number;
   /** Settings of the connection, in place of the stack's. */
   readonly options?: Partial<TcpOptions>;
@@ -17,6 +21,7 @@ export interface StreamConnectOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Where and how to listen. */
 export interface StreamListenOptions {
   /** 0, any free one, by default. */
   readonly port?: number;
@@ -39,10 +44,11 @@ export interface Streams {
    * @throws ArgumentRangeError for a port that is none
    */
   connect(options: StreamConnectOptions): StreamConnection;
-  /** @throws StackError EADDRINUSE, EADDRNOTAVAIL; ArgumentRangeError for a port that is none */
+  /** Listens. @throws StackError EADDRINUSE, EADDRNOTAVAIL; ArgumentRangeError for a port that is none */
   listen(options?: StreamListenOptions): StreamListener;
 }
 
+/** Makes the `streams` of a stack. @param resolve finds the addresses of a name */
 export function createStreams(stack: StreamsStack, resolve: Resolve): Streams {
   return {
     connect: (options) => connect(stack, resolve, options),

@@ -6,9 +6,13 @@ import type { StreamsStack, TcpEndpoint, TcpEndpointHandler } from './streams-st
 
 /** Both ends of a connection, IPv4 as it is. */
 export interface ConnectionEnds {
+  /** Address of this side. */
   readonly localAddress: string;
+  /** Port of this side. */
   readonly localPort: number;
+  /** Address of the peer. */
   readonly remoteAddress: string;
+  /** Port of the peer. */
   readonly remotePort: number;
 }
 
