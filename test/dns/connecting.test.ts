@@ -93,7 +93,7 @@ describe('dns: connecting by name', () => {
       ['connect'],
     ]);
     expect(world.names.asked).to.have.members(
-      ['A web.test', 'AAAA web.test', 'A web', 'AAAA web'].slice(0, 2),
+      ['A web.test', 'AAAA web.test'],
     );
   });
 

@@ -107,6 +107,19 @@ describe('examples', function () {
     ]);
   });
 
+  it('dns: finds names by a server on another stack', async () => {
+    expect(await linesOf('dns.ts')).to.deep.equal([
+      'web:       10.0.0.80, fd00::80',
+      'intranet:  10.0.0.80',
+      "A:         [ { address: '10.0.0.80', ttl: 60 } ]",
+      "MX:        [ { exchange: 'mail.example', priority: 10 } ]",
+      "TXT:       [ [ 'v=spf1 -all' ] ]",
+      'error:     queryA ENOTFOUND nowhere.example',
+      'page:      This is www.example.',
+      '7 queries, 7 answers, 1 from the cache',
+    ]);
+  });
+
   it('own-link: serves HTTP through a tunnel', async () => {
     const [page, packets] = await linesOf('own-link.ts');
     expect(page).to.equal('You are 192.168.7.1, at the other end of a tunnel.');
