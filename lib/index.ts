@@ -3,13 +3,42 @@ export { type Alarm, type Clock, NEVER } from './base/clock.js';
 export { StackError } from './base/errors.js';
 export type { Probe, ProbedConnection, RetransmissionReason } from './base/probe.js';
 export type { Random } from './base/random.js';
-export { DropReason, dropReasonName, type StackStats } from './base/stats.js';
+export type { Seq } from './base/seq.js';
+export {
+  type DnsStats,
+  type DropCounts,
+  DropReason,
+  dropReasonName,
+  type GroupStats,
+  type IcmpStats,
+  type IpStats,
+  type StackStats,
+  type TcpStats,
+  type UdpStats,
+} from './base/stats.js';
 export type { DgramModule } from './dgram/dgram.js';
 // Gives every stack `dgram`.
 export { createDgram } from './dgram/stack-dgram.js';
 export type { DnsModule } from './dns/dns.js';
 // Gives every stack `dns`.
 export { createDns } from './dns/stack-dns.js';
+export type { AddressDescription, AddressOptions } from './ip/addresses.js';
+export type { IpLayer } from './ip/ip-layer.js';
+export type { IpOptions } from './ip/options.js';
+export type {
+  NextHopSpec,
+  RoutePreference,
+  RouteScopeName,
+  RouteSpec,
+  RouteTableName,
+  RouteType,
+} from './ip/route.js';
+export type { RouteAnswer, RouteQuestion } from './ip/route-answer.js';
+export type { RouteDescription, RouteFilter, RouteSet } from './ip/routes.js';
+export type { Routing } from './ip/routing.js';
+export type { RangeSpec, Rule, RuleAction, RuleList, RuleSpec } from './ip/rules.js';
+export type { QueueLimits } from './link/batch-queue.js';
+export type { DirectionCounters, EmulatedDirection } from './link/emulated-direction.js';
 export { EmulatedLink, type EmulatedLinkOptions } from './link/emulated-link.js';
 export type { BurstLoss, DirectionOptions, Fault } from './link/emulation-options.js';
 export {
@@ -18,18 +47,20 @@ export {
   HostNetwork,
   type LinkChanges,
 } from './link/host-network.js';
-export type { HostRoute } from './link/host-route.js';
-export type { HostRule } from './link/host-rule.js';
+export type { HostRoute, HostRouteType } from './link/host-route.js';
+export type { HostRule, HostRuleAction } from './link/host-rule.js';
+export type { LinkCounters } from './link/link-counters.js';
 export type { LinkDevice } from './link/link-device.js';
-export { LoopbackDevice } from './link/loopback.js';
+export { LoopbackDevice, type LoopbackOptions } from './link/loopback.js';
 export { PacketBatch } from './link/packet-batch.js';
 export { PacketLink, type PacketLinkOptions } from './link/packet-link.js';
 export { PcapDevice, type PcapOptions } from './link/pcap.js';
+export { CaptureDirection, type PacketRecord, PcapngWriter } from './link/pcapng-writer.js';
 export { createPipe, type PipeDevice, type PipeOptions } from './link/pipe-device.js';
 export { AddonError } from './link/tun-addon.js';
 export { TunDevice, type TunOptions, type TunStats } from './link/tun-device.js';
 export { openPrivateTun, type PrivateTun, type PrivateTunOptions } from './link/tun-private.js';
-export type { Connector, ConnectorOptions } from './net/connector.js';
+export type { Connector, ConnectorOptions, ConnectorWish } from './net/connector.js';
 export type { DispatcherOptions, FetchDispatcher, MakeDispatcher, UndiciModule } from './net/dispatcher.js';
 export type { Http2Module } from './net/http2.js';
 export type { NetModule } from './net/net.js';
@@ -39,6 +70,7 @@ export type { TcpSocket } from './net/socket-tcp.js';
 export { createNet } from './net/stack-net.js';
 export type { TlsModule } from './net/tls.js';
 export {
+  type IpVersion,
   PacketdrillFailure,
   type PacketdrillOptions,
   type PacketdrillResult,
@@ -46,12 +78,13 @@ export {
   packetdrillVersions,
   runPacketdrill,
 } from './sim/packetdrill/packetdrill.js';
-export { Sockets } from './sim/packetdrill/sockets.js';
+export { type SocketPlace, Sockets } from './sim/packetdrill/sockets.js';
 export { SeededRandom } from './sim/seeded-random.js';
 export { Simulation, type SimulationOptions } from './sim/simulation.js';
+export type { Transfer, TransferOptions } from './sim/transfer.js';
 export { VirtualClock } from './sim/virtual-clock.js';
-export type { DnsOptions } from './stack/dns-options.js';
-export type { HostsOption } from './stack/hosts-table.js';
+export type { DnsOptions, DnsServer, DnsSettings } from './stack/dns-options.js';
+export type { HostsOption, HostsTable } from './stack/hosts-table.js';
 export {
   type ConnectOptions,
   type LinkOptions,
@@ -71,15 +104,31 @@ export { StreamConnection } from './streams/stream-connection.js';
 export { StreamListener } from './streams/stream-listener.js';
 export type { StreamConnectOptions, StreamListenOptions, Streams } from './streams/streams.js';
 export type { ConnectionEnds } from './streams/wire.js';
-export type { AckSample, CongestionControl } from './tcp/congestion/congestion-control.js';
+export type {
+  AckSample,
+  CongestionControl,
+  CongestionFactory,
+  CongestionParameters,
+  CongestionSignal,
+  InheritedWindow,
+  LostData,
+  RateSample,
+} from './tcp/congestion/congestion-control.js';
 export { registerCongestionControl } from './tcp/congestion/registry.js';
 export type { ConnectionInfo, EcnByteCounts } from './tcp/connection-info.js';
 export type { KeepAliveTiming } from './tcp/connection-timers.js';
 export type { EcnSetting } from './tcp/ecn/negotiation.js';
 export type { LiveOption } from './tcp/live-options.js';
-export type { MtuProbing, TcpLayerOptions, TcpOptions } from './tcp/options.js';
+export type {
+  MtuProbing,
+  SynCookieMode,
+  TcpLayerOptions,
+  TcpOptions,
+  TimeWaitReuse,
+} from './tcp/options.js';
+export type { TextSink } from './tcp/receiver.js';
 export { stateName, TcpState } from './tcp/state.js';
-export { UdpEvent } from './udp/datagram.js';
+export { type Datagram, type DatagramError, UdpEvent } from './udp/datagram.js';
 export {
   DatagramPlpmtud,
   datagramBytes,
@@ -87,6 +136,9 @@ export {
   type PlpmtudOptions,
   type PlpmtudState,
 } from './udp/datagram-plpmtud.js';
-export type { UdpOptions, UdpSocketOptions } from './udp/options.js';
+export type { DatagramData, UdpSendOptions } from './udp/datagram-sender.js';
+export type { Memberships } from './udp/memberships.js';
+export type { MtuDiscovery, UdpOptions, UdpSocketOptions } from './udp/options.js';
 export { UdpEndpoint } from './udp/udp-endpoint.js';
-export { IpAddress, IpPrefix } from './wire/ip-address.js';
+export { IpAddress, type IpFamily, IpPrefix } from './wire/ip-address.js';
+export { ChecksumState } from './wire/ip-packet.js';

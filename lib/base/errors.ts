@@ -60,7 +60,7 @@ export class StackError extends Error {
   readonly code: string;
   /** The call that failed: `listen`, `connect`, `read`, `write`, `bind`, `send` … */
   readonly syscall: string;
-  // Declared only: where there is none the error has no such property, as Node's have none.
+  /** Address concerned. Where there is none, the error has no such property, as Node's have none. */
   declare readonly address?: string;
   /** Absent when there is none or it is 0. */
   declare readonly port?: number;

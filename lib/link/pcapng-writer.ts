@@ -21,7 +21,12 @@ const LINKTYPE_RAW = 101;
 const SNAP_LENGTH = 262_144;
 
 /** Which way a packet went, as pcapng has it. */
-export const CaptureDirection = { In: 1, Out: 2 } as const;
+export const CaptureDirection = {
+  /** To the stack. */
+  In: 1,
+  /** From the stack. */
+  Out: 2,
+} as const;
 export type CaptureDirection = (typeof CaptureDirection)[keyof typeof CaptureDirection];
 
 /** A packet to record. */

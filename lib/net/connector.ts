@@ -8,10 +8,15 @@ import { lendToTls } from './wrapping.js';
 
 /** What undici asks a connector for. */
 export interface ConnectorWish {
+  /** Name or address of the server, IPv6 in brackets. */
   readonly hostname: string;
+  /** `http:` or `https:`. */
   readonly protocol: string;
+  /** Its port; '' for that of the protocol. */
   readonly port: string;
+  /** Name the server is to prove; by default that of `hostname`. */
   readonly servername?: string | null | undefined;
+  /** Address to connect from. */
   readonly localAddress?: string | null | undefined;
   /** A connection made already, through a proxy for instance, on which TLS is to begin. */
   readonly httpSocket?: Socket | undefined;
@@ -19,6 +24,7 @@ export interface ConnectorWish {
   readonly allowH2?: boolean | undefined;
 }
 
+/** How to connect for undici; what is not named here is for TLS, as for `tls.connect`. */
 export interface ConnectorOptions extends tls.ConnectionOptions {
   /** ms until a connection must be made, TLS included; 10 s by default, 0 for no limit. */
   readonly timeout?: number;
@@ -28,15 +34,24 @@ export interface ConnectorOptions extends tls.ConnectionOptions {
   readonly maxCachedSessions?: number;
   /** Probe idle connections; true by default, first after 60 s. */
   readonly keepAlive?: boolean;
+  /** Idle time before the first probe, ms; 60 s by default. */
   readonly keepAliveInitialDelay?: number;
+  /** 4 or 6 for addresses of one family only; both by default. */
   readonly family?: number;
+  /** Finds addresses of names; that of the stack by default. */
   readonly lookup?: LookupFunction;
+  /**
+   * Whether addresses of both families are tried in turn (RFC 8305); as the stack's `net` has it by default.
+   */
   readonly autoSelectFamily?: boolean;
+  /** How long one attempt may take then, ms. */
   readonly autoSelectFamilyAttemptTimeout?: number;
+  /** Address to connect from; chosen by the routes by default. */
   readonly localAddress?: string;
 }
 
 type ConnectorCallback = (...args: [null, Socket] | [Error, null]) => void;
+/** `connect` of an undici agent. */
 export type Connector = (wish: ConnectorWish, callback: ConnectorCallback) => void;
 
 const CONNECT_TIMEOUT_MS = 10_000;

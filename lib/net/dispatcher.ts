@@ -7,6 +7,7 @@ type AgentClass = new (options: never) => object;
 
 /** undici as the application has installed it: `import * as undici from 'undici'`. */
 export interface UndiciModule<A extends AgentClass = AgentClass> {
+  /** The class dispatchers are made of. */
   readonly Agent: A;
 }
 
@@ -18,8 +19,11 @@ export interface DispatcherOptions {
   readonly connectTimeout?: number;
   /** Offer HTTP/2 by ALPN; false by default. */
   readonly allowH2?: boolean;
+  /** As in `ConnectorOptions`. */
   readonly maxCachedSessions?: number;
+  /** As in `ConnectorOptions`. */
   readonly autoSelectFamily?: boolean;
+  /** As in `ConnectorOptions`. */
   readonly autoSelectFamilyAttemptTimeout?: number;
   readonly [other: string]: unknown;
 }

@@ -10,7 +10,9 @@ export type RequestHandler = (request: http.IncomingMessage, response: http.Serv
 
 /** An application that has a server of its own and is to be made ready first: Fastify. */
 export interface ServerApplication<S extends Server = Server> {
+  /** Its server. */
   readonly server: S;
+  /** Makes it ready. */
   ready(): PromiseLike<unknown>;
 }
 

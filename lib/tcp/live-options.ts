@@ -37,7 +37,8 @@ const keepAliveTime = (name: 'idleMs' | 'intervalMs' | 'probes'): Live<'keepAliv
   },
 });
 
-const LIVE = {
+/** How each setting that may change is read and changed. */
+export const LIVE = {
   noDelay: {
     read: ({ connection }) => connection.sender.small.noDelay,
     change({ connection: { sender } }, on) {

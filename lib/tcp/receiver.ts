@@ -17,7 +17,10 @@ import { WindowTuner } from './window-tuner.js';
  * application will be given. It takes all that is offered, or nothing.
  */
 export interface TextSink {
-  /** @param view the same memory as `bytes`; `copyBytes` is the fast way out of it */
+  /**
+   * Takes `length` bytes at `at`. @returns whether it did
+   * @param view the same memory as `bytes`
+   */
   take(bytes: Uint8Array, at: number, length: number, view: DataView): boolean;
 }
 

@@ -15,7 +15,9 @@ const { SOCK_NONBLOCK, SHUT_RD, SHUT_WR, SHUT_RDWR, MSG_OOB, MSG_MORE, MSG_PEEK,
 
 /** An address and a port. */
 export interface SocketPlace {
+  /** The address. */
   readonly address: IpAddress;
+  /** The port. */
   readonly port: number;
 }
 
