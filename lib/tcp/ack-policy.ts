@@ -46,6 +46,8 @@ export class AckPolicy {
   #gapAt = 0 as Seq;
   /** ACKs held back since one left. */
   #compressed = 0;
+  /** Segments since the last ACK that look like the end of what the peer had to say, 2 at most. */
+  #ends = 0;
 
   constructor(parameters: AckPolicyParameters) {
     this.#minDelayUs = parameters.minDelayUs;
@@ -114,6 +116,22 @@ export class AckPolicy {
     if (second || this.quickAck || (this.#quickAcks > 0 && !this.#interactive)) this.isDue = true;
   }
 
+  /** A segment came that looks like the end of what the peer has to say. */
+  endOfWrite(): void {
+    if (this.#ends < 2) this.#ends++;
+  }
+
+  /**
+   * The application has read. Once it has read all, no more comes to wait for: the peer may need the ACK to go
+   * on (Linux `tcp_cleanup_rbuf`). Where the application answers, the ACK rides on the answer.
+   * @param isDrained nothing is left to read
+   */
+  read(mssBytes: number, isDrained: boolean): void {
+    if (this.deadlineUs === NEVER) return;
+    const isEnd = this.#ends > 1 || (this.#ends > 0 && !this.#interactive);
+    if (this.#unackedBytes > mssBytes || (isDrained && isEnd)) this.isDue = true;
+  }
+
   /** Notes the pace of arrivals and starts the delay when no ACK is due. After `received`. */
   schedule(nowUs: number, rtoUs: number, srttUs: number): void {
     this.#notePace(nowUs, rtoUs);
@@ -133,6 +151,7 @@ export class AckPolicy {
     this.deadlineUs = NEVER;
     this.#unackedBytes = 0;
     this.#compressed = 0;
+    this.#ends = 0;
     if (this.#quickAcks > 0) this.#quickAcks--;
   }
 

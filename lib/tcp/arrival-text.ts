@@ -39,6 +39,7 @@ export function takeText(c: TcpConnection, receiver: Receiver, segment: TcpSegme
   const isCut = seqGt(segment.end, receiver.rcvAdv);
   const outcome = receiver.text(segment);
   scheduleAck(c, segment, outcome, seqDiff(receiver.rcvNxt, before));
+  if (receiver.sink !== undefined && receiver.rcvNxt !== before) textRead(c, receiver);
   // What lay beyond the window is told at once (RFC 9293 §3.10.7.4).
   if (isCut) c.acks.now();
   if (receiver.rcvNxt !== before) c.signal(ConnectionEvent.Readable);
@@ -46,6 +47,12 @@ export function takeText(c: TcpConnection, receiver: Receiver, segment: TcpSegme
   else if (outcome === TextOutcome.NoMemory) c.drop(DropReason.TcpMemory);
   else if (outcome === TextOutcome.Nothing) c.drop(DropReason.TcpZeroWindow);
   if (receiver.finReceived) finReceived(c);
+}
+
+/** The application has read: what opens the window, or brings what the peer may wait for, leaves at once. */
+export function textRead(c: TcpConnection, receiver: Receiver): void {
+  if (receiver.mustUpdateWindow) c.acks.now();
+  c.acks.read(receiver.peerMssBytes, receiver.readableBytes === 0);
 }
 
 /** Lets the window grow with what arrives in order, unless memory is scarce (Linux `tcp_rcv_space_adjust`). */
@@ -70,10 +77,17 @@ function abortOnData(c: TcpConnection): void {
   c.reset(c.sender.sndUna, false);
 }
 
+/** A small segment ends what the peer had to send for now, a full one that says so too (Linux `tcp_measure_rcv_mss`). */
+function endsWrite(segment: TcpSegment, mssBytes: number): boolean {
+  const { segmentSize, textBytes } = segment;
+  return segmentSize < mssBytes || (segmentSize === textBytes && segment.has(TcpFlag.PSH));
+}
+
 function scheduleAck(c: TcpConnection, segment: TcpSegment, outcome: TextOutcome, takenBytes: number): void {
   const { acks, sender } = c;
   const receiver = c.receiver as Receiver;
   receiver.noteSegmentSize(segment.segmentSize);
+  if (endsWrite(segment, receiver.peerMssBytes)) acks.endOfWrite();
   // As it was offered, before this text took its part of it.
   acks.limitQuickAcks(receiver.rcvWnd + takenBytes, receiver.peerMssBytes);
   if (outcome === TextOutcome.InOrder || outcome === TextOutcome.FilledGap) tuneWindow(c, receiver, segment);

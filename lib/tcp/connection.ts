@@ -11,6 +11,7 @@ import type { IpFamily } from '../wire/ip-address.js';
 import type { SynOptions } from '../wire/tcp-options.js';
 import { AckPolicy } from './ack-policy.js';
 import { segmentArrived } from './arrival.js';
+import { textRead } from './arrival-text.js';
 import { abort, close, shutdownRead, shutdownWrite } from './closing.js';
 import {
   ConnectionEvent,
@@ -209,7 +210,7 @@ export class TcpConnection {
     // Unless it is wanted in line, the urgent byte is read apart, as on Linux.
     if (!this.options.urgentInline) receiver.urgent.skip(receiver.buffer);
     const bytes = receiver.read(target, at, length);
-    if (bytes > 0 && receiver.mustUpdateWindow) this.acks.now();
+    if (bytes > 0) textRead(this, receiver);
     this.memory.set(this.memoryBytes);
     return bytes;
   }

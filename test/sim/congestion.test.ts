@@ -213,7 +213,7 @@ describe('the response to congestion', () => {
         downstream: { delayMs: 20 },
         client: { ecn: 'request' },
         server: { ecn: 'accept' },
-      }).advance(10);
+      }).advance(15);
       const { reductions } = bulk.windows;
       expect(bulk.stats.retransSegs, control).to.equal(0);
       expect(reductions.length, control).to.be.within(4, 100);

@@ -143,10 +143,10 @@ export abstract class WirePeer implements WireListener {
   }
 
   /** Sends the next `bytes` of the stream, in segments of at most `mss` bytes, one batch each. */
-  sendText(bytes: number, mss = 1000): this {
+  sendText(bytes: number, mss = 1000, flags = 'P.'): this {
     for (let left = bytes; left > 0; left -= mss) {
       const text = Math.min(left, mss);
-      this.send(`< P. ${this.sndNxt}:${this.sndNxt + text}(${text}) ack ${this.rcvNxt}`);
+      this.send(`< ${flags} ${this.sndNxt}:${this.sndNxt + text}(${text}) ack ${this.rcvNxt}`);
     }
     return this;
   }

@@ -223,6 +223,36 @@ describe('an ACK leaves at once', () => {
       open.expectNothing(500);
     });
   });
+
+  it('when the application has read to the end of what the peer had to say, unless it answers (Linux tcp_cleanup_rbuf) [ACKT-6]', () => {
+    forEachFamily((family) => {
+      const peer = calm(family);
+      peer.read(160);
+      peer.drain();
+      // A short segment is the end, as soon as nothing is left to read.
+      peer.sendText(10).expectNothing().read(5);
+      peer.expectNothing().read(5);
+      peer.expect('> . 1:1(0) ack 171');
+      // A full one only where it says so.
+      peer.sendText(1000, 1000, '.').expectNothing().read(1000);
+      peer.expectNothing(35).drain();
+      peer.advanceMs(50).drain();
+      peer.sendText(1000, 1000, 'P.').expectNothing().read(1000);
+      peer.expect('> . 1:1(0) ack 2171');
+      // To whoever answers, one may be a question: its ACK waits for the answer. Two are too much.
+      peer.sendText(10).write(10).drain();
+      peer.ackAll().read(10);
+      peer.sendText(10).expectNothing().read(10);
+      peer.expectNothing().sendText(10).expectNothing().read(10);
+      peer.expect('> . 11:11(0) ack 2201').expectNothing(500);
+      // What goes straight to the application is read as it arrives.
+      const sinking = calm(family);
+      sinking.read(160);
+      sinking.drain();
+      sinking.endpoint.setSink({ take: () => true });
+      sinking.sendText(10).expect('> . 1:1(0) ack 171');
+    });
+  });
 });
 
 describe('ACKs of text behind a gap', () => {

@@ -165,7 +165,7 @@ describe('a problem of RFC 2525 that this stack does not have', () => {
     const peer = Peer.established({ mss: MSS });
     let acked = 1;
     for (let i = 0; i < 200; i++) {
-      peer.sendText(MSS, MSS).advanceMs(1);
+      peer.sendText(MSS, MSS, '.').advanceMs(1);
       for (const { line } of peer.drain()) acked = line.ack ?? acked;
       expect(peer.sndNxt - acked).to.be.below(2 * MSS);
       peer.read(MSS);

@@ -77,7 +77,7 @@ describe('ACKs of a stream', () => {
       let unacked = 0;
       let acks = 0;
       for (let i = 0; i < 100; i++) {
-        peer.advanceMs(1).sendText(1000);
+        peer.advanceMs(1).sendText(1000, 1000, '.');
         unacked++;
         for (const { line } of peer.drain()) {
           acks++;

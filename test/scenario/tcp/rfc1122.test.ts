@@ -116,7 +116,7 @@ describe('acknowledgments are few', () => {
     // The first 16 segments, in slow start, are acknowledged one by one.
     for (let i = 0; i < 20; i++) peer.advanceMs(1).sendText(1000).expectRead(1000);
     peer.drain();
-    for (let i = 0; i < 1000; i++) peer.advanceMs(1).sendText(1000).expectRead(1000);
+    for (let i = 0; i < 1000; i++) peer.advanceMs(1).sendText(1000, 1000, '.').expectRead(1000);
     const acks = peer.drain();
     expect(acks.length).to.be.within(450, 550);
     for (const { line } of acks) expect(line.textBytes).to.equal(0);
