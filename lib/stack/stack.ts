@@ -55,10 +55,10 @@ export class Stack implements EndpointHost {
   readonly udp: UdpLayer;
   /** The clock it was given. */
   readonly clock: Clock;
-  /** The randomness it was given. */
-  readonly random: Random;
   /** What `stack.dns` works by: the option `dns` with its defaults. */
   readonly dnsSettings: DnsSettings;
+  /** A field that everybody can look at would show what keys were made of. */
+  readonly #random: Random;
   readonly #alarm: Alarm;
   /** Set while the host process is to be kept alive, though no packet and no deadline may be due. */
   readonly #keeper: Alarm;
@@ -77,14 +77,11 @@ export class Stack implements EndpointHost {
   #holders = 0;
   #holdsForOrphans = false;
 
-  /**
-   * @throws ArgumentTypeError, ArgumentRangeError, ArgumentValueError, TypeError for options that are unknown
-   * or wrong
-   */
+  /** @throws ArgumentTypeError, ArgumentRangeError, ArgumentValueError, TypeError for options that are wrong */
   constructor(options: StackOptions) {
     const { clock, random } = options;
     this.clock = clock;
-    this.random = random;
+    this.#random = random;
     this.dnsSettings = resolveDnsOptions(options.dns);
     this.#alarm = clock.createAlarm(() => this.#ring());
     this.#keeper = clock.createAlarm(() => this.#keep());
@@ -151,6 +148,11 @@ export class Stack implements EndpointHost {
     if (addresses.some((address) => address.includes(':'))) {
       this.ip.routing.routes.add({ destination: '::/0', port: index });
     }
+  }
+
+  /** The randomness it was given. */
+  get random(): Random {
+    return this.#random;
   }
 
   /** Rules and tables, as `ip rule` and `ip route` know them. */
