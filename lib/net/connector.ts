@@ -143,7 +143,6 @@ function secure(owner: NetOfStack, { wish, sessions, options }: SecureWish): Soc
   const connect = (tlsOptions: TlsConnectOptions): tls.TLSSocket => {
     const secured = tls.connect(tlsOptions);
     secured.on('session', (made: Buffer) => sessions.set(key, made));
-    secured.once('close', (hadError: boolean) => hadError && sessions.delete(key));
     return secured;
   };
   if (!httpSocket) return secureNewSocket(owner, wanted, connect);
@@ -174,9 +173,5 @@ class SessionCache {
       this.#sessions.delete(oldest);
     }
     this.#sessions.set(key, session);
-  }
-
-  delete(key: string): void {
-    this.#sessions.delete(key);
   }
 }
