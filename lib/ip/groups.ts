@@ -6,7 +6,9 @@
 import { ArgumentValueError, StackError } from '../base/errors.js';
 import { IpAddress } from '../wire/ip-address.js';
 import type { IpPacket } from '../wire/ip-packet.js';
+import { Protocol } from '../wire/ipv6.js';
 import { AddressSet } from './address-set.js';
+import { IGMP_PROTOCOL } from './multicast/igmp.js';
 import { ANY_SOURCE, mergeFilters, NO_SOURCE, type SourceFilter } from './multicast/source-filter.js';
 
 /** Groups every host is in, and cannot leave: 224.0.0.1 (RFC 1112 §4) and ff02::1 (RFC 4291 §2.8). */
@@ -126,8 +128,13 @@ export class GroupTable {
   }
 }
 
-/** As `passes`, for the source of a packet. */
-function passesPacket({ includes, sources }: SourceFilter, { s0, s1, s2, s3 }: IpPacket): boolean {
+/**
+ * As `passes`, for the source of a packet. Queriers are heard whoever they are: IGMP, and what has options
+ * before it as MLD has.
+ */
+function passesPacket({ includes, sources }: SourceFilter, packet: IpPacket): boolean {
+  const { s0, s1, s2, s3 } = packet;
+  if (packet.protocol === (packet.version === 4 ? IGMP_PROTOCOL : Protocol.HopByHop)) return true;
   for (let i = 0; i < sources.length; i++) {
     const source = sources[i];
     if (source.w3 === s3 && source.w2 === s2 && source.w1 === s1 && source.w0 === s0) return includes;

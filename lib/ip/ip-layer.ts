@@ -29,16 +29,22 @@ import type { PathMtuCache } from './path-mtu.js';
 import type { Routing } from './routing.js';
 import { type DestinationChoice, orderDestinations } from './source-address.js';
 
+/**
+ * Addresses of a stack, by link.
+ * @hideconstructor
+ */
 export class IpLayer {
+  /** The options in force. */
   readonly options: IpOptions;
+  /** Rules and tables. */
   readonly routing: Routing;
-  /** Who waits for echo replies, by identifier. */
+  /** Who waits for echo replies, by identifier. @hidden */
   readonly echo: EchoListeners;
-  /** Path MTUs and redirects learnt. */
+  /** Path MTUs and redirects learnt. @hidden */
   readonly pathMtu: PathMtuCache;
-  /** The time of the turn, µs, for what is sent without a packet at hand. */
+  /** The time of the turn, µs, for what is sent without a packet at hand. @hidden */
   nowUs = 0;
-  /** Room for the packet begun last. */
+  /** Room for the packet begun last. @hidden */
   readonly out: OutgoingRoom;
   readonly #out: OutgoingParts;
   readonly #output: IpOutput;
@@ -76,7 +82,7 @@ export class IpLayer {
 
   // Ports.
 
-  /** Adds a link. Port 0, the loopback, gets 127.0.0.1/8 and ::1/128. */
+  /** Adds a link. Port 0, the loopback, gets 127.0.0.1/8 and ::1/128. @hidden */
   addPort(port: OutputPort): void {
     this.#out.ports.add(port);
     if (port.isLoopback) {
@@ -88,7 +94,7 @@ export class IpLayer {
     this.portChanged();
   }
 
-  /** Takes a link away, with its addresses, routes and groups. */
+  /** Takes a link away, with its addresses, routes and groups. @hidden */
   removePort(index: number): void {
     this.#out.addresses.portRemoved(index);
     this.routing.routes.portRemoved(index);
@@ -101,18 +107,25 @@ export class IpLayer {
   /**
    * Says that a port came up, went down or got another MTU. Routes through a port that is down are dead
    * until it comes back, and its addresses are not ours meanwhile.
+   * @hidden
    */
   portChanged(): void {
     this.routing.rules.portsChanged();
     this.#out.addresses.refresh();
   }
 
-  /** Index of a port by its name or index; -1 for none. */
+  /** Index of a link by its name or index; -1 for none. */
   portIndex(port: string | number): number {
     return this.#out.ports.indexOf(port);
   }
 
-  /** Name of a port; its index, as text, where there is none. */
+  /** Index of the first port, the loopback apart, that carries IPv6 groups; -1 for none. @hidden */
+  firstGroupPort(): number {
+    const fits = (port: OutputPort): boolean => port.isUp && !port.isLoopback && port.mtu >= IPV6_MIN_MTU;
+    return this.#out.ports.all().find(fits)?.index ?? -1;
+  }
+
+  /** Name of a link; its index, as text, where there is none. */
   portName(index: number): string {
     return this.#out.ports.nameOf(index);
   }
@@ -120,8 +133,8 @@ export class IpLayer {
   // Addresses.
 
   /**
-   * Gives a port an address: `10.0.0.1/24`, `2001:db8::1/64`.
-   * @throws StackError ENODEV, EEXIST, EINVAL or ENOBUFS
+   * Gives a link an address: `10.0.0.1/24`, `2001:db8::1/64`.
+   * @throws StackError ENODEV, EEXIST, EINVAL or ENOBUFS; ArgumentValueError
    */
   addAddress(portIndex: number, address: string | IpPrefix, options?: AddressOptions): void {
     this.#out.addresses.add(
@@ -131,12 +144,16 @@ export class IpLayer {
     );
   }
 
-  /** @throws StackError EADDRNOTAVAIL when the port does not have it */
+  /**
+   * Takes an address away, with the routes it made. @throws StackError EADDRNOTAVAIL when the port does not
+   * have it
+   */
   removeAddress(portIndex: number, address: string | IpAddress | IpPrefix): void {
     const parsed = typeof address === 'string' ? IpPrefix.parse(address) : address;
     this.#out.addresses.remove(portIndex, parsed instanceof IpPrefix ? parsed.address : parsed);
   }
 
+  /** The addresses of all links, or of one. */
   addresses(portIndex?: number): AddressDescription[] {
     const entries = this.#out.addresses.list();
     return entries
@@ -149,7 +166,7 @@ export class IpLayer {
     return this.isLocalWords(address.w0, address.w1, address.w2, address.w3) || this.routing.isLocal(address);
   }
 
-  /** As `isLocal`, for the addresses of ports only, given as words (IPv4 in mapped form). */
+  /** As `isLocal`, for the addresses of ports only, given as words (IPv4 in mapped form). @hidden */
   isLocalWords(w0: number, w1: number, w2: number, w3: number): boolean {
     return this.#out.addresses.portOf(w0, w1, w2, w3) >= 0;
   }
@@ -159,6 +176,7 @@ export class IpLayer {
    * @param filter from whom; anybody by default. The object stands for the listener: when it changes,
    * `groupFilterChanged` must be called, and it must be given to `leaveGroup`.
    * @throws StackError ENODEV, ENOBUFS
+   * @hidden
    */
   joinGroup(portIndex: number, group: IpAddress, filter?: SourceFilter): void {
     if (this.#out.ports.get(portIndex) === undefined) {
@@ -167,7 +185,7 @@ export class IpLayer {
     this.#out.groups.join(portIndex, group, filter);
   }
 
-  /** @throws StackError EADDRNOTAVAIL when the port is not in the group */
+  /** Undoes one `joinGroup`. @throws StackError EADDRNOTAVAIL when the port is not in the group @hidden */
   leaveGroup(portIndex: number, group: IpAddress, filter?: SourceFilter): void {
     this.#out.groups.leave(portIndex, group, filter);
   }
@@ -177,18 +195,22 @@ export class IpLayer {
     this.#out.groups.filterChanged(portIndex, group);
   }
 
-  /** What the multicast queriers of a port understand: 2 for IGMPv3 or MLDv2, 1 and 0 for older ones. */
+  /**
+   * What the multicast queriers of a port understand: 2 for IGMPv3 or MLDv2, 1 and 0 for older ones.
+   * @hidden
+   */
   groupGeneration(portIndex: number, family: IpFamily): Generation {
     return this.#out.reporter.generation(portIndex, family);
   }
 
-  /** Whether a port is in a group; every port is in 224.0.0.1 and ff02::1. */
+  /** Whether a port is in a group; every port is in 224.0.0.1 and ff02::1. @hidden */
   hasGroup(portIndex: number, group: IpAddress): boolean {
     return this.#out.groups.has(portIndex, group);
   }
 
   // In.
 
+  /** @hidden */
   setTransport(protocol: number, transport: Transport): void {
     this.#in.delivery.setTransport(protocol, transport);
   }
@@ -196,12 +218,16 @@ export class IpLayer {
   /**
    * Lets `listener` hear all packets of a protocol before anything else does; 0 stands for both families.
    * @returns what ends it
+   * @hidden
    */
   addRawListener(protocol: number, family: IpFamily | 0, listener: RawListener): () => void {
     return this.#in.delivery.addRaw(protocol, family, listener);
   }
 
-  /** A packet that came in: its place, and what its link said of it, are set. It is lent for the call. */
+  /**
+   * A packet that came in: its place, and what its link said of it, are set. It is lent for the call.
+   * @hidden
+   */
   input(packet: IpPacket): void {
     this.nowUs = packet.nowUs;
     this.#input.input(packet);
@@ -209,27 +235,27 @@ export class IpLayer {
 
   // Out.
 
-  /** A path for a flow. Never throws: `unusable` of the path says what is wrong. */
+  /** A path for a flow. Never throws: `unusable` of the path says what is wrong. @hidden */
   resolve(request: PathRequest): IpPath {
     return this.#out.resolver.resolve(request);
   }
 
-  /** Whether a path can still be used; looks only if something has changed. */
+  /** Whether a path can still be used; looks only if something has changed. @hidden */
   revalidate(path: IpPath): boolean {
     return this.#out.resolver.revalidate(path);
   }
 
-  /** The path for an answer to `packet` that keeps no state: from its destination to its source. */
+  /** The path for an answer to `packet` that keeps no state: from its destination to its source. @hidden */
   resolveReply(packet: IpPacket, protocol: number): IpPath {
     return this.#out.replies.resolve(packet, protocol);
   }
 
-  /** See `IpOutput.begin`. */
+  /** See `IpOutput.begin`. @hidden */
   begin(path: IpPath, transportBytes: number): Begin {
     return this.#output.begin(path, transportBytes);
   }
 
-  /** See `IpOutput.commit`. */
+  /** See `IpOutput.commit`. @hidden */
   commit(path: IpPath, transportBytes: number, checksumOffset: number, segmentSize = 0): void {
     this.#output.commit(path, transportBytes, checksumOffset, segmentSize);
   }
@@ -238,6 +264,7 @@ export class IpLayer {
    * Believes that a packet of more than `mtu` bytes does not reach the path's destination. Call it only
    * once the error that said so is known to be about something this flow sent (RFC 5927 §7).
    * @returns whether the path's MTU, or its use of DF, changed
+   * @hidden
    */
   learnPathMtu(path: IpPath, mtu: number): boolean {
     if (!this.revalidate(path) || path.route === undefined || path.route.mtuLock) return false;
@@ -246,7 +273,7 @@ export class IpLayer {
     return this.revalidate(path);
   }
 
-  /** As `learnPathMtu`, for the path of a packet of ours that an error quotes. */
+  /** As `learnPathMtu`, for the path of a packet of ours that an error quotes. @hidden */
   learnPathMtuOf(quote: IpPacket, mtu: number): boolean {
     const { protocol } = quote;
     const source = quote.source();
@@ -255,12 +282,18 @@ export class IpLayer {
     return this.learnPathMtu(this.resolve({ destination, source, protocol, ...zone }), mtu);
   }
 
-  /** Answers a packet with an ICMP error, unless a rule or the rate forbids it. See `IcmpResponder.error`. */
+  /**
+   * Answers a packet with an ICMP error, unless a rule or the rate forbids it. See `IcmpResponder.error`.
+   * @hidden
+   */
   sendIcmpError(packet: IpPacket, kind: IcmpErrorKind, info = 0): void {
     this.#out.responder.error(packet, kind, info);
   }
 
-  /** Sends an echo request; its answer goes to the listener of its identifier. @returns '' or the error's code */
+  /**
+   * Sends an echo request; its answer goes to the listener of its identifier. @returns '' or the error's code
+   * @hidden
+   */
   sendEchoRequest(request: EchoRequest): string {
     return this.#echoSender.send(request);
   }
@@ -284,13 +317,13 @@ export class IpLayer {
 
   // Time.
 
-  /** When `deadlineReached` has something to do, µs; `NEVER` when nothing waits. */
+  /** When `deadlineReached` has something to do, µs; `NEVER` when nothing waits. @hidden */
   get nextDeadlineUs(): number {
     const { reporter } = this.#out;
     return Math.min(this.#in.reassembly.nextDeadlineUs, this.pathMtu.nextDeadlineUs, reporter.nextDeadlineUs);
   }
 
-  /** Does what is due: ends incomplete datagrams, path MTUs and redirects. */
+  /** Does what is due: ends incomplete datagrams, path MTUs and redirects. @hidden */
   deadlineReached(nowUs: number): void {
     this.nowUs = nowUs;
     this.#in.reassembly.expire(nowUs, (first) => this.#reportTimeout(first));

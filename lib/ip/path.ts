@@ -21,6 +21,8 @@ export interface PathRequest {
   readonly mark?: number;
   /** The port a socket is bound to, or the zone of a link-local destination; 0 and absent for any. */
   readonly oif?: number;
+  /** For groups: whether it must stay on the loopback, whose index means any in `oif`. */
+  readonly onLoopback?: boolean;
   readonly sourcePort?: number;
   readonly destinationPort?: number;
   readonly uid?: number;

@@ -107,7 +107,8 @@ export class PathResolver {
     }
     // RFC 4007 §11: fe80:: and ff02:: are addresses only together with their zone.
     const zoned = destination.family === 6 && (destination.isLinkLocal || isLinkLocalGroup(destination));
-    if (zoned && (request.oif ?? 0) <= 0 && !this.#parts.routing.isLocal(destination)) return 'EINVAL';
+    const isZoneKnown = (request.oif ?? 0) > 0 || request.onLoopback === true;
+    if (zoned && !isZoneKnown && !this.#parts.routing.isLocal(destination)) return 'EINVAL';
     return '';
   }
 
@@ -126,6 +127,7 @@ export class PathResolver {
     query.tos = (request.trafficClass ?? 0) & 0xfc;
     query.mark = request.mark ?? 0;
     query.oif = (request.oif ?? 0) > 0 ? (request.oif as number) : ANY_PORT;
+    if (request.onLoopback === true && destination.isMulticast) query.oif = LOOPBACK_PORT;
     query.protocol = request.protocol;
     query.sourcePort = request.sourcePort ?? 0;
     query.destinationPort = request.destinationPort ?? 0;
@@ -136,10 +138,11 @@ export class PathResolver {
   #lookup(request: PathRequest, destination: IpAddress): string {
     const { routing, ports } = this.#parts;
     const result = this.#result;
-    const oif = request.oif ?? 0;
+    const isGiven = (request.oif ?? 0) > 0 || request.onLoopback === true;
+    const oif = isGiven ? this.#query.oif : 0;
     // Broadcast to all and multicast need no route when the port is given.
     const anywhere = destination.isLimitedBroadcast || destination.isMulticast;
-    if (oif > 0 && anywhere && ports.get(oif) !== undefined) {
+    if (isGiven && anywhere && ports.get(oif) !== undefined) {
       if (!ports.isUp(oif)) return 'ENETDOWN';
       result.clear();
       return '';
@@ -188,7 +191,7 @@ export class PathResolver {
       destination,
       gateway: nexthop?.gateway,
       port,
-      scope: route === undefined ? RouteScope.link : route.scope,
+      scope: route?.scope ?? (port.isLoopback ? RouteScope.host : RouteScope.link),
       preferTemporary: this.#parts.options.preferTemporary,
     };
     const select = destination.family === 4 ? selectSource4 : selectSource6;

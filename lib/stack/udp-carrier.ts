@@ -63,7 +63,9 @@ export class UdpCarrier implements DatagramCarrier {
 
   linkTo(group: IpAddress): number {
     const path = this.#ip.resolve({ destination: group, protocol: UDP_PROTOCOL });
-    return path.unusable === '' ? path.port.index : -1;
+    if (path.unusable === '') return path.port.index;
+    // Groups of one link, named without it, are those of the first that carries IPv6, as on Linux.
+    return group.family === 6 ? this.#ip.firstGroupPort() : -1;
   }
 
   joinGroup(link: number, group: IpAddress, filter: GroupFilter): void {

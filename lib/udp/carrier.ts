@@ -38,6 +38,8 @@ export interface DatagramWish {
   readonly mark: number;
   /** Index of the link it must leave by; 0 for any. */
   readonly oif: number;
+  /** For groups: whether it must stay on the loopback. */
+  readonly onLoopback: boolean;
   readonly trafficClass: number;
   readonly allowBroadcast: boolean;
 }

@@ -10,15 +10,21 @@ import type { UdpEndpoint } from './udp-endpoint.js';
 export const UDP_PROTOCOL = 17;
 export const UDP_HEADER_BYTES = 8;
 const CHECKSUM_OFFSET = 6;
+/** `multicastLink` of a socket: by route, or the loopback, which paths are kept by another number for. */
+const BY_ROUTE = -1;
+const LOOPBACK = 0;
+const ON_LOOPBACK = -1;
 /** Largest payloads: 65,535 less the headers of UDP and IPv4; for IPv6 its own header does not count. */
 const MAX_PAYLOAD_V4 = 65_507;
 const MAX_PAYLOAD_V6 = 65_527;
 /** Datagrams of one `send` (Linux UDP_MAX_SEGMENTS). */
 const MAX_SEGMENTS = 128;
 
+/** What may be said of one datagram. */
 export interface UdpSendOptions {
-  /** Where to; a connected socket may leave both out. */
+  /** Where to; a connected socket may leave it out. */
   destination?: IpAddress;
+  /** Which port; a connected socket may leave it out. */
   port?: number;
   /** Where from, one of our addresses: for an answer, where the question was sent to (RFC 1122 §4.1.3.5). */
   source?: IpAddress;
@@ -32,6 +38,7 @@ export interface UdpSendOptions {
   segmentSize?: number;
 }
 
+/** The payload, or the pieces it is made of. */
 export type DatagramData = Uint8Array | readonly Uint8Array[];
 
 /** What is being sent. */
@@ -77,10 +84,11 @@ export class DatagramSender {
   /** The path of a connected socket, or one resolved lately, or a new one. */
   #pathTo(socket: UdpEndpoint, destination: IpAddress, port: number, options: UdpSendOptions): DatagramPath {
     const key = this.#key;
-    const group = destination.isMulticast ? socket.options.multicastLink : 0;
+    const group = destination.isMulticast ? socket.options.multicastLink : BY_ROUTE;
+    const onLoopback = group === LOOPBACK && options.link === undefined;
     key.destination = destination;
     key.port = port;
-    key.link = options.link ?? (group || socket.options.boundLink);
+    key.link = options.link ?? (group > 0 ? group : onLoopback ? ON_LOOPBACK : socket.options.boundLink);
     key.source = options.source ?? (socket.localAddress.isUnspecified ? undefined : socket.localAddress);
     // A group or broadcast address may be bound to, but nothing is sent from it.
     if (options.source === undefined && key.source !== undefined && socket.isBoundToMany)
@@ -94,7 +102,8 @@ export class DatagramSender {
       sourcePort: socket.localPort,
       destinationPort: port,
       mark: socket.options.mark,
-      oif: key.link,
+      oif: onLoopback ? 0 : key.link,
+      onLoopback,
       trafficClass: socket.options.trafficClass & 0xfc,
       allowBroadcast: socket.options.broadcast,
     });
@@ -224,6 +233,8 @@ export class DatagramSender {
   #loop(socket: UdpEndpoint, path: DatagramPath, bytes: number): void {
     const { destination, source, port } = path;
     if (path.cast === Cast.Multicast) {
+      // What goes out by the loopback comes back by it.
+      if (port.index === LOOPBACK) return;
       if (!socket.options.multicastLoop || !this.#ip.isMember(port.index, destination)) return;
     }
     const packet = this.#looped;

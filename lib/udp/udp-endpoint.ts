@@ -4,7 +4,7 @@
  * UDP sends as fast as it is asked to: not to congest a path is up to the application (RFC 8085 §3.1),
  * which is why it can read and set ECN and DSCP here. Checksums stay on across the Internet (§3.4).
  */
-import { ArgumentTypeError, StackError } from '../base/errors.js';
+import { StackError } from '../base/errors.js';
 import { ANY_V4, ANY_V6, type IpAddress, type IpFamily } from '../wire/ip-address.js';
 import type { IpPacket } from '../wire/ip-packet.js';
 import type { DatagramIcmpError, DatagramPath } from './carrier.js';
@@ -14,13 +14,15 @@ import { DATAGRAM_OVERHEAD, DatagramQueue } from './datagram-queue.js';
 import type { DatagramData, DatagramSender, UdpSendOptions } from './datagram-sender.js';
 import type { TableEntry } from './endpoint-table.js';
 import { Memberships } from './memberships.js';
-import { checkSocketOptions, DEFAULT_SOCKET_OPTIONS, type UdpSocketOptions } from './options.js';
+import { checkPort, checkSocketOptions, DEFAULT_SOCKET_OPTIONS, type UdpSocketOptions } from './options.js';
 import { PathCache } from './path-cache.js';
 import { SocketErrors, verdictOf } from './socket-errors.js';
 
 const NO_OPTIONS: UdpSendOptions = Object.freeze({});
 
+/** A UDP socket, for those who do not want Node's: made by `Stack.openUdp`. */
 export class UdpEndpoint implements TableEntry {
+  /** With 6 it takes IPv4 too, unless `v6Only` is set. */
   readonly family: IpFamily;
   /** Unspecified until bound to an address. */
   localAddress: IpAddress;
@@ -34,9 +36,11 @@ export class UdpEndpoint implements TableEntry {
   readonly memberships: Memberships;
   /** @internal Paths of what was sent lately. */
   readonly paths = new PathCache();
-  /** Datagrams received, sent, and dropped because the queue was full. */
+  /** Datagrams received. */
   received = 0;
+  /** Datagrams sent; segments of one call count as one. */
   sent = 0;
+  /** Datagrams dropped because the queue was full. */
   dropped = 0;
   readonly #context: UdpContext;
   readonly #sender: DatagramSender;
@@ -62,14 +66,17 @@ export class UdpEndpoint implements TableEntry {
     this.memberships = new Memberships(context.ip, context.options);
   }
 
+  /** The options in force. */
   get options(): Readonly<Required<UdpSocketOptions>> {
     return this.#options;
   }
 
+  /** Whether `close` was called. */
   get isClosed(): boolean {
     return this.#closed;
   }
 
+  /** Whether it has one peer only. */
   get isConnected(): boolean {
     return this.remoteAddress !== undefined;
   }
@@ -95,11 +102,12 @@ export class UdpEndpoint implements TableEntry {
     return this.#isBoundToMany;
   }
 
-  /** Datagrams that wait, and their bytes with overhead. */
+  /** Datagrams that wait. */
   get queuedDatagrams(): number {
     return this.#queue.count;
   }
 
+  /** Bytes of them, with overhead. */
   get queuedBytes(): number {
     return this.#queue.bytes;
   }
@@ -109,6 +117,7 @@ export class UdpEndpoint implements TableEntry {
     return this.#errors.dropped;
   }
 
+  /** Most bytes that may wait, with overhead. */
   get receiveBufferBytes(): number {
     return this.#queue.limitBytes;
   }
@@ -120,8 +129,7 @@ export class UdpEndpoint implements TableEntry {
 
   /**
    * Changes options, from now on.
-   * @throws TypeError, ArgumentTypeError, ArgumentRangeError for what cannot be; StackError EINVAL for
-   * `v6Only` once bound
+   * @throws TypeError, ArgumentTypeError, ArgumentRangeError; StackError EINVAL for `v6Only` once bound
    */
   setOptions(options: UdpSocketOptions): void {
     this.#mustBeOpen('setsockopt');
@@ -168,8 +176,7 @@ export class UdpEndpoint implements TableEntry {
 
   /**
    * Sends to and receives from one peer only, from now on. Binds it where it is not bound.
-   * @throws StackError ENETUNREACH and the like when no route leads there, EACCES for a broadcast
-   * address without permission, EINVAL for port 0
+   * @throws StackError ENETUNREACH and the like, EACCES for broadcast without permission, EINVAL for port 0
    */
   connect(address: IpAddress, port: number): void {
     this.#mustBeOpen('connect');
@@ -186,7 +193,8 @@ export class UdpEndpoint implements TableEntry {
       sourcePort: this.localPort,
       destinationPort: port,
       mark: this.#options.mark,
-      oif: this.#options.boundLink || (address.isMulticast ? this.#options.multicastLink : 0),
+      oif: this.#options.boundLink || (address.isMulticast ? Math.max(this.#options.multicastLink, 0) : 0),
+      onLoopback: address.isMulticast && this.#options.multicastLink === 0,
       trafficClass: this.#options.trafficClass & 0xfc,
       allowBroadcast: this.#options.broadcast,
     });
@@ -388,11 +396,5 @@ export class UdpEndpoint implements TableEntry {
     if (address.family !== this.family && this.#options.v6Only) throw fail('ENETUNREACH');
     const local = this.#boundAddress;
     if (!local.isUnspecified && local.family !== address.family) throw fail('ENETUNREACH');
-  }
-}
-
-function checkPort(port: number): void {
-  if (!Number.isInteger(port) || port < 0 || port > 65_535) {
-    throw new ArgumentTypeError(`a port is an integer within 0 .. 65535, not ${port}`);
   }
 }

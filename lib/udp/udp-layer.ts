@@ -236,6 +236,7 @@ export class UdpLayer {
       destinationPort,
       mark: endpoint.options.mark,
       oif: endpoint.options.boundLink,
+      onLoopback: false,
       trafficClass: endpoint.options.trafficClass & 0xfc,
       allowBroadcast: false,
     });
