@@ -5,6 +5,7 @@ import type { TcpListenerEndpoint } from '../stack/tcp-listener-endpoint.js';
 import type { ReceiveSlab } from './receive-slab.js';
 import type { StackSocket } from './socket.js';
 import type { SocketOptions } from './socket-state.js';
+import type { TickCount } from './tick-count.js';
 
 /** The connection below a socket. Public methods only, so that a test may play it. */
 export type Endpoint = Pick<TcpEndpoint, keyof TcpEndpoint>;
@@ -30,6 +31,7 @@ export interface NetContext {
     options?: SocketOptions,
   ) => StackSocket;
   readonly slab: ReceiveSlab;
+  readonly ticks: TickCount;
   /** Where strings are encoded before they are copied into a send buffer. */
   readonly scratch: Buffer;
   /** Try the addresses of both families in turn when a name has both (RFC 8305). */

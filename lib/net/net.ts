@@ -13,6 +13,7 @@ import { ReceiveSlab } from './receive-slab.js';
 import { initializeServer, StackServer } from './server.js';
 import { initializeSocket, StackSocket } from './socket.js';
 import { checkSocketOptions, type SocketOptions, streamOptions } from './socket-state.js';
+import { TickCount } from './tick-count.js';
 
 type NodeNet = typeof net;
 
@@ -61,6 +62,7 @@ export function openNet(stack: SocketStack): NetOfStack {
     stack,
     Socket,
     slab: new ReceiveSlab(),
+    ticks: new TickCount(),
     scratch: Buffer.allocUnsafeSlow(SCRATCH_BYTES),
     autoSelectFamily: net.getDefaultAutoSelectFamily(),
     autoSelectFamilyAttemptTimeoutMs: net.getDefaultAutoSelectFamilyAttemptTimeout(),

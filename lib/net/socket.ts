@@ -37,6 +37,8 @@ interface Origin {
 export class StackSocket extends Duplex implements TcpSocket {
   declare readonly [kContext]: NetContext;
   declare [kState]: SocketState;
+  /** Always null; a plain property, as some put one of their own in its place. */
+  declare _handle: unknown;
   declare connecting: boolean;
   declare server: unknown;
   declare _server: Origin | null;
@@ -54,10 +56,6 @@ export class StackSocket extends Duplex implements TcpSocket {
   }
 
   // ---- what it is ----------------------------------------------------------------------------------
-
-  get _handle(): null {
-    return null;
-  }
 
   get _connecting(): boolean {
     return this.connecting;
@@ -348,6 +346,7 @@ Object.defineProperty(StackSocket.prototype, kState, { value: NO_SOCKET, writabl
 /** The rest of the constructor, apart so that it serves `Socket.call(this, options)` too. */
 export function initializeSocket(socket: StackSocket, options: SocketOptions): void {
   socket[kState] = newSocketState(options);
+  socket._handle = null;
   socket.connecting = false;
   socket.server = null;
   socket._server = null;

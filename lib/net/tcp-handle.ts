@@ -48,6 +48,7 @@ export class TcpHandle implements TcpEndpointHandler, TextSink {
   static readonly #writeStep = (handle: TcpHandle): void => handle.#continueWriting();
   static readonly #endStep = (handle: TcpHandle): void => handle.#ended();
   readonly #stack: NetContext['stack'];
+  readonly #ticks: NetContext['ticks'];
   readonly #inlet: Inlet;
   readonly #outlet: Outlet;
   readonly #scope = new AsyncResource('TUNSTACK_TCP');
@@ -57,6 +58,8 @@ export class TcpHandle implements TcpEndpointHandler, TextSink {
   /** Whether the end of the stream, or an error, was told: nothing will be read any more. */
   #isReadDone = false;
   #isDeliveryDue = false;
+  /** When text was last delivered, as `TickCount` marks it. */
+  #deliveredAt = -1;
   /** The endpoint is over. */
   #isOver = false;
   /** Code of the error that ended it and that nobody was told yet. */
@@ -69,6 +72,7 @@ export class TcpHandle implements TcpEndpointHandler, TextSink {
   constructor(context: NetContext, options: HandleOptions) {
     const { endpoint } = options;
     this.#stack = context.stack;
+    this.#ticks = context.ticks;
     this.endpoint = endpoint;
     this.#inlet = options.inlet;
     this.#outlet = new Outlet(endpoint, context.scratch);
@@ -168,11 +172,19 @@ export class TcpHandle implements TcpEndpointHandler, TextSink {
   #deliverSoon(): void {
     if (this.#isDeliveryDue) return;
     this.#isDeliveryDue = true;
-    process.nextTick(() => {
-      this.#isDeliveryDue = false;
-      this.#run(TcpHandle.#deliverStep);
-    });
+    process.nextTick(this.#deliverDue);
   }
+
+  #deliverLater(): void {
+    if (this.#isDeliveryDue) return;
+    this.#isDeliveryDue = true;
+    setImmediate(this.#deliverDue);
+  }
+
+  readonly #deliverDue = (): void => {
+    this.#isDeliveryDue = false;
+    this.#run(this.#isOver ? TcpHandle.#endStep : TcpHandle.#deliverStep);
+  };
 
   #deliver(): void {
     while (this.#isReading && !this.#isClosed) {
@@ -182,6 +194,7 @@ export class TcpHandle implements TcpEndpointHandler, TextSink {
       }
       let wantsMore = true;
       try {
+        this.#deliveredAt = this.#ticks.mark();
         wantsMore = this.#inlet.deliver(this.endpoint);
         this.owner?.onActivity();
       } catch (error) {
@@ -194,6 +207,12 @@ export class TcpHandle implements TcpEndpointHandler, TextSink {
   }
 
   #deliverEnd(): void {
+    const isDue = this.endpoint.isPeerClosed || this.#failure !== '';
+    if (isDue && this.#ticks.isPresent(this.#deliveredAt)) {
+      // As libuv, which reads the end in a turn of its own: what text has led to happens before.
+      this.#deliverLater();
+      return;
+    }
     if (this.endpoint.isPeerClosed) {
       this.#finishReading();
       this.owner?.onEnd();
@@ -297,6 +316,8 @@ export class TcpHandle implements TcpEndpointHandler, TextSink {
       return;
     }
     this.#deliver();
+    // What reading tells comes first.
+    if (this.#isDeliveryDue) return;
     if (this.#writeDone !== undefined) this.#finishWrite(this.#writeError());
     this.#updateHold();
   }

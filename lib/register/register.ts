@@ -2,8 +2,11 @@
  * `node --import tunstack/register app.js`: the whole process speaks TCP over a private stack, packages that
  * offer no hook included. The environment says which stack (`stack-from-environment.ts`); what is replaced,
  * and what cannot be, stands in `replace-net.ts`.
+ * @module
  */
 import { replaceNet } from './replace-net.js';
 import { stackFromEnvironment } from './stack-from-environment.js';
 
 replaceNet(stackFromEnvironment(process.env));
+
+export type { StackEnvironment } from './stack-from-environment.js';

@@ -1,5 +1,6 @@
 /**
- * Puts the `net` of a stack in place of Node's, in the whole process.
+ * Puts the `net` of a stack in place of Node's, in the whole process. The modules of Node that inherit from its
+ * sockets are imported here, so that they are loaded before anything is replaced.
  *
  * Node's modules find `net` in three ways, and each is met where it looks:
  * - `require('net')`, `import 'node:net'`, and Node's own modules when they work (`net.connect(…)` in http,
@@ -18,7 +19,6 @@
  * references somebody took before this was loaded: it is to be the first that is loaded; `connect` with a path
  * of a socket that was made before its path was known. UDP (`dgram`) and names (`dns`) remain the host's.
  */
-import childProcess from 'node:child_process';
 import http from 'node:http';
 import http2 from 'node:http2';
 import 'node:https';
@@ -27,11 +27,10 @@ import nodeNet from 'node:net';
 import tls from 'node:tls';
 import 'node:tty';
 import type { Stack } from '../stack/stack.js';
+import { refuseHandles } from './refuse-handles.js';
 import '../net/stack-net.js';
+import { ListenerHandle } from '../net/listener-handle.js';
 import { connectsToHost, hostListen, listensOnHost } from './host-listening.js';
-
-// Loaded before anything is replaced, so that what inherits from Node's sockets inherits from the real ones.
-void childProcess;
 
 type Call = (...args: unknown[]) => unknown;
 type Class = new (...args: unknown[]) => object;
@@ -75,7 +74,12 @@ export function replaceNet(stack: Stack): void {
     connect: (...args: unknown[]) => (connectsToHost(args) ? original.tlsConnect : connectTls)(...args),
   });
   Object.assign(http2, { connect: stack.http2.connect });
+  hideFromTls();
   steerHostClasses(stack);
+  refuseHandles((value) => {
+    if (value instanceof net.Socket) return true;
+    return (value as { _handle?: unknown } | undefined)?._handle instanceof ListenerHandle;
+  });
   syncBuiltinESMExports();
 }
 
@@ -136,7 +140,8 @@ interface Lookup {
 function memberOf({ target, key, receiver, hybrid, node }: Lookup): unknown {
   if (key !== Symbol.hasInstance) return Reflect.get(target, key, receiver);
   return function hasInstance(this: Class, value: unknown): boolean {
-    return this === hybrid ? isOf(target, value) || isOf(node, value) : isOf(this, value);
+    if (this !== hybrid) return isOf(this, value);
+    return isOf(node, value) || (!tlsLooksBehind && isOf(target, value));
   };
 }
 
@@ -144,6 +149,26 @@ function asConstructor(hybrid: Class): Class {
   const prototype = hybrid.prototype as object;
   Object.defineProperty(prototype, 'constructor', { value: hybrid, writable: true, configurable: true });
   return hybrid;
+}
+
+/**
+ * While true, sockets of the stack are none of `net`: TLS concludes from a socket of `net` without a handle that it
+ * is not connected yet.
+ */
+let tlsLooksBehind = false;
+
+function hideFromTls(): void {
+  const { prototype } = tls.TLSSocket as unknown as { prototype: { _init?: Call } };
+  const { _init: init } = prototype;
+  if (init === undefined) return;
+  prototype._init = function initialize(this: tls.TLSSocket, ...args: unknown[]): unknown {
+    tlsLooksBehind = true;
+    try {
+      return init.apply(this, args);
+    } finally {
+      tlsLooksBehind = false;
+    }
+  };
 }
 
 /** Leads what was made of Node's own classes to the stack, and what only the host has from the stack to it. */

@@ -13,6 +13,8 @@ const SPY = "spies on, or takes the place of, methods of the operating system's 
 /** By name, without folder and ending. */
 export const NOT_APPLICABLE: Readonly<Record<string, string>> = {
   'test-net-listen-exclusive-random-ports': CLUSTER,
+  'test-net-listen-handle-in-cluster-1': CLUSTER,
+  'test-net-server-close-before-ipc-response': CLUSTER,
   'test-net-listen-shared-ports': CLUSTER,
   'test-net-socket-constructor': CLUSTER,
   'test-net-GH-5504': PROCESSES,

@@ -75,6 +75,9 @@ function download(directory: string, release?: string): string {
   return join(directory, archive);
 }
 
+/** Security updates have the same tests, and mirrors do not always keep their sources. */
+const isMainArchive = (source: string): boolean => !source.includes('security');
+
 /** The system's lists of packages, asked for sources instead. */
 function writeSourceLists(parts: string, release?: string): void {
   const [, ours] = /^VERSION_CODENAME=(\w+)/m.exec(readFileSync('/etc/os-release', 'utf8')) ?? [];
@@ -84,12 +87,15 @@ function writeSourceLists(parts: string, release?: string): void {
   };
   const deb822 = '/etc/apt/sources.list.d/debian.sources';
   if (existsSync(deb822)) {
-    write('source.sources', readFileSync(deb822, 'utf8').replaceAll(/^Types:.*$/gm, 'Types: deb-src'));
+    const stanzas = readFileSync(deb822, 'utf8')
+      .split(/\n{2,}/)
+      .filter(isMainArchive);
+    write('source.sources', stanzas.join('\n\n').replaceAll(/^Types:.*$/gm, 'Types: deb-src'));
   }
   const list = '/etc/apt/sources.list';
   if (existsSync(list)) {
     const lines = readFileSync(list, 'utf8').split('\n');
-    const packages = lines.filter((line) => /^deb\s/.test(line));
+    const packages = lines.filter((line) => /^deb\s/.test(line) && isMainArchive(line));
     write('source.list', `${packages.join('\n').replaceAll(/^deb/gm, 'deb-src')}\n`);
   }
 }

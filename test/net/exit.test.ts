@@ -31,4 +31,47 @@ describe('the end of a process', () => {
     const { stdout } = await run(process.execPath, ['--import=tsx', '--input-type=module', '-e', PROGRAM]);
     expect(stdout).to.equal('delivered 300000\n');
   });
+
+  const ON_STACK = `
+import { Stack, SystemClock, SystemRandom } from './lib/index.js';
+const { net } = new Stack({ clock: new SystemClock(), random: new SystemRandom() });`;
+  const ON_HOST = `import net from 'node:net';`;
+
+  /** A server, a client and the socket between them, on one loopback: the loop has nothing else to wait for. */
+  const idle = (then: string): string => `
+const server = net.createServer({ pauseOnConnect: true }, (accepted) => {
+  const sockets = [accepted, client];
+  ${then}
+  console.log('connected');
+  setTimeout(() => { console.log('alive'); process.exit(); }, 300).unref();
+}).listen(0, '127.0.0.1', () => { client.connect(server.address().port, '127.0.0.1'); });
+const client = new net.Socket().pause();`;
+
+  const resume = 'sockets.forEach((socket) => socket.resume());';
+  for (const [what, then, expected] of [
+    ['sockets in use', `${resume} server.unref();`, 'connected\nalive\n'],
+    ['a server', 'sockets.forEach((socket) => socket.unref());', 'connected\nalive\n'],
+    [
+      'no sockets and servers that are unref()d',
+      `${resume} [server, ...sockets].forEach((each) => each.unref());`,
+      'connected\n',
+    ],
+    ['no sockets that never began to read', 'server.unref();', 'connected\n'],
+  ] as const) {
+    for (const [where, beginning] of [
+      ['on the host', ON_HOST],
+      ['in one stack', ON_STACK],
+    ] as const) {
+      it(`waits for ${what}, ${where}`, async () => {
+        const program = `${beginning}${idle(then)}`;
+        const { stdout } = await run(process.execPath, [
+          '--import=tsx',
+          '--input-type=module',
+          '-e',
+          program,
+        ]);
+        expect(stdout).to.equal(expected);
+      });
+    }
+  }
 });
