@@ -78,14 +78,19 @@ export function giveAway(path: string): void {
   if (isRoot()) chownSync(path, NOBODY, NOBODY);
 }
 
-/** For a `before` hook: skips the suite, and says which package is missing, or makes the bed. */
+/** Skips the test or suite, and says which package is missing, where a program is. */
+export async function needs(context: Context, programs: Readonly<Record<string, string>>): Promise<void> {
+  for (const [program, debianPackage] of Object.entries(programs)) {
+    if (!(await installed(program))) skip(context, `${program} (Debian: ${debianPackage}) is not installed`);
+  }
+}
+
+/** For a `before` hook: a bed, where there are the programs that the suite needs. */
 export async function bedWith(
   context: Context,
   programs: Readonly<Record<string, string>>,
 ): Promise<InteropBed> {
-  for (const [program, debianPackage] of Object.entries(programs)) {
-    if (!(await installed(program))) skip(context, `${program} (Debian: ${debianPackage}) is not installed`);
-  }
+  await needs(context, programs);
   return InteropBed.createOrSkip(context);
 }
 

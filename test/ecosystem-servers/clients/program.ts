@@ -1,0 +1,87 @@
+/**
+ * Programs that know nothing of any stack, as a whole process: `program.ts <name> <host> <port>`. A server
+ * prints its port, a client what it found, as one line of JSON.
+ */
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import type { AddressInfo, Server } from 'node:net';
+import * as grpc from '@grpc/grpc-js';
+import { content, sha256 } from '../support/content.js';
+import { exercise, grpcServer, unavailable } from './grpc.js';
+import { plain } from './scene.js';
+import { amqpServer, mongoServer } from './wire.js';
+
+const [, , name, host, portText = '0', caFile] = process.argv;
+const port = Number(portText);
+const target = `${host.includes(':') ? `[${host}]` : host}:${port}`;
+
+const say = (what: unknown): void => void process.stdout.write(`${JSON.stringify(what)}\n`);
+
+async function serve(server: Server): Promise<unknown> {
+  server.listen(port, host);
+  await once(server, 'listening');
+  return { port: (server.address() as AddressInfo).port };
+}
+
+const programs: Record<string, () => Promise<unknown>> = {
+  'mongo-server': () => serve(mongoServer()),
+  'amqp-server': () => serve(amqpServer()),
+
+  'grpc-server': () =>
+    new Promise((resolve, reject) => {
+      const credentials = grpc.ServerCredentials.createInsecure();
+      grpcServer().bindAsync(target, credentials, (error, bound) => {
+        if (error === null) resolve({ port: bound });
+        else reject(error);
+      });
+    }),
+
+  grpc: () => exercise(target, caFile === undefined ? undefined : readFileSync(caFile)),
+  'grpc-unavailable': () => unavailable(target),
+
+  async redis() {
+    const { createClient, RESP_TYPES } = await import('redis');
+    const client = createClient({ socket: { host, port, reconnectStrategy: false } });
+    const errors: object[] = [];
+    client.on('error', (error) => errors.push(plain(error)));
+    await client.connect();
+    const value = content(5_000_000);
+    await client.set('value', value);
+    const buffers = client.withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer });
+    const back = (await buffers.get('value')) as unknown as Buffer;
+    const many = await Promise.all(Array.from({ length: 1000 }, () => client.incr('registered')));
+    // The server's own word on where this client is.
+    const from = /\baddr=(\S+):\d+/.exec(String(await client.sendCommand(['CLIENT', 'INFO'])))?.[1];
+    await client.close();
+    const refused = createClient({ socket: { host, port: 9, reconnectStrategy: false } });
+    refused.on('error', () => {});
+    const refusal = await refused.connect().catch(plain);
+    return { same: sha256(back) === sha256(value), count: many.at(-1), from, errors, refusal };
+  },
+
+  async mongodb() {
+    const { MongoClient } = await import('mongodb');
+    const client = new MongoClient(`mongodb://${target}/?directConnection=true`, {
+      serverApi: '1',
+      serverSelectionTimeoutMS: 20_000,
+    });
+    await client.connect();
+    const value = content(1_000_000);
+    const { echo } = await client.db('tests').command({ ping: 1, echo: value });
+    await client.close();
+    return { same: sha256((echo as { buffer: Uint8Array }).buffer) === sha256(value) };
+  },
+
+  async amqplib() {
+    const { connect } = await import('amqplib');
+    const connection = await connect(`amqp://${target}`);
+    const channel = await connection.createChannel();
+    const { messageCount, queue } = await channel.assertQueue('questions');
+    await channel.close();
+    await connection.close();
+    return { queue, messageCount };
+  },
+};
+
+say(await programs[name]());
+if (!name.endsWith('-server')) process.exit();

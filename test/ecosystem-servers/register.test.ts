@@ -1,0 +1,110 @@
+/** Packages that offer no hook, in a process that was started with `tunstack/register`. */
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+import type { Child } from '../support/child.js';
+import { FAMILIES, type InteropBed, KERNEL } from '../support/interop.js';
+import { EXPECTED } from './clients/grpc.js';
+import { REDIS_PORT } from './clients/redis.js';
+import { startRedis } from './support/redis.js';
+import { bedWith, dataDirectory, needs } from './support/server.js';
+
+const PROGRAM = fileURLToPath(new URL('./clients/program.ts', import.meta.url));
+const REGISTER = new URL('../../lib/register/register.ts', import.meta.url).href;
+
+/** Addresses of the stack that such a process has, and of the kernel's side of its TUN. */
+const REGISTERED = { 4: '10.8.0.2', 6: 'fd08::2' } as const;
+const ENVIRONMENT = {
+  TUNSTACK_TUN: 'tun1',
+  TUNSTACK_ADDRESSES: '10.8.0.2/24,fd08::2/64',
+  TUNSTACK_HOST_ADDRESSES: '10.8.0.1/24,fd08::1/64',
+};
+
+describe('tunstack/register', function () {
+  this.timeout(40_000);
+  this.slow(10_000);
+  let bed: InteropBed;
+  before(async function () {
+    bed = await bedWith(this, {});
+  });
+  after(() => bed?.close());
+
+  /** Starts a program in the namespace: over a stack of its own, or over the kernel. */
+  const start = (over: 'stack' | 'kernel', ...args: string[]): Child => {
+    const flags = ['--import=tsx', ...(over === 'stack' ? [`--import=${REGISTER}`] : [])];
+    const env = over === 'stack' ? ENVIRONMENT : {};
+    return bed.namespace.spawn(process.execPath, [...flags, PROGRAM, ...args], { limitMs: 35_000, env });
+  };
+
+  const run = async (over: 'stack' | 'kernel', ...args: string[]): Promise<unknown> => {
+    const { stdout } = await start(over, ...args).succeeded();
+    return JSON.parse(stdout);
+  };
+
+  /** Runs a client against a server on the other side, and fails if either does. */
+  async function against(
+    server: [over: 'stack' | 'kernel', name: string, host: string],
+    client: [over: 'stack' | 'kernel', name: string],
+  ): Promise<unknown> {
+    const [over, name, host] = server;
+    const running = start(over, name, host);
+    try {
+      const [, port] = await running.output(/"port":(\d+)/);
+      return await run(...client, host, port);
+    } finally {
+      await running.kill();
+    }
+  }
+
+  for (const family of FAMILIES) {
+    it(`carries a client of redis, IPv${family}`, async function () {
+      await needs(this, { 'redis-server': 'redis-server' });
+      const server = await startRedis(bed, dataDirectory(bed));
+      const from = family === 4 ? REGISTERED[4] : `[${REGISTERED[6]}]`;
+      try {
+        const host = KERNEL[family];
+        const outcome = await run('stack', 'redis', host, String(REDIS_PORT));
+        const refusal = {
+          name: 'Error',
+          message: `connect ECONNREFUSED ${host}:9`,
+          code: 'ECONNREFUSED',
+          errno: -111,
+          syscall: 'connect',
+          address: host,
+          port: 9,
+        };
+        expect(outcome).to.deep.equal({ same: true, count: 1000, from, errors: [], refusal });
+      } finally {
+        await server.kill();
+      }
+    });
+
+    it(`carries a client of @grpc/grpc-js, IPv${family}`, async () => {
+      const outcome = await against(['kernel', 'grpc-server', KERNEL[family]], ['stack', 'grpc']);
+      expect(outcome).to.deep.equal(EXPECTED);
+    });
+
+    it(`carries a server of @grpc/grpc-js, IPv${family}`, async () => {
+      const outcome = await against(['stack', 'grpc-server', REGISTERED[family]], ['kernel', 'grpc']);
+      expect(outcome).to.deep.equal(EXPECTED);
+    });
+  }
+
+  it('fails a call of @grpc/grpc-js as over node:net where nobody listens', async () => {
+    const [ours, theirs] = [
+      await run('stack', 'grpc-unavailable', KERNEL[4], '9'),
+      await run('kernel', 'grpc-unavailable', KERNEL[4], '9'),
+    ].map((text) => String(text).replace(/\(.*?\)/g, ''));
+    expect(ours).to.equal(theirs);
+    expect(ours).to.match(/^UNAVAILABLE: .*ECONNREFUSED/);
+  });
+
+  it('carries mongodb, as far as a server of a few messages goes', async () => {
+    const outcome = await against(['kernel', 'mongo-server', KERNEL[4]], ['stack', 'mongodb']);
+    expect(outcome).to.deep.equal({ same: true });
+  });
+
+  it('carries amqplib, as far as a server of a few methods goes', async () => {
+    const outcome = await against(['kernel', 'amqp-server', KERNEL[4]], ['stack', 'amqplib']);
+    expect(outcome).to.deep.equal({ queue: 'questions', messageCount: 42 });
+  });
+});
