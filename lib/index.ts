@@ -47,7 +47,7 @@ export {
   HostNetwork,
   type LinkChanges,
 } from './link/host-network.js';
-export type { HostRoute, HostRouteType } from './link/host-route.js';
+export type { HostRoute, HostRouteRefusal, HostRouteType } from './link/host-route.js';
 export type { HostRule, HostRuleAction } from './link/host-rule.js';
 export type { LinkCounters } from './link/link-counters.js';
 export type { LinkDevice } from './link/link-device.js';

@@ -190,7 +190,7 @@ export class IpLayer {
     this.#out.groups.leave(portIndex, group, filter);
   }
 
-  /** A filter given to `joinGroup` says something else now. */
+  /** A filter given to `joinGroup` says something else now. @hidden */
   groupFilterChanged(portIndex: number, group: IpAddress): void {
     this.#out.groups.filterChanged(portIndex, group);
   }

@@ -123,7 +123,7 @@ export class EmulatedDirection {
 
   /**
    * Changes the given options from now on; what has entered keeps its fate.
-   * @throws as `checkDirectionOptions`
+   * @throws ArgumentValueError, ArgumentRangeError, ArgumentTypeError
    */
   update(options: DirectionOptions): void {
     const merged = { ...this.#options, ...options };

@@ -16,7 +16,7 @@ import {
 /** What happens to packets along a route (`ip route`). */
 export type HostRouteType = 'unicast' | 'local' | 'broadcast' | 'anycast' | 'multicast' | HostRouteRefusal;
 /** The types that are no way. */
-type HostRouteRefusal = 'blackhole' | 'unreachable' | 'prohibit' | 'throw';
+export type HostRouteRefusal = 'blackhole' | 'unreachable' | 'prohibit' | 'throw';
 
 /** A route of the host. */
 export interface HostRoute {

@@ -53,7 +53,10 @@ export class PacketBatch {
   /** Most packets it holds. */
   readonly limit: number;
 
-  /** @param limit packets @param arenaBytes bytes for all of them together; 1 MiB by default */
+  /**
+   * @param limit most packets it holds; 64 by default
+   * @param arenaBytes bytes for all of them together; 1 MiB by default
+   */
   constructor(limit = 64, arenaBytes = 1 << 20) {
     const arena = new SharedArrayBuffer(arenaBytes);
     this.bytes = new Uint8Array(arena);

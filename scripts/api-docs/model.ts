@@ -46,6 +46,10 @@ export interface Type {
   readonly indexType?: Type;
   readonly asserts?: boolean;
   readonly targetType?: Type;
+  readonly checkType?: Type;
+  readonly extendsType?: Type;
+  readonly trueType?: Type;
+  readonly falseType?: Type;
   readonly head?: string;
   readonly tail?: readonly (readonly [Type, string])[];
 }

@@ -7,11 +7,13 @@ import {
   type Project,
   type Signature,
 } from './model.js';
-import { DEFAULTS, TOPICS, type Topic } from './topics.js';
+import { DEFAULTS, TOPICS, type Topic, WORDS } from './topics.js';
 import { callText, nameText, typeText } from './type-text.js';
 
 /** As many members of one type as make it worth saying the type once. */
 const MANY = 6;
+/** Length of a line of code. */
+const MAX_LINE = 100;
 
 interface Row {
   /** What one would write; several for overloads. */
@@ -26,10 +28,12 @@ interface Owner {
   readonly isClass: boolean;
 }
 
-/** @throws Error for a name that belongs to no topic */
+/** @throws Error for a name that belongs to no topic, and for what has no comment */
 export function renderReference(project: Project, head: string): string {
   const page = new Page(project);
-  return `${head}\n${page.contents()}\n${page.chapters()}`;
+  const text = `${head}\n${page.contents()}\n${page.chapters()}`;
+  if (page.undocumented.length > 0) throw new Error(`not documented: ${page.undocumented.join(', ')}`);
+  return text;
 }
 
 const isType = ({ kind }: Declaration): boolean => kind === Kind.TypeAlias;
@@ -37,10 +41,16 @@ const isType = ({ kind }: Declaration): boolean => kind === Kind.TypeAlias;
 class Page {
   readonly #byTopic = new Map<Topic, Declaration[]>();
   readonly #names: ReadonlySet<string>;
+  /** What the page shows, and no comment explains. */
+  readonly undocumented: string[] = [];
 
   constructor(project: Project) {
     const modules = project.children ?? [];
-    const all = modules.flatMap((module) => module.children ?? []);
+    // A module that is imported for what it does has a section of its own.
+    const doers = modules.flatMap((module) =>
+      module.comment === undefined ? [] : [{ ...module, name: importedAs(module), children: [] }],
+    );
+    const all = [...doers, ...modules.flatMap((module) => module.children ?? [])];
     const names = all.map(({ name }) => name);
     this.#names = new Set(names);
     for (const topic of TOPICS) this.#byTopic.set(topic, []);
@@ -87,8 +97,10 @@ class Page {
     const own = kind === Kind.Function ? signatures[0]?.comment : declaration.comment;
     const code = declarationCode(declaration, this.#names);
     if (code !== '') parts.push(`\`\`\`ts\n${code}\n\`\`\`\n`);
-    const text = this.#paragraphs(own);
-    if (text !== '') parts.push(`${text}\n`);
+    const parameters = kind === Kind.Function ? (signatures[0]?.parameters ?? []) : [];
+    const text = this.#paragraphs(own, parameters);
+    if (text === '') this.undocumented.push(name);
+    else parts.push(`${text}\n`);
     const rows = kind === Kind.Function ? [] : this.#rows(declaration);
     if (rows.length > 0) parts.push(this.#table(rows));
     return parts.join('\n');
@@ -111,6 +123,8 @@ class Page {
       .sort((a, b) => place(a) - place(b))
       .flatMap((member) => {
         const row = this.#row(member, owner);
+        if (row.text === '' && member.kind !== Kind.Constructor)
+          this.undocumented.push(`${name}.${member.name}`);
         const fallback = defaults === undefined ? {} : { fallback: valueText(defaults[member.name]) };
         return [{ ...row, ...fallback }, ...this.#rowsOfObject(member)];
       });
@@ -129,16 +143,17 @@ class Page {
   }
 
   #row(member: Declaration, { name: owner, isClass }: Owner): Row {
-    const { name, kind, flags, getSignature, setSignature, type } = member;
+    const { kind, flags, getSignature, setSignature, type } = member;
     const prefix = flags.isStatic === true ? `${owner}.` : '';
     if (kind === Kind.Constructor) {
       const { signatures = [] } = member;
       const code = signatures.map((signature) => `new ${owner}${callText(signature, '')}`);
       return { code, text: this.#sentences(signatures) };
     }
-    const calls = member.signatures ?? type?.declaration?.signatures;
-    if (calls !== undefined && flags.isOptional !== true) {
-      const code = calls.map((signature) => `${prefix}${name}${callText(signature, ': ')}`);
+    const isOptional = flags.isOptional === true;
+    const calls = member.signatures ?? (isOptional ? undefined : type?.declaration?.signatures);
+    if (calls !== undefined) {
+      const code = calls.map((signature) => `${prefix}${nameText(member)}${callText(signature, ': ')}`);
       const text = member.comment === undefined ? this.#sentences(calls) : this.#sentence(member.comment, []);
       return { code, text };
     }
@@ -164,16 +179,16 @@ class Page {
   }
 
   #sentences(signatures: readonly Signature[]): string {
-    const said = signatures.find(({ comment }) => comment !== undefined);
+    const said = signatures.find(
+      ({ comment, parameters = [] }) => comment !== undefined || saidOf(parameters).length > 0,
+    );
     return this.#sentence(said?.comment, said?.parameters ?? []);
   }
 
   /** A comment as one line of text. */
   #sentence(comment: Comment | undefined, parameters: readonly Declaration[]): string {
     const parts = comment === undefined ? [] : [joined(comment.summary)];
-    for (const { name, comment: said } of parameters) {
-      if (said !== undefined) parts.push(`\`${name}\`: ${joined(said.summary)}`);
-    }
+    parts.push(...saidOf(parameters));
     for (const { tag, content } of comment?.blockTags ?? []) parts.push(`${wordOf(tag)} ${joined(content)}`);
     return this.#linked(
       parts
@@ -184,7 +199,7 @@ class Page {
   }
 
   /** A comment as paragraphs, with its lists and examples. */
-  #paragraphs(comment: Comment | undefined): string {
+  #paragraphs(comment: Comment | undefined, parameters: readonly Declaration[]): string {
     if (comment === undefined) return '';
     const parts = [
       comment.summary
@@ -192,6 +207,8 @@ class Page {
         .join('')
         .trim(),
     ];
+    const said = saidOf(parameters);
+    if (said.length > 0) parts.push(said.join(' '));
     for (const { tag, content } of comment.blockTags ?? [])
       parts.push(ended(`${wordOf(tag)} ${joined(content)}`));
     return parts.map((part) => this.#linked(part)).join('\n\n');
@@ -205,8 +222,18 @@ class Page {
   }
 }
 
+/** `register/register` is the file of `tunstack/register`. */
+const importedAs = ({ name }: Declaration): string => `tunstack/${name.split('/').at(-1) ?? ''}`;
+
 /** What is meant to be used first, then what it takes. */
-const ORDER: readonly number[] = [Kind.Class, Kind.Function, Kind.Interface, Kind.TypeAlias, Kind.Variable];
+const ORDER: readonly number[] = [
+  Kind.Module,
+  Kind.Class,
+  Kind.Function,
+  Kind.Interface,
+  Kind.TypeAlias,
+  Kind.Variable,
+];
 const order = ({ kind }: Declaration): number => ORDER.indexOf(kind);
 
 /** Within a section: how it is made, then what it is told and asked. */
@@ -215,8 +242,10 @@ const place = ({ kind, flags }: Declaration): number =>
 
 function valueText(value: unknown): string {
   if (value === undefined) return '';
-  const text = Array.isArray(value) ? `[${value.join(', ')}]` : JSON.stringify(value);
-  return codeCell(text.replaceAll('"', "'"));
+  if (Array.isArray(value)) return codeCell(`[${value.join(', ')}]`);
+  if (typeof value === 'string') return codeCell(`'${value}'`);
+  const text = JSON.stringify(value === Number.POSITIVE_INFINITY ? 'Infinity' : value).replaceAll('"', '');
+  return codeCell(/^\d{5,}$/.test(text) ? text.replace(/\B(?=(\d{3})+$)/g, '_') : text);
 }
 
 /** As GitHub makes it of a heading. */
@@ -235,10 +264,20 @@ const joined = (parts: readonly CommentPart[]): string =>
     .replace(/\s+/g, ' ')
     .trim();
 
+/** What is said of parameters, a sentence each. */
+const saidOf = (parameters: readonly Declaration[]): string[] =>
+  parameters.flatMap(({ name, comment }) =>
+    comment === undefined ? [] : [ended(`\`${name}\`: ${joined(comment.summary)}`)],
+  );
+
 const ended = (text: string): string => (/[.:!?…]$/.test(text) ? text : `${text}.`);
 
-const WORDS: Readonly<Record<string, string>> = { '@returns': 'Returns', '@throws': 'Throws', '@see': 'See' };
-const wordOf = (tag: string): string => WORDS[tag] ?? `${tag.slice(1)}:`;
+const TAG_WORDS: Readonly<Record<string, string>> = {
+  '@returns': 'Returns',
+  '@throws': 'Throws',
+  '@see': 'See',
+};
+const wordOf = (tag: string): string => TAG_WORDS[tag] ?? `${tag.slice(1)}:`;
 
 /** What only repeats a public interface is left to the section of the interface. */
 function isShown({ signatures, getSignature, ...member }: Declaration, names: ReadonlySet<string>): boolean {
@@ -252,7 +291,9 @@ function declarationCode(declaration: Declaration, names: ReadonlySet<string>): 
   const { name, kind, signatures = [], type, ...rest } = declaration;
   if (kind === Kind.Function)
     return signatures.map((signature) => `${name}${callText(signature, ': ')}`).join('\n');
-  if (kind === Kind.TypeAlias) return `type ${name} = ${typeText(type)}`;
+  // Where each part has a row, the rows say it all.
+  if (type?.elementSummaries !== undefined) return '';
+  if (kind === Kind.TypeAlias) return `type ${name} =${aliasText(name, typeText(type))}`;
   if (kind === Kind.Variable && type?.type !== 'reflection') return `const ${name}: ${typeText(type)}`;
   if (kind === Kind.Interface && signatures.length > 0) {
     return signatures.map((signature) => callText(signature, ': ')).join('\n');
@@ -265,6 +306,18 @@ function declarationCode(declaration: Declaration, names: ReadonlySet<string>): 
   ];
   if (clauses.length === 0) return '';
   return `${kind === Kind.Class ? 'class' : 'interface'} ${name} ${clauses.join(' ')}`;
+}
+
+/** Long lists of words take several lines. */
+function aliasText(name: string, text: string): string {
+  const words = WORDS[name]?.map((word) => `'${word}'`) ?? [text];
+  const lines = [''];
+  for (const [i, word] of words.entries()) {
+    const more = i === 0 ? ` ${word}` : ` | ${word}`;
+    if ((lines.at(-1) ?? '').length + more.length > MAX_LINE) lines.push(` ${more}`);
+    else lines[lines.length - 1] += more;
+  }
+  return lines.join('\n');
 }
 
 /** `: number`, where many members all have it. */

@@ -1,4 +1,8 @@
 import { DEFAULT_IP_OPTIONS } from '../../lib/ip/options.js';
+import { ROUTE_TYPES, RouteScope, RouteTableId } from '../../lib/ip/route.js';
+import { RULE_ACTIONS } from '../../lib/ip/rules.js';
+import { ECN_SETTINGS } from '../../lib/tcp/ecn/negotiation.js';
+import { LIVE } from '../../lib/tcp/live-options.js';
 import { DEFAULT_TCP_LAYER_OPTIONS, DEFAULT_TCP_OPTIONS } from '../../lib/tcp/options.js';
 import { DEFAULT_SOCKET_OPTIONS, DEFAULT_UDP_OPTIONS } from '../../lib/udp/options.js';
 
@@ -9,6 +13,16 @@ export const DEFAULTS: Readonly<Record<string, Readonly<Record<string, unknown>>
   TcpLayerOptions: { ...DEFAULT_TCP_LAYER_OPTIONS, connection: undefined },
   UdpOptions: { ...DEFAULT_UDP_OPTIONS },
   UdpSocketOptions: { ...DEFAULT_SOCKET_OPTIONS },
+};
+
+/** Types whose members are the entries of a list. */
+export const WORDS: Readonly<Record<string, readonly string[]>> = {
+  EcnSetting: ECN_SETTINGS,
+  LiveOption: Object.keys(LIVE),
+  RouteScopeName: Object.keys(RouteScope),
+  RouteTableName: Object.keys(RouteTableId),
+  RouteType: ROUTE_TYPES,
+  RuleAction: RULE_ACTIONS,
 };
 
 /** The chapters of the reference, by the file a name is declared in. The first that matches has it. */
@@ -71,7 +85,7 @@ export const TOPICS: readonly Topic[] = [
   },
   {
     title: 'Links',
-    files: /^lib\/(link\/(?!host-)|wire\/ip-packet)/,
+    files: /^lib\/(link\/(?!host-|tun-addon)|wire\/ip-packet)/,
     first: ['LinkDevice', 'TunDevice', 'TunOptions'],
     text: 'A link carries IP packets, in batches. Every link here is a `LinkDevice`, and so may be your own.',
   },

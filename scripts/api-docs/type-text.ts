@@ -36,6 +36,10 @@ export function typeText(type: Type | undefined): string {
       return predicateText(type);
     case 'templateLiteral':
       return `\`${type.head}${(type.tail ?? []).map(([part, text]) => `\${${typeText(part)}}${text}`).join('')}\``;
+    case 'conditional':
+      return conditionalText(type);
+    case 'inferred':
+      return `infer ${type.name}`;
     case 'reflection':
       return objectText(type.declaration);
     default:
@@ -62,6 +66,11 @@ function referenceText(type: Type): string {
 function queryText(type: Type | undefined): string {
   const whole = /^"(.*)"$/.exec(type?.qualifiedName ?? '');
   return whole === null ? `typeof ${typeText(type)}` : `typeof import('${whole[1]}')`;
+}
+
+function conditionalText({ checkType, extendsType, trueType, falseType }: Type): string {
+  const condition = `${typeText(checkType)} extends ${typeText(extendsType)}`;
+  return `${condition} ? ${typeText(trueType)} : ${typeText(falseType)}`;
 }
 
 function predicateText(type: Type): string {
