@@ -51,7 +51,7 @@ const GROUPS: readonly Group[] = [
 /** Fast and without side effects first. */
 const ORDER = ['protocol', 'allocation', 'kernel', 'ecosystem', 'rootless'];
 
-const RESULTS = '.test-results';
+const RESULTS = process.env.TEST_RESULTS_DIRECTORY ?? '.test-results';
 const MOCHA = 'node_modules/mocha/bin/mocha.js';
 
 interface Choice {
