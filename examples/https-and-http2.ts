@@ -1,6 +1,6 @@
 /**
- * TLS over a stack: `https` and `http2` servers, an `https` client, an `http2` client and the `fetch` of
- * undici, all unmodified. A stack talks to itself here, which needs neither root nor a TUN; with a link
+ * TLS over a stack: `https`, `http2` and `tls` servers, and an `https`, an `http2`, a `tls` client and
+ * `fetch`, all unmodified. A stack talks to itself here, which needs neither root nor a TUN; with a link
  * they would talk to others.
  *
  *     npx tsx examples/https-and-http2.ts
@@ -14,9 +14,7 @@ import https from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import tls from 'node:tls';
 import { Stack, SystemClock, SystemRandom } from 'tunstack';
-import { Agent, fetch } from 'undici';
 
 /** A certificate for `localhost`, signed by itself. */
 function makeCertificate(): { key: Buffer; cert: Buffer } {
@@ -56,28 +54,28 @@ const [response] = (await once(https.get('https://localhost/by-https', { agent }
 ];
 console.log('https: ', await text(response));
 
-// undici: a connector.
-const dispatcher = new Agent({ connect: stack.connector({ ca }) });
+// fetch: a dispatcher.
+const dispatcher = stack.dispatcher({ connect: { ca } });
 const fetched = await fetch('https://localhost/by-fetch', { dispatcher });
 console.log('fetch: ', await fetched.text());
 
-// http2: a connection of one's own making, here TLS over a socket of the stack.
-const session = http2.connect('https://localhost:8443', {
-  createConnection: () =>
-    tls.connect({
-      socket: stack.net.connect(8443, 'localhost'),
-      servername: 'localhost',
-      ALPNProtocols: ['h2'],
-      ca,
-    }),
-});
+// http2: `connect` of the stack instead of Node's.
+const session = stack.http2.connect('https://localhost:8443', { ca });
 const stream = session.request({ ':path': '/by-http2' });
 console.log('http2: ', await text(stream));
+
+// tls: a server and a client, called as Node's are.
+const echo = stack.tls.createServer(certificate, (socket) => socket.pipe(socket)).listen(7);
+await once(echo, 'listening');
+const socket = stack.tls.connect(7, '127.0.0.1', { ca, servername: 'localhost' }, () => socket.end('echo'));
+await once(socket, 'secureConnect');
+const { remoteAddress } = socket;
+console.log('tls:   ', await text(socket), 'from', remoteAddress);
 
 session.close();
 agent.destroy();
 await dispatcher.close();
-for (const server of [secure, modern]) {
+for (const server of [secure, modern, echo]) {
   server.close();
   await once(server, 'close');
 }

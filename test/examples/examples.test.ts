@@ -157,6 +157,33 @@ describe('examples', function () {
     ]);
   });
 
+  it('fetch: Node’s and undici’s go over the stack', async () => {
+    expect(await linesOf('fetch.ts')).to.deep.equal([
+      "fetch:   { method: 'GET', url: '/by-fetch', body: '' }",
+      'stream:  a body, in pieces',
+      'refused: connect ECONNREFUSED 127.0.0.1:8',
+      'late:    TimeoutError',
+      'undici:  /1 /2 /3',
+    ]);
+  });
+
+  it('https-and-http2: TLS goes over the stack in every way', async () => {
+    expect(await linesOf('https-and-http2.ts')).to.deep.equal([
+      'https:  HTTP/1.1 /by-https from ::ffff:127.0.0.1',
+      'fetch:  HTTP/1.1 /by-fetch from ::ffff:127.0.0.1',
+      'http2:  HTTP/2.0 /by-http2',
+      'tls:    echo from 127.0.0.1',
+    ]);
+  });
+
+  it('express: applications serve, and their clients find them', async () => {
+    expect(await linesOf('express.ts')).to.deep.equal([
+      'express:   Hello office, you are 10.0.0.1',
+      'fastify:   { sum: 42 }',
+      'socket.io: heard: good morning',
+    ]);
+  });
+
   it('electron: the process with the stack fetches for the window', async () => {
     // What Electron gives a utility process, over the channel that Node gives a forked one.
     const parentPort = `process.parentPort = {
