@@ -38,8 +38,7 @@ const RECORDS: readonly Answer[] = [
 function recordsOf(name: string, type: string): Answer[] {
   const named = RECORDS.filter((record) => record.name === name.toLowerCase());
   const alias = named.find((record) => record.type === 'CNAME');
-  if (alias !== undefined && type !== 'CNAME')
-    return [alias, ...recordsOf(String('data' in alias && alias.data), type)];
+  if (alias?.type === 'CNAME' && type !== 'CNAME') return [alias, ...recordsOf(alias.data, type)];
   return named.filter((record) => record.type === type);
 }
 

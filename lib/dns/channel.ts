@@ -45,6 +45,8 @@ export class Channel {
   readonly #pending = new Map<string, Pending>();
   readonly #waiting: Pending[] = [];
   #active = 0;
+  /** Questions whose answers are known, and about to be told. */
+  #answering = 0;
 
   constructor(stack: DnsStack, servers: readonly DnsServer[], options: ChannelOptions) {
     this.#stack = stack;
@@ -55,6 +57,11 @@ export class Channel {
 
   get servers(): readonly DnsServer[] {
     return this.#servers;
+  }
+
+  /** Whether questions are under way. */
+  get isBusy(): boolean {
+    return this.#pending.size + this.#answering > 0;
   }
 
   /** Asks these from now on; what is under way goes on with those it had. */
@@ -70,7 +77,7 @@ export class Channel {
     const key = `${question.type} ${nameKey(question.name)}`;
     const known = special ?? this.#cache.get(key, this.#stack.clock.nowUs());
     if (known !== undefined) {
-      process.nextTick(answered, known);
+      this.#tellSoon(answered, known);
       return;
     }
     const same = this.#pending.get(key);
@@ -80,12 +87,12 @@ export class Channel {
       return;
     }
     if (this.#servers.length === 0) {
-      process.nextTick(answered, failure('ECONNREFUSED'));
+      this.#tellSoon(answered, failure('ECONNREFUSED'));
       return;
     }
     if (this.#waiting.length >= MAX_WAITING) {
       this.#stack.stats.dns.overflows++;
-      process.nextTick(answered, failure('ENOMEM'));
+      this.#tellSoon(answered, failure('ENOMEM'));
       return;
     }
     this.#stack.hold();
@@ -101,6 +108,14 @@ export class Channel {
     this.#pending.set(key, pending);
     if (this.#active < MAX_ACTIVE) this.#start(pending);
     else this.#waiting.push(pending);
+  }
+
+  #tellSoon(answered: Answered, answer: Answer): void {
+    this.#answering++;
+    process.nextTick(() => {
+      this.#answering--;
+      answered(answer);
+    });
   }
 
   /** Ends every question under way with `ECANCELLED`. */

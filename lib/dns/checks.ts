@@ -75,12 +75,15 @@ export const checkCallback = (value: unknown): void => checkFunction(value, 'cal
 /** @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_IP_ADDRESS` */
 export function readServers(given: unknown): DnsServer[] {
   if (!Array.isArray(given)) throw argumentTypeError('servers', 'Array', given);
-  return given.map((text: unknown, index) => {
+  const servers: DnsServer[] = [];
+  // Places left empty are none, as in Node.
+  given.forEach((text: unknown, index) => {
     if (typeof text !== 'string') throw argumentTypeError(`servers[${index}]`, 'string', text);
     const server = readServer(text);
     if (server === undefined) throw typeError('ERR_INVALID_IP_ADDRESS', `Invalid IP address: ${text}`);
-    return server;
+    servers.push(server);
   });
+  return servers;
 }
 
 /** @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` */
@@ -114,5 +117,5 @@ export function readResolverOptions(given: unknown): ResolverSettings {
   const { timeout = -1, tries } = { ...(given as object) } as { timeout?: unknown; tries?: unknown };
   checkInteger(timeout, 'options.timeout', -1);
   if (tries !== undefined) checkInteger(tries, 'options.tries', 1);
-  return { timeout, tries: tries as number | undefined };
+  return { timeout, tries };
 }

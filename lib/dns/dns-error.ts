@@ -27,3 +27,12 @@ export function lookupError(code: string, syscall: string, hostname: string): Dn
   if (isNowhere) return dnsError('ENOTFOUND', syscall, hostname, EaiError.NONAME);
   return dnsError('EAI_AGAIN', syscall, hostname, EaiError.AGAIN);
 }
+
+/** The servers of a resolver cannot be changed now. */
+export const busyError = (servers: readonly string[]): Error =>
+  Object.assign(
+    new Error(`c-ares failed to set servers: "There are pending queries." [${servers.join(',')}]`),
+    {
+      code: 'ERR_DNS_SET_SERVERS_FAILED',
+    },
+  );

@@ -7,7 +7,7 @@ import { checkPort, checkString } from '../net/arguments.js';
 import { argumentValueError, typeError } from '../net/node-errors.js';
 import { IpAddress } from '../wire/ip-address.js';
 import { Channel } from './channel.js';
-import { checkCallback, checkOneOf, type LookupSettings, readLookupOptions } from './checks.js';
+import { checkCallback, checkOneOf, type LookupSettings, readLookupOptions, readServers } from './checks.js';
 import { lookupError } from './dns-error.js';
 import type { DnsStack } from './dns-stack.js';
 import { type FoundAddress, Hint, lookUp, RESULT_ORDERS, type ResultOrder } from './lookup.js';
@@ -77,7 +77,8 @@ export function openDns(stack: DnsStack): DnsOfStack {
       checkOneOf(order, 'dnsOrder', RESULT_ORDERS);
       names.order = order;
     },
-    setServers: (list: readonly string[]) => resolver.setServers(list),
+    // Not a method of the resolver: questions under way may go on.
+    setServers: (list: unknown) => channel.setServers(readServers(list)),
     ...ERROR_CODES,
   };
   const promises = {
@@ -130,7 +131,7 @@ function warnOfHostname(hostname: unknown): void {
   if (hasWarned) return;
   hasWarned = true;
   process.emitWarning(
-    `The provided hostname "${hostname}" is not a valid hostname, and is supported in the dns module solely for ` +
+    `The provided hostname "${String(hostname)}" is not a valid hostname, and is supported in the dns module solely for ` +
       'compatibility.',
     'DeprecationWarning',
     'DEP0118',
@@ -139,7 +140,7 @@ function warnOfHostname(hostname: unknown): void {
 
 /** `lookup` and `lookupService`. */
 class Names {
-  order: ResultOrder = nodeDns.getDefaultResultOrder() as ResultOrder;
+  order: ResultOrder = nodeDns.getDefaultResultOrder();
   readonly #stack: DnsStack;
   readonly #channel: Channel;
 

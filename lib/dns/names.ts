@@ -85,5 +85,5 @@ export function reverseName(address: { family: 4 | 6; word(i: number): number })
     return `${word & 255}.${(word >>> 8) & 255}.${(word >>> 16) & 255}.${word >>> 24}.in-addr.arpa`;
   }
   const hex = [0, 1, 2, 3].map((i) => (address.word(i) >>> 0).toString(16).padStart(8, '0')).join('');
-  return `${[...hex].reverse().join('.')}.ip6.arpa`;
+  return `${hex.split('').reverse().join('.')}.ip6.arpa`;
 }

@@ -7,7 +7,7 @@ import { DNS_PORT } from '../stack/dns-options.js';
 import { IpAddress } from '../wire/ip-address.js';
 import { Channel } from './channel.js';
 import { checkCallback, readLocalAddresses, readResolverOptions, readServers } from './checks.js';
-import { dnsError } from './dns-error.js';
+import { busyError, dnsError } from './dns-error.js';
 import type { DnsStack } from './dns-stack.js';
 import type { RecordType } from './message.js';
 import { askableName, reverseName } from './names.js';
@@ -49,6 +49,9 @@ const METHOD_OF_TYPE: ReadonlyMap<string, Method> = new Map(
     .map((method) => [method.type, method]),
 );
 
+/** What a shorter `timeout` of a resolver is taken for, as by c-ares, ms. */
+const MIN_TIMEOUT_MS = 250;
+
 /** What every resolver has, whether it calls back or promises. `createResolvers` makes a class of it per stack. */
 export abstract class ResolverBase {
   /** Named as in Node, where it is the handle; for our own eyes. */
@@ -60,7 +63,7 @@ export abstract class ResolverBase {
     this._channel =
       channel ??
       new Channel(stack, dnsSettings.servers, {
-        timeoutMs: timeout <= 0 ? dnsSettings.timeoutMs : timeout,
+        timeoutMs: timeout <= 0 ? dnsSettings.timeoutMs : Math.max(timeout, MIN_TIMEOUT_MS),
         tries: tries ?? dnsSettings.tries,
       });
   }
@@ -77,9 +80,14 @@ export abstract class ResolverBase {
     });
   }
 
-  /** @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_IP_ADDRESS` */
+  /**
+   * Asks these from now on.
+   * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_IP_ADDRESS`; `ERR_DNS_SET_SERVERS_FAILED` while questions are under way
+   */
   setServers(servers: readonly string[]): void {
-    this._channel.setServers(readServers(servers));
+    const read = readServers(servers);
+    if (this._channel.isBusy) throw busyError(servers);
+    this._channel.setServers(read);
   }
 
   /** Local addresses to ask from. @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` */

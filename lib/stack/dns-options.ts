@@ -25,7 +25,10 @@ export interface DnsOptions {
   readonly cacheMaxTtlSeconds?: number;
   /** As `cacheMaxTtlSeconds`, for the answer that there is nothing (RFC 2308 §5); 900 by default. */
   readonly cacheMaxNegativeTtlSeconds?: number;
-  /** Largest answer over UDP that is asked for, bytes (RFC 6891 §6.2.5); 1232 by default, so that none is fragmented. */
+  /**
+   * Largest answer over UDP that is asked for, bytes (RFC 6891 §6.2.5); 1232 by default, so that none is fragmented.
+   * 0 for queries without EDNS, whose answers have 512 bytes at most.
+   */
   readonly udpPayloadBytes?: number;
 }
 
@@ -72,7 +75,7 @@ const BOUNDS: Readonly<Record<string, readonly [number, number]>> = {
   cacheEntries: [0, 1_000_000],
   cacheMaxTtlSeconds: [0, 604_800],
   cacheMaxNegativeTtlSeconds: [0, 86_400],
-  udpPayloadBytes: [512, 65_507],
+  udpPayloadBytes: [0, 65_507],
 };
 
 /** @throws TypeError for an unknown key; ArgumentTypeError, ArgumentRangeError, ArgumentValueError */

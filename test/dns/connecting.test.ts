@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import nodeDns from 'node:dns';
 import { once } from 'node:events';
-import nodeNet, { type LookupFunction, type Socket } from 'node:net';
+import type { AddressInfo, LookupFunction, Socket } from 'node:net';
 import { expect } from 'chai';
 import { createPipe } from '../../lib/link/pipe-device.js';
 import type { DnsOptions } from '../../lib/stack/dns-options.js';
@@ -44,7 +44,7 @@ class World {
     const server = this.far.net.createServer((socket) => socket.pipe(socket));
     server.listen(0, ...(host === undefined ? [] : [host]));
     await once(server, 'listening');
-    return (server.address() as nodeNet.AddressInfo).port;
+    return (server.address() as AddressInfo).port;
   }
 
   close(): void {
@@ -92,9 +92,7 @@ describe('dns: connecting by name', () => {
       ['connectionAttempt', '10.0.0.53', port, 4],
       ['connect'],
     ]);
-    expect(world.names.asked).to.have.members(
-      ['A web.test', 'AAAA web.test'],
-    );
+    expect(world.names.asked).to.have.members(['A web.test', 'AAAA web.test']);
   });
 
   it('finds names of the hosts table without name servers', async () => {
@@ -202,7 +200,7 @@ describe('dns: connecting by name', () => {
     const server = world.client.net.createServer();
     server.listen(8000, 'here');
     await once(server, 'listening');
-    expect((server.address() as nodeNet.AddressInfo).address).to.equal('10.0.0.1');
+    expect((server.address() as AddressInfo).address).to.equal('10.0.0.1');
   });
 
   it('keeps the process alive while it asks, and not longer', () => {

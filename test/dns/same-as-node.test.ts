@@ -306,7 +306,7 @@ describe('dns: beside node:dns', () => {
     });
     return [ours, theirs];
   };
-  const OPTIONS = { timeout: 100, tries: 2 };
+  const OPTIONS = { timeout: 250, tries: 2 };
 
   for (const call of CALLS) {
     it(show(call), async () => {
@@ -366,7 +366,7 @@ describe('dns: beside node:dns', () => {
       'options that are none, and no callback': (dns) => dns.lookup('x', true as never),
       'a family': (dns) => dns.lookup('x', 5, nothing),
       'a family among options': (dns) => dns.lookup('x', { family: 5 }, nothing),
-      'a family by name, for promises': (dns) => dns.promises.lookup('x', { family: 'IPv4' as never }),
+      'a family by name, for promises': (dns) => dns.promises.lookup('x', { family: 'IPv4' }),
       'unknown hints': (dns) => dns.lookup('x', { hints: 999 }, nothing),
       'hints that are no number': (dns) => dns.lookup('x', { hints: 'x' as never }, nothing),
       all: (dns) => dns.lookup('x', { all: 1 as never }, nothing),
@@ -376,6 +376,7 @@ describe('dns: beside node:dns', () => {
         (dns.lookupService as (...args: unknown[]) => void)('1.1.1.1', 80),
       'no address for lookupService': (dns) => dns.lookupService('x', 80, nothing),
       'no port for lookupService': (dns) => dns.lookupService('1.1.1.1', 99_999, nothing),
+      'a port that is no number': (dns) => dns.lookupService('1.1.1.1', Symbol('x') as never, nothing),
       'no callback for lookupService': (dns) => dns.lookupService('1.1.1.1', 80, 5 as never),
       'too few arguments of the promise': (dns) =>
         (dns.promises.lookupService as (...args: unknown[]) => void)('1.1.1.1'),
@@ -410,7 +411,9 @@ describe('dns: beside node:dns', () => {
   });
 
   it('reads and shows servers alike', () => {
-    const lists = [['1.2.3.4'], ['1.2.3.4:53', '[fd00::1]:5353', 'fd00::2', '[fd00::3]'], []];
+    const sparse = ['1.2.3.4'];
+    sparse[2] = '5.6.7.8';
+    const lists = [sparse, ['1.2.3.4'], ['1.2.3.4:53', '[fd00::1]:5353', 'fd00::2', '[fd00::3]'], []];
     for (const list of lists) {
       const shown = [stack.dns, nodeDns].map((dns) => {
         const resolver = new dns.Resolver();
