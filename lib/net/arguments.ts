@@ -4,9 +4,9 @@ import { argumentTypeError, outOfRangeError, rangeError, typeOf } from './node-e
 
 /** @throws `ERR_SOCKET_BAD_PORT` */
 export function checkPort(port: unknown, name = 'Port', allowZero = true): number {
-  const number = Number(port);
+  // Not every value can be made a number of.
+  const number = typeof port === 'number' || typeof port === 'string' ? Number(port) : Number.NaN;
   if (
-    (typeof port !== 'number' && typeof port !== 'string') ||
     (typeof port === 'string' && port.trim().length === 0) ||
     number !== number >>> 0 ||
     number > 0xffff ||
