@@ -55,5 +55,7 @@ export function bufferSizeException(code: string, syscall: string): Error {
   const inspected = (_depth: number, options: InspectOptions): string =>
     inspect(error, { ...options, getters: true, customInspect: false });
   Object.defineProperty(error, inspect.custom, { value: inspected });
+  const text = `SystemError [ERR_SOCKET_BUFFER_SIZE]: ${error.message}`;
+  Object.defineProperty(error, 'toString', { value: () => text });
   return error;
 }

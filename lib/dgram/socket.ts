@@ -17,7 +17,7 @@ import type { SocketPlace, SocketType } from './places.js';
 import { type Message, readSendArguments } from './send-arguments.js';
 import { readBindArguments, readSocketOptions, type SocketOptions } from './socket-options.js';
 import { bufferSize, DgramSettings } from './socket-settings.js';
-import { handleOf, kState, Step, stopReceiving } from './state.js';
+import { bareHandle, handleOf, kState, Step, stopReceiving } from './state.js';
 
 /** As Node's: told of every socket that is made. */
 const created = diagnostics.channel('udp.socket');
@@ -323,7 +323,7 @@ function refusalOf(socket: StackDgramSocket, ip: string): Error | undefined {
 function connectTo(socket: StackDgramSocket, target: Target, callback?: (error?: Error) => void): void {
   const state = socket[kState];
   if (callback !== undefined) socket.once('connect', callback);
-  handleOf(socket).lookup(target.address, (error, ip) => {
+  bareHandle(socket).lookup(target.address, (error, ip) => {
     const { handle } = state;
     if (handle === null) return;
     let trouble: Error | undefined = error ?? refusalOf(socket, ip);
