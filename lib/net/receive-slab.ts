@@ -10,6 +10,8 @@ import { copyBytes } from '../base/copy.js';
 export const SLAB_BYTES = 65_536;
 /** Pieces shorter than this are handed out as copies: what is kept pins at most eight times its size. */
 const COPY_BELOW_BYTES = SLAB_BYTES / 8;
+/** Only shorter copies come from Node's pool, which from Node 24 on is as large as a slab. */
+const POOL_BELOW_BYTES = 4096;
 
 /** Text being gathered for one connection: `buffer` from `start` to `end`. */
 export interface Piece {
@@ -94,7 +96,8 @@ export class ReceiveSlab {
       this.#close(piece);
       return buffer.subarray(start, end);
     }
-    const copy = Buffer.allocUnsafe(end - start);
+    const bytes = end - start;
+    const copy = bytes < POOL_BELOW_BYTES ? Buffer.allocUnsafe(bytes) : Buffer.allocUnsafeSlow(bytes);
     buffer.copy(copy, 0, start, end);
     this.drop(piece);
     return copy;
