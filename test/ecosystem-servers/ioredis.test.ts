@@ -1,5 +1,5 @@
 /** ioredis over a stack, with redis-server on the other side. */
-import tls from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 import { expect } from 'chai';
 import { AbstractConnector, Redis } from 'ioredis';
 import type { Child } from '../support/child.js';
@@ -95,10 +95,9 @@ describe('ioredis and redis-server', function () {
       constructor() {
         super(2000);
       }
-      connect(): Promise<tls.TLSSocket> {
+      connect(): Promise<TLSSocket> {
         this.connecting = true;
-        const socket = bed.net.connect(REDIS_TLS_PORT, KERNEL[4]);
-        const secure = tls.connect({ socket, ca: authority.ca, servername: authority.servername });
+        const secure = bed.stack.tls.connect({ host: KERNEL[4], port: REDIS_TLS_PORT, ca: authority.ca });
         this.stream = secure;
         return Promise.resolve(secure);
       }

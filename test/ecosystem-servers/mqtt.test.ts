@@ -1,5 +1,4 @@
 /** `mqtt` over a stack, with mosquitto on the other side. */
-import tls from 'node:tls';
 import { expect } from 'chai';
 import type { MqttClient } from 'mqtt';
 import type { Child } from '../support/child.js';
@@ -58,13 +57,10 @@ describe('mqtt and mosquitto', function () {
       echoes(overTcp(bed.net, KERNEL[family])));
   }
 
-  it('carries them over TLS', () =>
-    echoes(
-      mqttClient(() => {
-        const socket = bed.net.connect(MQTTS_PORT, KERNEL[4]);
-        return tls.connect({ socket, ca: authority.ca, servername: authority.servername });
-      }),
-    ));
+  it('carries them over TLS', () => {
+    const place = { host: KERNEL[4], port: MQTTS_PORT, ca: authority.ca };
+    return echoes(mqttClient(() => bed.stack.tls.connect(place)));
+  });
 
   it('hands a thousand messages in order to two subscribers', async () => {
     const [publisher, ...subscribers] = [1, 2, 3].map(() => overTcp(bed.net, KERNEL[4]));
