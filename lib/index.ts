@@ -139,6 +139,7 @@ export {
 export type { DatagramData, UdpSendOptions } from './udp/datagram-sender.js';
 export type { Memberships } from './udp/memberships.js';
 export type { MtuDiscovery, UdpOptions, UdpSocketOptions } from './udp/options.js';
+export { PathMtuSearch, type PathMtuSearchOptions } from './udp/path-mtu-search.js';
 export { UdpEndpoint } from './udp/udp-endpoint.js';
 export { IpAddress, type IpFamily, IpPrefix } from './wire/ip-address.js';
 export { ChecksumState } from './wire/ip-packet.js';

@@ -18,7 +18,7 @@ import { resolveTcpLayerOptions } from '../tcp/options.js';
 import { TcpLayer } from '../tcp/tcp-layer.js';
 import type { UdpSocketOptions } from '../udp/options.js';
 import type { UdpEndpoint } from '../udp/udp-endpoint.js';
-import { UdpLayer } from '../udp/udp-layer.js';
+import type { UdpLayer } from '../udp/udp-layer.js';
 import { ANY_V4, ANY_V6, IpAddress, type IpFamily } from '../wire/ip-address.js';
 import { IpPacket } from '../wire/ip-packet.js';
 import { Protocol } from '../wire/ipv6.js';
@@ -31,7 +31,7 @@ import { TcpCarrier } from './tcp-carrier.js';
 import { type EndpointHost, TcpEndpoint } from './tcp-endpoint.js';
 import { TcpListenerEndpoint } from './tcp-listener-endpoint.js';
 import { TcpTransport } from './tcp-transport.js';
-import { UdpCarrier } from './udp-carrier.js';
+import { createUdp } from './udp-carrier.js';
 
 /** An alarm that rings later than this, µs, lets the links be read first: what arrived may matter to it. */
 const LATE_US = 20_000;
@@ -103,13 +103,8 @@ export class Stack implements EndpointHost {
       observers: options.probe && new Observers(options.probe, () => clock.nowUs()),
     });
     this.ip.setTransport(Protocol.Tcp, new TcpTransport(this.tcp, this.ip, this.stats));
-    this.udp = new UdpLayer({
-      random,
-      stats: this.stats,
-      ip: new UdpCarrier(this.ip),
-      ...(options.udp === undefined ? {} : { options: options.udp }),
-    });
-    this.ip.setTransport(Protocol.Udp, this.udp);
+    const wake = this.#collecting;
+    this.udp = createUdp({ random, clock, wake, stats: this.stats, ip: this.ip, options: options.udp });
     this.addLink(new LoopbackDevice({ clock }));
     this.#alarm.unref?.();
   }
@@ -349,6 +344,7 @@ export class Stack implements EndpointHost {
     try {
       this.ip.deadlineReached(nowUs);
       this.tcp.deadlineReached(nowUs);
+      this.udp.deadlineReached(nowUs);
       this.#flush(nowUs);
     } finally {
       this.#inTurn = false;
@@ -363,7 +359,7 @@ export class Stack implements EndpointHost {
     const due =
       this.tcp.hasWork || this.udp.hasTouched
         ? nowUs
-        : Math.min(this.tcp.nextDeadlineUs, this.ip.nextDeadlineUs);
+        : Math.min(this.tcp.nextDeadlineUs, this.ip.nextDeadlineUs, this.udp.nextDeadlineUs);
     this.#setAlarm(due);
   }
 

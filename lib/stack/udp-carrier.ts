@@ -10,10 +10,21 @@ import type {
   DatagramWish,
   GroupFilter,
 } from '../udp/carrier.js';
+import { UdpLayer, type UdpLayerParts } from '../udp/udp-layer.js';
 import type { IpAddress } from '../wire/ip-address.js';
 import { Cast, type IpPacket } from '../wire/ip-packet.js';
 
 const UDP_PROTOCOL = 17;
+
+/** The UDP of a stack, joined to its IP. */
+export function createUdp(
+  parts: Omit<UdpLayerParts, 'ip' | 'options'> & { ip: IpLayer; options: UdpLayerParts['options'] },
+): UdpLayer {
+  const { ip, options, ...rest } = parts;
+  const udp = new UdpLayer({ ...rest, options, ip: new UdpCarrier(ip) });
+  ip.setTransport(UDP_PROTOCOL, udp);
+  return udp;
+}
 
 export class UdpCarrier implements DatagramCarrier {
   readonly #ip: IpLayer;

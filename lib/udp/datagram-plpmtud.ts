@@ -9,7 +9,8 @@
  *     search.acknowledged(bytes, nowUs);     // the peer has it
  *     search.nextDeadlineUs;                 // ask for a probe again then
  *
- * The endpoint should be set to `mtuDiscovery: 'probe'`, so that probes leave with DF whatever ICMP says.
+ * For an endpoint of a stack, `UdpLayer.searchPathMtu` runs it with clock, timers and ICMP. By itself, the endpoint
+ * should be set to `mtuDiscovery: 'probe'`, so that probes leave with DF whatever ICMP says.
  * All sizes are bytes of UDP payload.
  */
 import { NEVER } from '../base/clock.js';

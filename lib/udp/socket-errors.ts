@@ -71,6 +71,20 @@ export class SocketErrors {
     return new StackError(code, syscall);
   }
 
+  /** An entry about an ICMP error, which means `code`. */
+  pushIcmp(code: string, error: DatagramIcmpError, destinationPort: number): void {
+    this.push({
+      code,
+      origin: error.quote.version === 4 ? 'icmp' : 'icmp6',
+      icmpType: error.type,
+      icmpCode: error.code,
+      mtu: error.mtu,
+      destination: error.quote.destination(),
+      destinationPort,
+      reporter: error.reporter.source(),
+    });
+  }
+
   push(entry: DatagramError): void {
     if (this.#queue.length >= this.#limit) this.dropped++;
     else this.#queue.push(entry);

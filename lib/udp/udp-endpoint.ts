@@ -7,7 +7,7 @@
 import { StackError } from '../base/errors.js';
 import { ANY_V4, ANY_V6, type IpAddress, type IpFamily } from '../wire/ip-address.js';
 import type { IpPacket } from '../wire/ip-packet.js';
-import type { DatagramIcmpError, DatagramPath } from './carrier.js';
+import { type DatagramIcmpError, type DatagramPath, IcmpKind } from './carrier.js';
 import type { UdpContext } from './context.js';
 import { Datagram, type DatagramError, UdpEvent } from './datagram.js';
 import { DATAGRAM_OVERHEAD, DatagramQueue } from './datagram-queue.js';
@@ -16,6 +16,7 @@ import type { TableEntry } from './endpoint-table.js';
 import { Memberships } from './memberships.js';
 import { checkPort, checkSocketOptions, DEFAULT_SOCKET_OPTIONS, type UdpSocketOptions } from './options.js';
 import { PathCache } from './path-cache.js';
+import type { PathMtuSearch } from './path-mtu-search.js';
 import { SocketErrors, verdictOf } from './socket-errors.js';
 
 const NO_OPTIONS: UdpSendOptions = Object.freeze({});
@@ -34,6 +35,8 @@ export class UdpEndpoint implements TableEntry {
   onEvents: ((events: number) => void) | undefined = undefined;
   /** Joined multicast groups. */
   readonly memberships: Memberships;
+  /** @internal See `UdpLayer.searchPathMtu`. */
+  search: PathMtuSearch | undefined = undefined;
   /** @internal Paths of what was sent lately. */
   readonly paths = new PathCache();
   /** Datagrams received. */
@@ -280,6 +283,7 @@ export class UdpEndpoint implements TableEntry {
     this.#closed = true;
     const context = this.#context;
     if (this.localPort !== 0) context.table.remove(this);
+    this.search?.stop();
     this.memberships.leaveAll();
     context.memoryBytes -= this.#queue.bytes;
     this.#queue.clear();
@@ -309,18 +313,10 @@ export class UdpEndpoint implements TableEntry {
 
   /** @internal A datagram of ours met an error on its way (RFC 1122 §4.1.3.3). */
   icmpError(error: DatagramIcmpError, destinationPort: number): void {
+    if (error.kind === IcmpKind.PacketTooBig) this.search?.packetTooBig(error);
     const { code, isHard } = verdictOf(error, this.#options.mtuDiscovery !== 'dont');
     if (this.#options.receiveErrors) {
-      this.#errors.push({
-        code,
-        origin: error.quote.version === 4 ? 'icmp' : 'icmp6',
-        icmpType: error.type,
-        icmpCode: error.code,
-        mtu: error.mtu,
-        destination: error.quote.destination(),
-        destinationPort,
-        reporter: error.reporter.source(),
-      });
+      this.#errors.pushIcmp(code, error, destinationPort);
     } else if (!isHard || !this.isConnected) {
       return;
     }

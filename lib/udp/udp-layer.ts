@@ -1,4 +1,5 @@
 /** UDP of one stack (RFC 768, RFC 1122 §4.1): datagrams to their sockets, errors to theirs. */
+import { NEVER } from '../base/clock.js';
 import { StackError } from '../base/errors.js';
 import type { Random } from '../base/random.js';
 import { DropReason, type StackStats } from '../base/stats.js';
@@ -12,13 +13,18 @@ import { UdpEvent } from './datagram.js';
 import { DatagramSender, UDP_HEADER_BYTES, UDP_PROTOCOL } from './datagram-sender.js';
 import { EndpointTable, EndWords } from './endpoint-table.js';
 import { resolveUdpOptions, type UdpOptions, type UdpSocketOptions } from './options.js';
+import { PathMtuSearch, type PathMtuSearchOptions, type SearchHost } from './path-mtu-search.js';
 import { UdpEndpoint } from './udp-endpoint.js';
 
 export interface UdpLayerParts {
   readonly ip: DatagramCarrier;
   readonly stats: StackStats;
   readonly random: Random;
-  readonly options?: Partial<UdpOptions>;
+  readonly options?: Partial<UdpOptions> | undefined;
+  /** Tells the time, µs, to searches for path MTUs. */
+  readonly clock: { nowUs(): number };
+  /** Called when `nextDeadlineUs` may have changed outside of a turn. */
+  readonly wake: () => void;
 }
 
 export class UdpLayer {
@@ -31,11 +37,18 @@ export class UdpLayer {
   #touched: UdpEndpoint[] = [];
   #spareList: UdpEndpoint[] = [];
   readonly #awaiting = new Set<UdpEndpoint>();
+  readonly #searches = new Set<PathMtuSearch>();
+  readonly #searchHost: SearchHost;
 
   /** @throws TypeError, ArgumentTypeError, ArgumentRangeError for options that cannot be */
   constructor(parts: UdpLayerParts) {
     this.options = resolveUdpOptions(parts.options);
     this.#stats = parts.stats;
+    this.#searchHost = {
+      nowUs: () => parts.clock.nowUs(),
+      wake: parts.wake,
+      ended: (search) => void this.#searches.delete(search),
+    };
     this.#context = {
       ip: parts.ip,
       stats: parts.stats,
@@ -96,6 +109,49 @@ export class UdpLayer {
     if (this.#awaiting.size === 0) return;
     for (const endpoint of this.#awaiting) endpoint.notify(UdpEvent.WRITABLE);
     this.#awaiting.clear();
+  }
+
+  /**
+   * Searches from now on how large datagrams to the peer of a socket may be (RFC 8899), by probes of the protocol's
+   * own; in place of an earlier search. ICMP is not believed, and what the socket sends is never fragmented.
+   * The search begins with its `connected()`.
+   * @throws StackError ENOTCONN while the socket is unconnected, ENETUNREACH and the like without a route;
+   * ArgumentRangeError for sizes and times no search could work with
+   */
+  searchPathMtu(endpoint: UdpEndpoint, options: PathMtuSearchOptions): PathMtuSearch {
+    const { remoteAddress, remotePort, localAddress, localPort } = endpoint;
+    if (remoteAddress === undefined) throw new StackError('ENOTCONN', 'setsockopt');
+    const path = this.#context.ip.resolve({
+      destination: remoteAddress,
+      source: localAddress,
+      protocol: UDP_PROTOCOL,
+      sourcePort: localPort,
+      destinationPort: remotePort,
+      mark: endpoint.options.mark,
+      oif: endpoint.options.boundLink,
+      onLoopback: false,
+      trafficClass: endpoint.options.trafficClass & 0xfc,
+      allowBroadcast: false,
+    });
+    if (path.unusable !== '') throw new StackError(path.unusable, 'setsockopt');
+    const search = new PathMtuSearch(this.#searchHost, path, options);
+    endpoint.search?.stop();
+    endpoint.setOptions({ mtuDiscovery: 'probe' });
+    endpoint.search = search;
+    this.#searches.add(search);
+    return search;
+  }
+
+  /** When `deadlineReached` has something to do, µs. */
+  get nextDeadlineUs(): number {
+    let next = NEVER;
+    for (const search of this.#searches) next = Math.min(next, search.nextDeadlineUs);
+    return next;
+  }
+
+  /** Sends the probes that are due. */
+  deadlineReached(nowUs: number): void {
+    for (const search of this.#searches) if (search.nextDeadlineUs <= nowUs) search.deadlineReached();
   }
 
   close(): void {

@@ -140,3 +140,42 @@ describe('UDP errors', () => {
     expect(host.udp.hasTouched).to.equal(false);
   });
 });
+
+describe('UDP path MTU search', () => {
+  it('takes Packet Too Big only where it quotes what both ends know (RFC 8899 §4.6.1)', () => {
+    for (const isKnown of [true, false]) {
+      const host = new Host();
+      const socket = host.udp.createEndpoint(4);
+      socket.connect(PEER[4], 1000);
+      const quotes: Uint8Array[] = [];
+      const probed: number[] = [];
+      const search = host.udp.searchPathMtu(socket, {
+        probe: (bytes) => {
+          probed.push(bytes);
+          socket.send(new Uint8Array(bytes).fill(7));
+        },
+        validate: (quoted) => {
+          quotes.push(quoted.slice());
+          return isKnown;
+        },
+      });
+      search.connected();
+      search.acknowledged(1200);
+      expect(probed).to.deep.equal([1200, 1472]);
+      const whole = host.port.sent.at(-1)?.packet;
+      if (whole === undefined) throw new Error('nothing was sent');
+      host.icmpError(3, 4, whole, 1400);
+      expect(quotes).to.have.lengthOf(1);
+      expect(quotes[0].length).to.be.above(100);
+      expect(new Set(quotes[0])).to.deep.equal(new Set([7]));
+      expect(probed).to.deep.equal(isKnown ? [1200, 1472, 1372] : [1200, 1472]);
+      // Without somebody to ask nothing is believed.
+      const deaf = host.udp.searchPathMtu(socket, { probe: (bytes) => probed.push(bytes) });
+      deaf.connected();
+      deaf.acknowledged(1200);
+      const before = probed.length;
+      host.icmpError(3, 4, whole, 1400);
+      expect(probed).to.have.lengthOf(before);
+    }
+  });
+});

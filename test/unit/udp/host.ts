@@ -115,6 +115,8 @@ export class Host {
     this.ip = new IpLayer({ random, stats: this.stats, options: { icmpDestinationMs: 0, ...options.ip } });
     this.udp = new UdpLayer({
       ip: new UdpCarrier(this.ip),
+      clock: { nowUs: () => this.nowUs },
+      wake: () => {},
       stats: this.stats,
       random,
       ...(options.udp === undefined ? {} : { options: options.udp }),
