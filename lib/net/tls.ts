@@ -49,7 +49,7 @@ export function connectTls(owner: NetOfStack, args: readonly unknown[]): TLSSock
   const [place, callback] = normalizeArguments<TlsConnectOptions>(args);
   const more = [args[1], args[2]].find((value) => value !== null && typeof value === 'object');
   const options = { ...place, ...(more as TlsConnectOptions | undefined) };
-  const listener = callback === null ? undefined : () => void callback();
+  const listener = callback ?? undefined;
   if (options.socket) {
     const secured = connectOverStream(options, listener);
     lendToTls(secured);

@@ -28,6 +28,7 @@ import tls from 'node:tls';
 import 'node:tty';
 import type { Stack } from '../stack/stack.js';
 import { refuseHandles } from './refuse-handles.js';
+import { hideFromTls, isHiddenFromTls, tlsConnect } from './steer-tls.js';
 import '../net/stack-net.js';
 import { ListenerHandle } from '../net/listener-handle.js';
 import { connectsToHost, hostListen, listensOnHost } from './host-listening.js';
@@ -69,12 +70,9 @@ export function replaceNet(stack: Stack): void {
     createConnection: connect,
     createServer: (...args: unknown[]) => Reflect.construct(Server, args),
   });
-  const connectTls = stack.tls.connect as unknown as Call;
-  Object.assign(tls, {
-    connect: (...args: unknown[]) => (connectsToHost(args) ? original.tlsConnect : connectTls)(...args),
-  });
+  Object.assign(tls, { connect: tlsConnect(stack, original.tlsConnect) });
   Object.assign(http2, { connect: stack.http2.connect });
-  hideFromTls();
+  hideFromTls(net.Socket);
   steerHostClasses(stack);
   refuseHandles((value) => {
     if (value instanceof net.Socket) return true;
@@ -141,7 +139,7 @@ function memberOf({ target, key, receiver, hybrid, node }: Lookup): unknown {
   if (key !== Symbol.hasInstance) return Reflect.get(target, key, receiver);
   return function hasInstance(this: Class, value: unknown): boolean {
     if (this !== hybrid) return isOf(this, value);
-    return isOf(node, value) || (!tlsLooksBehind && isOf(target, value));
+    return isOf(node, value) || (!isHiddenFromTls() && isOf(target, value));
   };
 }
 
@@ -149,26 +147,6 @@ function asConstructor(hybrid: Class): Class {
   const prototype = hybrid.prototype as object;
   Object.defineProperty(prototype, 'constructor', { value: hybrid, writable: true, configurable: true });
   return hybrid;
-}
-
-/**
- * While true, sockets of the stack are none of `net`: TLS concludes from a socket of `net` without a handle that it
- * is not connected yet.
- */
-let tlsLooksBehind = false;
-
-function hideFromTls(): void {
-  const { prototype } = tls.TLSSocket as unknown as { prototype: { _init?: Call } };
-  const { _init: init } = prototype;
-  if (init === undefined) return;
-  prototype._init = function initialize(this: tls.TLSSocket, ...args: unknown[]): unknown {
-    tlsLooksBehind = true;
-    try {
-      return init.apply(this, args);
-    } finally {
-      tlsLooksBehind = false;
-    }
-  };
 }
 
 /** Leads what was made of Node's own classes to the stack, and what only the host has from the stack to it. */
