@@ -1,7 +1,8 @@
 /**
- * `npm run test:node-suite`: runs Node's own tests of `net`, each in a process of its own, first over the host
- * and then over the loopback of a private stack, by `tunstack/register`, and prints what became of them. A test
- * that fails with Node's own `net` on this Node says nothing and is not counted.
+ * `npm run test:node-suite`: runs Node's own tests of `net` and `dgram`, each in a process of its own, first over
+ * the host and then over the loopback of a private stack, by `tunstack/register` or with its `dgram` in the place of
+ * Node's, and prints what became of them. A test that fails with Node's own modules on this Node says nothing and is
+ * not counted.
  *
  *     npm run test:node-suite -- [--from <sources of Node>] [--release <of Debian>] [--filter <regular expression>]
  *
@@ -43,14 +44,18 @@ const RESULTS = '.test-results';
 const program = new Command('node-suite')
   .option('--from <directory>', "a source tree of Node; Debian's by default")
   .option('--release <name>', 'the release of Debian whose sources are fetched, such as trixie')
-  .option('--filter <pattern>', 'tests whose names match', '^test-net-')
+  .option('--filter <pattern>', 'tests whose names match', '^test-(net|dgram)-')
   .option('--all', 'run also what is listed as not applicable', false)
   .option('--verbose', 'print the whole output of what fails', false)
   .option('--dist <directory>', 'the compiled package', 'dist')
   .option('--limit <seconds>', 'how long a test may take', '60')
   .parse();
 const options = program.opts<Options>();
-const preload = pathToFileURL(resolve(options.dist, 'register/register.js')).href;
+const register = pathToFileURL(resolve(options.dist, 'register/register.js')).href;
+const replaceDgram = pathToFileURL('scripts/node-suite/replace-dgram.mjs');
+replaceDgram.searchParams.set('dist', pathToFileURL(resolve(options.dist, 'index.js')).href);
+/** What is loaded before a test to put the stack in Node's place. */
+const preloadFor = (file: string): string => (/test-dgram-/.test(file) ? replaceDgram.href : register);
 
 const sources = options.from === undefined ? fetchSources(options.release) : sourcesFrom(options.from);
 const scratch = mkdtempSync(join(tmpdir(), 'node-suite-run-'));
@@ -101,7 +106,7 @@ async function judge(file: string, slot: number): Promise<Result> {
       host.outcome === 'skipped' ? `skips itself: ${host.words}` : `fails over the host: ${gist(host)}`;
     return { name, verdict: 'not counted', words };
   }
-  const ours = await run(file, slot, preload);
+  const ours = await run(file, slot, preloadFor(file));
   if (ours.outcome === 'passed') return { name, verdict: 'passed', words: '' };
   const words = ours.outcome === 'skipped' ? `skips itself: ${ours.words}` : `${gist(ours)}\n${ours.words}`;
   return { name, verdict: 'failed', words };

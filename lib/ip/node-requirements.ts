@@ -65,8 +65,8 @@ export const NODE_REQUIREMENTS: readonly NodeRequirement[] = Object.freeze([
   requirement(
     'multicast listener discovery',
     'RFC 3810',
-    false,
-    'groups are joined locally, nothing is reported',
+    true,
+    'and version 1 to older queriers; solicited-node groups of own addresses are not reported',
   ),
   requirement('jumbograms', 'RFC 2675', false, 'refused'),
   requirement('DHCPv6', 'RFC 8415', false, 'addresses and routes are configured'),

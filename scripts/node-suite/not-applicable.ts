@@ -1,5 +1,5 @@
 /**
- * Tests of Node's `net` that say nothing about a stack in the process: what they are about needs a handle of
+ * Tests of Node's `net` and `dgram` that say nothing about a stack in the process: what they are about needs a handle of
  * the operating system. Each with its reason; a test that could pass does not belong here.
  */
 
@@ -39,5 +39,14 @@ export const NOT_APPLICABLE: Readonly<Record<string, string>> = {
   'test-net-server-keepalive': SPY,
   'test-net-server-nodelay': SPY,
   'test-net-socket-write-after-close': SPY,
+  'test-dgram-exclusive-implicit-bind': CLUSTER,
+  'test-dgram-bind-shared-ports': CLUSTER,
+  'test-dgram-bind-fd': DESCRIPTOR,
+  'test-dgram-bind-fd-error': DESCRIPTOR,
+  'test-dgram-create-socket-handle': DESCRIPTOR,
+  'test-dgram-create-socket-handle-fd': DESCRIPTOR,
+  'test-dgram-send-queue-info':
+    'needs a switch of Node (`--test-udp-no-try-send`) that keeps its own sockets from sending',
+  'test-dgram-udp6-link-local-address': "binds to a link-local address of the host's interfaces",
   'test-net-perf_hooks': 'counts entries of PerformanceObserver, which only Node itself can make',
 };
