@@ -31,7 +31,7 @@ async function answer({ readable, writable, opened }: StreamConnection): Promise
   const { remoteAddress } = await opened;
   const turnRound = new TransformStream<string, string>({
     transform: (line, controller) =>
-      controller.enqueue(`${[...line].reverse().join('')} (${remoteAddress})\n`),
+      controller.enqueue(`${Array.from(line).reverse().join('')} (${remoteAddress})\n`),
   });
   await readable
     .pipeThrough(new TextDecoderStream())

@@ -45,7 +45,7 @@ function optionsOf(args: readonly unknown[]): AgentConnectOptions {
   const options = args.find((value) => value !== null && typeof value === 'object');
   const [port, host] = args;
   return {
-    ...(options as AgentConnectOptions | undefined),
+    ...options,
     ...(typeof port === 'number' ? { port } : {}),
     ...(typeof host === 'string' ? { host } : {}),
   };

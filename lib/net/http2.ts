@@ -60,5 +60,5 @@ function tlsOptions(options: Options, host: string): TlsConnectOptions {
     ...options,
     ...(ALPNCallback ? {} : offers),
     ...(name === undefined ? {} : { servername: name }),
-  } as TlsConnectOptions;
+  };
 }

@@ -48,7 +48,7 @@ export function createTls(owner: NetOfStack): TlsModule {
 export function connectTls(owner: NetOfStack, args: readonly unknown[]): TLSSocket {
   const [place, callback] = normalizeArguments<TlsConnectOptions>(args);
   const more = [args[1], args[2]].find((value) => value !== null && typeof value === 'object');
-  const options = { ...place, ...(more as TlsConnectOptions | undefined) };
+  const options: TlsConnectOptions = { ...place, ...more };
   const listener = callback ?? undefined;
   if (options.socket) {
     const secured = connectOverStream(options, listener);

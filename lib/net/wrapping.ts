@@ -106,7 +106,7 @@ type WrapperClass = new (stream: object) => Wrapper;
 
 /** The class of Node's wrappers, which it does not export but uses for any stream under TLS. */
 function wrapperClass(): WrapperClass | undefined {
-  const probe = new tls.TLSSocket(new PassThrough() as never);
+  const probe = new tls.TLSSocket(new PassThrough());
   const wrapper = (probe as WrappedTls)._handle?._parentWrap;
   probe.destroy();
   return wrapper?.constructor as WrapperClass | undefined;

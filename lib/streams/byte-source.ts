@@ -26,7 +26,7 @@ export class ByteSource {
    * @param events called when somebody begins or ceases to wait, and when the reader wants no more
    */
   constructor(opened: Promise<unknown>, events: { onChange(): void; onCancel(): void }) {
-    this.#onChange = events.onChange;
+    this.#onChange = () => events.onChange();
     this.stream = new ReadableStream(
       {
         type: 'bytes',

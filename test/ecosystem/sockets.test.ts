@@ -92,7 +92,7 @@ for (const isSecure of [false, true]) {
       });
       const outcomes: unknown[] = [];
       const reset = connect();
-      reset.on('message', (data) => outcomes.push(String(data)));
+      reset.on('message', (data: Buffer) => outcomes.push(data.toString()));
       reset.on('error', (error) => outcomes.push(outcomeOf(error, place)));
       outcomes.push(await new Promise((resolve) => reset.on('close', resolve)));
       const plain = http.createServer((_, response) => response.writeHead(403).end());

@@ -99,7 +99,8 @@ const nodeFetch = (place: Place): Ask => {
   const dispatcher = place.fetchDispatcher({ connect: tlsWish(), connections: 8 });
   place.later(() => dispatcher.destroy());
   return async ({ url, method = 'GET', body, signal }) => {
-    const response = await fetch(url, { dispatcher, method, body: body ?? null, signal: signal ?? null });
+    const wish = { dispatcher, method, body: body ?? null, signal: signal ?? null };
+    const response = await fetch(url, wish);
     return answerOf(response.status, new Uint8Array(await response.arrayBuffer()));
   };
 };
