@@ -26,7 +26,7 @@ describe('@grpc/grpc-js, server', function () {
   for (const family of FAMILIES) {
     for (const secured of [false, true]) {
       it(`answers calls of all kinds from a client of Node’s, IPv${family}${secured ? ', TLS' : ''}`, async () => {
-        const { ca, key, cert, caFile } = authority;
+        const { ca, key, cert, caFile, servername } = authority;
         const server = grpcServer();
         const credentials = secured
           ? ServerCredentials.createSsl(ca, [{ private_key: key, cert_chain: cert }])
@@ -39,7 +39,7 @@ describe('@grpc/grpc-js, server', function () {
         await once(listener, 'listening');
         try {
           const place = [STACK[family], String((listener.address() as AddressInfo).port)];
-          const args = ['--import=tsx', PROGRAM, 'grpc', ...place, ...(secured ? [caFile] : [])];
+          const args = ['--import=tsx', PROGRAM, 'grpc', ...place, ...(secured ? [caFile, servername] : [])];
           const { stdout } = await bed.namespace.exec(process.execPath, args, { limitMs: 35_000 });
           expect(JSON.parse(stdout)).to.deep.equal(EXPECTED);
         } finally {

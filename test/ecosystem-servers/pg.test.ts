@@ -43,7 +43,8 @@ describe('pg and PostgreSQL', function () {
   for (const family of FAMILIES) {
     for (const secured of [false, true]) {
       it(`carries data both ways, IPv${family}${secured ? ', TLS' : ''}`, async () => {
-        const ssl = secured ? { ca: files.tls.ca } : false;
+        const { ca, servername } = files.tls;
+        const ssl = secured ? { ca, servername } : false;
         const client = await connected({ ...postgresOptions(bed.net, KERNEL[family]), ssl });
         const { rows: sessions } = await client.query(
           'SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()',

@@ -83,10 +83,11 @@ export const EXPECTED: GrpcOutcome = {
   parallel: 100,
 };
 
-/** Calls of all kinds, one after the other and a hundred at once. */
-export async function exercise(target: string, ca?: Buffer): Promise<GrpcOutcome> {
+/** Calls of all kinds, one after the other and a hundred at once; over TLS where `ca` is given. */
+export async function exercise(target: string, ca?: Buffer, servername = ''): Promise<GrpcOutcome> {
   const credentials = ca === undefined ? grpc.credentials.createInsecure() : grpc.credentials.createSsl(ca);
-  const client = new Client(target, credentials, options);
+  const name = servername === '' ? {} : { 'grpc.ssl_target_name_override': servername };
+  const client = new Client(target, credentials, { ...options, ...name });
   const hash = (request: Buffer): Promise<string> => answered((done) => client.hash(request, {}, done));
   const collected = answered((done) => {
     const call = client.collect(done);

@@ -11,7 +11,7 @@ import { exercise, grpcServer, unavailable } from './grpc.js';
 import { plain } from './scene.js';
 import { amqpServer, mongoServer } from './wire.js';
 
-const [, , name, host, portText = '0', caFile] = process.argv;
+const [, , name, host, portText = '0', caFile, servername] = process.argv;
 const port = Number(portText);
 const target = `${host.includes(':') ? `[${host}]` : host}:${port}`;
 
@@ -36,7 +36,7 @@ const programs: Record<string, () => Promise<unknown>> = {
       });
     }),
 
-  grpc: () => exercise(target, caFile === undefined ? undefined : readFileSync(caFile)),
+  grpc: () => exercise(target, caFile === undefined ? undefined : readFileSync(caFile), servername),
   'grpc-unavailable': () => unavailable(target),
 
   async redis() {
