@@ -80,15 +80,6 @@ function withPlace(error: SystemError, { address, port }: Place): SystemError {
   return error;
 }
 
-/** `ERR_SOCKET_BUFFER_SIZE`: the size of a buffer could not be asked for or set. */
-export function bufferSizeError(code: string, syscall: string): SystemError {
-  const { errno, words } = SYSTEM_ERRORS.get(code) ?? { errno: 0, words: 'unknown error' };
-  const message = `Could not get or set buffer size: ${syscall} returned ${code} (${words})`;
-  const info = { errno, code, message: words, syscall };
-  const error = Object.assign(new Error(message), { code: 'ERR_SOCKET_BUFFER_SIZE', info, errno, syscall });
-  return Object.defineProperty(error, 'name', { value: 'SystemError', writable: true, configurable: true });
-}
-
 /** Code of what a lower layer threw; an argument it cannot take is `EINVAL`, as for the kernel. */
 export function codeOf(error: unknown): string {
   if (!(error instanceof Error && 'code' in error && typeof error.code === 'string')) throw error;
