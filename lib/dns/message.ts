@@ -230,8 +230,6 @@ function decode(
   }
 }
 
-const DATA_BYTES: Readonly<Record<string, number>> = { A: 4, AAAA: 16 };
-
 /** The data of a record, with names as `readName` shows them; undefined when its length and they do not agree. */
 function checkData(bytes: Uint8Array, { dataAt, end }: Place, type: string, data: unknown): unknown {
   const nameIn = (at: number): string | undefined => {
@@ -243,9 +241,6 @@ function checkData(bytes: Uint8Array, { dataAt, end }: Place, type: string, data
     return name === undefined ? undefined : { ...(data as object), [key]: name };
   };
   switch (type) {
-    case 'A':
-    case 'AAAA':
-      return end - dataAt === DATA_BYTES[type] ? data : undefined;
     case 'CNAME':
     case 'NS':
     case 'PTR':

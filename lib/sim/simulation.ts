@@ -32,9 +32,9 @@ export interface SimulationOptions {
    */
   readonly superPackets?: boolean;
   /** Options of the client's stack. */
-  readonly client?: Pick<StackOptions, 'tcp' | 'ip' | 'probe'>;
+  readonly client?: Pick<StackOptions, 'tcp' | 'ip' | 'probe' | 'dns'>;
   /** Options of the server's stack. */
-  readonly server?: Pick<StackOptions, 'tcp' | 'ip' | 'probe'>;
+  readonly server?: Pick<StackOptions, 'tcp' | 'ip' | 'probe' | 'dns'>;
   /** Where virtual time begins, µs; 10^9 by default. */
   readonly startUs?: number;
 }

@@ -52,7 +52,7 @@ describe('dns: looking up', () => {
   });
 
   it('orders by RFC 6724, or one family first', async () => {
-    make(zone(address('a.test', '10.0.0.9'), address('a.test', 'fd00::9'), address('a.test', '2001:db8::1')));
+    make(zone(address('a.test', '10.0.0.9'), address('a.test', '2001:db8::1'), address('a.test', 'fd00::9')));
     // No way leads to 2001:db8::1; unique local addresses come behind IPv4.
     expect(await addresses('a.test')).to.deep.equal(['10.0.0.9', 'fd00::9', '2001:db8::1']);
     expect(await addresses('a.test', { order: 'ipv6first' })).to.deep.equal([

@@ -512,6 +512,14 @@ describe('dns: asking', () => {
       expect((await second)[0].code).to.equal('ETIMEOUT');
     });
 
+    it('ends when its stack is closed', async () => {
+      make(silent);
+      const first = world.failed(promises().resolve4('a.test'));
+      world.client.close();
+      const [error, ms] = await first;
+      expect([error.code, ms]).to.deep.equal(['ECONNREFUSED', 2000]);
+    });
+
     it('can ask again afterwards', async () => {
       const server = make(silent);
       const resolver = new world.client.dns.promises.Resolver();
