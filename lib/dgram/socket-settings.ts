@@ -4,7 +4,7 @@ import { checkNumber, checkString } from '../net/arguments.js';
 import { missingArgumentError, typeError } from '../net/node-errors.js';
 import { bufferSizeException, errnoException } from './errno.js';
 import type { SocketType } from './places.js';
-import { bareHandle, handleOf, kState, type SocketState, type Stateful } from './state.js';
+import { bareHandle, handleOf, type kState, type SocketState, type Stateful } from './state.js';
 
 function check(errno: number, syscall: string): void {
   if (errno !== 0) throw errnoException(errno, syscall);

@@ -40,7 +40,9 @@ const UDP_HEADER_BYTES = 8;
 
 export class PathMtuSearch {
   readonly #host: SearchHost;
-  readonly #options: PathMtuSearchOptions;
+  readonly #probe: PathMtuSearchOptions['probe'];
+  readonly #onChange: PathMtuSearchOptions['onChange'];
+  readonly #validate: PathMtuSearchOptions['validate'];
   readonly #machine: DatagramPlpmtud;
   #isOver = false;
   /** The size the owner knows of. */
@@ -51,13 +53,15 @@ export class PathMtuSearch {
    * @throws ArgumentRangeError for sizes and times no search could work with
    */
   constructor(host: SearchHost, path: DatagramPath, options: PathMtuSearchOptions) {
-    const { probe: _probe, onChange: _onChange, validate: _validate, ...given } = options;
+    const { probe, onChange, validate, ...given } = options;
     const linkBytes = datagramBytes(path.port.mtu, path.destination.family);
     const maxBytes = Math.min(given.maxBytes ?? linkBytes, linkBytes);
     const baseBytes = Math.min(given.baseBytes ?? DEFAULT_PLPMTUD_OPTIONS.baseBytes, maxBytes);
     const minBytes = Math.min(given.minBytes ?? DEFAULT_PLPMTUD_OPTIONS.minBytes, baseBytes);
     this.#host = host;
-    this.#options = options;
+    this.#probe = probe;
+    this.#onChange = onChange;
+    this.#validate = validate;
     this.#machine = new DatagramPlpmtud({ ...given, maxBytes, baseBytes, minBytes });
     this.#toldBytes = this.#machine.plpmtuBytes;
   }
@@ -114,7 +118,7 @@ export class PathMtuSearch {
     const { view, payloadAt, payloadBytes } = quote;
     const from = view.byteOffset + payloadAt + UDP_HEADER_BYTES;
     const quoted = new Uint8Array(view.buffer, from, Math.max(payloadBytes - UDP_HEADER_BYTES, 0));
-    const isValidated = this.#options.validate?.(quoted) === true;
+    const isValidated = this.#validate?.(quoted) === true;
     const report = { bytes: datagramBytes(mtu, quote.version), isValidated };
     this.#do((nowUs) => this.#machine.packetTooBig(report, nowUs));
   }
@@ -126,9 +130,9 @@ export class PathMtuSearch {
     const bytes = this.#machine.nextProbe(nowUs);
     if (this.#machine.plpmtuBytes !== this.#toldBytes) {
       this.#toldBytes = this.#machine.plpmtuBytes;
-      this.#options.onChange?.(this.#toldBytes);
+      this.#onChange?.(this.#toldBytes);
     }
-    if (bytes > 0 && !this.#isOver) this.#options.probe(bytes);
+    if (bytes > 0 && !this.#isOver) this.#probe(bytes);
     this.#host.wake();
   }
 }

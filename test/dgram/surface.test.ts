@@ -34,9 +34,9 @@ describe('dgram: the corners', () => {
         log.push(String(message));
         process.nextTick(() => {
           log.push('tick');
-          Promise.resolve().then(() => log.push('microtask of tick'));
+          void Promise.resolve().then(() => log.push('microtask of tick'));
         });
-        Promise.resolve()
+        void Promise.resolve()
           .then(() => log.push('microtask'))
           .then(() => log.push('second microtask'));
         if (String(message) === '5') setImmediate(resolve);
