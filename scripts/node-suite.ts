@@ -6,8 +6,8 @@
  *
  *     npm run test:node-suite -- [--from <sources of Node>] [--release <of Debian>] [--filter <regular expression>]
  *
- * Without `--from` the sources are Debian's, fetched into a temporary directory: those of the release that runs
- * here, or of one whose Node is closer to the Node under test.
+ * Without `--from` the sources are Debian's, fetched into a temporary directory: those of the release whose Node is
+ * closest to the oldest one supported, version 20.
  */
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -20,7 +20,7 @@ import { fetchSources, sourcesFrom } from './node-suite/sources.js';
 
 interface Options {
   readonly from?: string;
-  readonly release?: string;
+  readonly release: string;
   readonly filter: string;
   readonly all: boolean;
   readonly verbose: boolean;
@@ -43,7 +43,7 @@ const RESULTS = '.test-results';
 
 const program = new Command('node-suite')
   .option('--from <directory>', "a source tree of Node; Debian's by default")
-  .option('--release <name>', 'the release of Debian whose sources are fetched, such as trixie')
+  .option('--release <name>', 'the release of Debian whose sources are fetched', 'trixie')
   .option('--filter <pattern>', 'tests whose names match', '^test-(net|dgram)-')
   .option('--all', 'run also what is listed as not applicable', false)
   .option('--verbose', 'print the whole output of what fails', false)

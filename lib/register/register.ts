@@ -1,7 +1,7 @@
 /**
  * `node --import tunstack/register app.js`: the whole process speaks TCP over a private stack, packages that
- * offer no hook included. The environment says which stack (`stack-from-environment.ts`); what is replaced,
- * and what cannot be, stands in `replace-net.ts`.
+ * offer no hook included. The environment says which stack (`StackEnvironment`);
+ * `docs/register.md` says what is replaced, and what cannot be.
  * @module
  */
 import { replaceNet } from './replace-net.js';
