@@ -1,7 +1,7 @@
 /** `nodemailer` and `smtp-server`, both over a stack, and curl from the kernel's side. */
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import type { AddressInfo, Server } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { expect } from 'chai';
@@ -72,7 +72,7 @@ describe('nodemailer and smtp-server', function () {
       ...options,
     });
     smtp.on('error', () => {});
-    const server = smtp.server as Server;
+    const { server } = smtp;
     bed.stack.serve(server, 0);
     await once(server, 'listening');
     try {

@@ -51,7 +51,7 @@ const programs: Record<string, () => Promise<unknown>> = {
     const back = (await buffers.get('value')) as unknown as Buffer;
     const many = await Promise.all(Array.from({ length: 1000 }, () => client.incr('registered')));
     // The server's own word on where this client is.
-    const from = /\baddr=(\S+):\d+/.exec(String(await client.sendCommand(['CLIENT', 'INFO'])))?.[1];
+    const from = /\baddr=(\S+):\d+/.exec(await client.sendCommand<string>(['CLIENT', 'INFO']))?.[1];
     await client.close();
     const refused = createClient({ socket: { host, port: 9, reconnectStrategy: false } });
     refused.on('error', () => {});
