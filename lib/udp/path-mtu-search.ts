@@ -12,6 +12,7 @@ import {
   type PlpmtudState,
 } from './datagram-plpmtud.js';
 
+/** What `stack.udp.searchPathMtu` is told: how to probe, whom to tell, and the limits and times of RFC 8899 §5.1. */
 export interface PathMtuSearchOptions extends Partial<PlpmtudOptions> {
   /**
    * Sends a datagram of exactly `bytes` bytes by the endpoint, for the peer to acknowledge. What is not sent
@@ -38,6 +39,10 @@ export interface SearchHost {
 
 const UDP_HEADER_BYTES = 8;
 
+/**
+ * A search for the largest datagrams that a path carries (RFC 8899), begun by `stack.udp.searchPathMtu`. The
+ * protocol above tells it what became of its probes.
+ */
 export class PathMtuSearch {
   readonly #host: SearchHost;
   readonly #probe: PathMtuSearchOptions['probe'];
@@ -66,6 +71,7 @@ export class PathMtuSearch {
     this.#toldBytes = this.#machine.plpmtuBytes;
   }
 
+  /** Where the search is (RFC 8899 §5.2). */
   get state(): PlpmtudState {
     return this.#machine.state;
   }

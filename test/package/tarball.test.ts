@@ -92,7 +92,8 @@ describe('the packed package', function () {
     }
     const ours = /^(test|bench|scripts|lib|build|shared|node_modules|native\/(fuzz|cmake))\//;
     expect(files.filter((path) => ours.test(path))).to.deep.equal([]);
-    expect(packed.unpackedSize).to.be.below(6_000_000);
+    // Half of it are source maps, with the sources in them.
+    expect(packed.unpackedSize).to.be.below(8_000_000);
   });
 
   it('installs without a script of its own', () => {
