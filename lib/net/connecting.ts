@@ -254,7 +254,7 @@ function writeEarly(state: SocketState): void {
  */
 function begin(socket: StackSocket, target: Target, failed: (code: string) => void): SystemError | undefined {
   const { address, family, port, localAddress, localPort } = target;
-  const { handle } = socket[kState];
+  const { handle, typeOfService } = socket[kState];
   if (handle !== undefined) {
     return connectError(
       handle.isConnecting ? 'EALREADY' : 'EISCONN',
@@ -268,7 +268,10 @@ function begin(socket: StackSocket, target: Target, failed: (code: string) => vo
       port,
       ...(localAddress === undefined ? {} : { localAddress }),
       ...(localPort ? { localPort } : {}),
-      ...(target.fastOpen ? { options: { fastOpen: true } } : {}),
+      options: {
+        ...(target.fastOpen ? { fastOpen: true } : {}),
+        ...(typeOfService === undefined ? {} : { trafficClass: typeOfService }),
+      },
     });
     attach(socket, { endpoint, isMapped: family === 6, connectFailed: failed });
   } catch (error) {

@@ -1,7 +1,7 @@
 /** What a socket remembers between calls, and how it begins. */
 import { Buffer } from 'node:buffer';
 import type { Duplex, DuplexOptions } from 'node:stream';
-import { checkNumber } from './arguments.js';
+import { checkInteger, checkNumber } from './arguments.js';
 import type { NetContext } from './context.js';
 import { BufferInlet, type Inlet, type OnReadOptions, SlabInlet } from './inlet.js';
 import { argumentValueError } from './node-errors.js';
@@ -19,6 +19,8 @@ export interface SocketOptions {
   keepAlive?: boolean | undefined;
   /** ms of idleness before the first keep-alive probe; 0 leaves the stack's default. */
   keepAliveInitialDelay?: number | undefined;
+  /** IPv4 TOS or IPv6 traffic class, 0 .. 255, from the SYN on; the two ECN bits are the stack's. 0 by default. */
+  typeOfService?: number | undefined;
   readableHighWaterMark?: number | undefined;
   writableHighWaterMark?: number | undefined;
   highWaterMark?: number | undefined;
@@ -44,6 +46,8 @@ export interface SocketState {
   noDelay: boolean;
   keepAlive: boolean;
   keepAliveDelayMs: number;
+  /** As it was asked for, ECN bits included. */
+  typeOfService: number | undefined;
   /** What `ref` and `unref` asked for before there was a connection. */
   isRef: boolean;
   /** Counts kept when the connection is gone. */
@@ -56,13 +60,16 @@ export interface SocketState {
 /** Where a socket keeps its state; a symbol, not a private field, so that `Socket.call(this)` works. */
 export const kState = Symbol('tunstack.socket');
 
-/** @throws `ERR_INVALID_ARG_VALUE`, `ERR_INVALID_ARG_TYPE` */
+/** @throws `ERR_INVALID_ARG_VALUE`, `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE` */
 export function checkSocketOptions(options: SocketOptions & DuplexOptions): void {
   for (const name of ['objectMode', 'readableObjectMode', 'writableObjectMode'] as const) {
     if (options[name]) throw argumentValueError(`options.${name}`, options[name], 'is not supported');
   }
   if (options.keepAliveInitialDelay !== undefined) {
     checkNumber(options.keepAliveInitialDelay, 'options.keepAliveInitialDelay');
+  }
+  if (options.typeOfService !== undefined) {
+    checkInteger(options.typeOfService, 'options.typeOfService', 0, 255);
   }
 }
 
@@ -98,6 +105,7 @@ export function newSocketState(options: SocketOptions): SocketState {
     noDelay: Boolean(options.noDelay),
     keepAlive: Boolean(options.keepAlive),
     keepAliveDelayMs: wholeSeconds(options.keepAliveInitialDelay),
+    typeOfService: options.typeOfService,
     isRef: true,
     bytesRead: 0,
     bytesWritten: 0,

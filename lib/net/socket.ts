@@ -19,7 +19,7 @@ import {
   streamOptions,
   wholeSeconds,
 } from './socket-state.js';
-import { setTcpOption, type TcpSocket } from './socket-tcp.js';
+import { setTcpOption, setTypeOfService, type TcpSocket, typeOfService } from './socket-tcp.js';
 import { handleToWrite, writeAfterEnd, writeOnceConnected } from './socket-writing.js';
 import type { Address, WriteDone } from './tcp-handle.js';
 import { isWrapped } from './wrapping.js';
@@ -198,6 +198,15 @@ export class StackSocket extends Duplex implements TcpSocket {
     state.keepAliveDelayMs = wholeSeconds(initialDelayMsecs);
     if (!this.pending) applyKeepAlive(state);
     return this;
+  }
+
+  setTypeOfService(tos: number): this {
+    setTypeOfService(this[kState], tos);
+    return this;
+  }
+
+  getTypeOfService(): number {
+    return typeOfService(this[kState]);
   }
 
   tcpInfo(): ConnectionInfo | undefined {

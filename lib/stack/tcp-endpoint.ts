@@ -297,9 +297,17 @@ export class TcpEndpoint implements ConnectionOwner {
     this.#touch();
   }
 
-  /** DSCP of what is sent from now on; the two ECN bits are the stack's (RFC 9293 §3.9.1.9). */
+  /**
+   * IPv4 TOS or IPv6 traffic class of what is sent from now on, 0 .. 255 (Linux `IP_TOS`, `IPV6_TCLASS`). The two
+   * ECN bits are the stack's, and left out (RFC 9293 §3.9.1.9). @throws ArgumentTypeError, ArgumentRangeError
+   */
   setTrafficClass(trafficClass: number): void {
     this.setOption('trafficClass', trafficClass);
+  }
+
+  /** As `setTrafficClass` or the options set it: DSCP << 2. */
+  get trafficClass(): number {
+    return this.getOption('trafficClass');
   }
 
   /** TTL or hop limit of what is sent from now on, 1 .. 255; 0 for the default. */

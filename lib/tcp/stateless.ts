@@ -29,7 +29,8 @@ export class StatelessReplies {
 
   /**
    * Answers a segment for which there is no connection (RFC 9293 §3.10.7.1): with its own ACK as our
-   * sequence number where it has one, else acknowledging all it occupies. An RST is never answered.
+   * sequence number where it has one, else acknowledging all it occupies. An RST is never answered. It has the
+   * DSCP of what it answers, as Linux's have: there is no socket whose it could be.
    */
   reset(packet: IpPacket, segment: TcpSegment): void {
     if (segment.has(TcpFlag.RST) || !this.#take(segment.nowUs)) return;
@@ -45,7 +46,10 @@ export class StatelessReplies {
     writeTcpNumbers(output.view, output.at, sequence, acknowledgment);
     writeTcpControl(output.view, output.at, TcpHeader.MIN_BYTES, flagsAndWindow(flags, 0));
     output.setEcn(0);
+    // The path is shared: what comes after goes without.
+    path.trafficClass = packet.trafficClass & 0xfc;
     output.commit(TcpHeader.MIN_BYTES, 0);
+    path.trafficClass = 0;
     this.#context.stats.tcp.outRsts++;
     this.#context.stats.tcp.outSegs++;
   }
