@@ -44,7 +44,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   streams: ['base', 'wire/ip-address', 'stack', 'net/resolve'],
   dns: ['base', 'wire/ip-address', 'stack', 'net/arguments', 'net/node-errors'],
   // A whole process is given a stack: where it comes from, and what is put in its place.
-  register: ['net', 'stack', 'link'],
+  register: ['net', 'dns', 'stack', 'link'],
   sim: ['base', 'wire', 'link', 'stack'],
 };
 /** These meet everything: the command line, and the list of what is public. */

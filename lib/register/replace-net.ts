@@ -17,7 +17,7 @@
  * What cannot be replaced: sockets made by native code; `process.binding('tcp_wrap')`; handles shared with
  * child processes (`cluster`, `subprocess.send(socket)`): each process and each thread has a stack of its own;
  * references somebody took before this was loaded: it is to be the first that is loaded; `connect` with a path
- * of a socket that was made before its path was known. UDP (`dgram`) and names (`dns`) remain the host's.
+ * of a socket that was made before its path was known. UDP (`dgram`) remains the host's; for names see `replaceDns`.
  */
 import http from 'node:http';
 import http2 from 'node:http2';
@@ -28,6 +28,7 @@ import tls from 'node:tls';
 import 'node:tty';
 import type { Stack } from '../stack/stack.js';
 import { refuseHandles } from './refuse-handles.js';
+import { replaceDns } from './replace-dns.js';
 import { hideFromTls, isHiddenFromTls, tlsConnect } from './steer-tls.js';
 import '../net/stack-net.js';
 import { ListenerHandle } from '../net/listener-handle.js';
@@ -42,8 +43,8 @@ const original = { ...nodeNet, tlsConnect: tls.connect as unknown as Call };
 let replaced: Stack | undefined;
 
 /**
- * From now on, `node:net` and all that stands on it use `stack`. For good: what was made since could not be
- * taken back.
+ * From now on, `node:net` and all that stands on it use `stack`, and `node:dns` where the stack can answer. For good:
+ * what was made since could not be taken back.
  * @throws Error when another stack has taken its place already
  */
 export function replaceNet(stack: Stack): void {
@@ -72,6 +73,7 @@ export function replaceNet(stack: Stack): void {
   });
   Object.assign(tls, { connect: tlsConnect(stack, original.tlsConnect) });
   Object.assign(http2, { connect: stack.http2.connect });
+  replaceDns(stack);
   hideFromTls(net.Socket);
   steerHostClasses(stack);
   refuseHandles((value) => {

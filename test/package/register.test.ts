@@ -1,4 +1,5 @@
 /** `node --import tunstack/register`: programs that know nothing of it, over a stack of their process. */
+import { getServers } from 'node:dns';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -164,6 +165,107 @@ const inKernel = (port) => ['tcp', 'tcp6'].some((name) => require('node:fs')
       expect(outcome, path).to.equal('10.7.0.1');
     }
   }).timeout(30_000);
+
+  /** A stack that is its own name server, at 127.0.0.1, and `ask`: what a program finds out by `dns`, however it takes it. */
+  const withNames = (name: string, dns: string): string =>
+    write(
+      name,
+      `const { Stack, SystemClock, SystemRandom } = require(${JSON.stringify(join(process.cwd(), 'dist/index.js'))});
+       const packet = require(${JSON.stringify(join(process.cwd(), 'node_modules/dns-packet'))});
+       const stack = new Stack({ clock: new SystemClock(), random: new SystemRandom(), dns: ${dns} });
+       const server = stack.dgram.createSocket('udp4', (message, { port, address }) => {
+         const { id, questions } = packet.decode(message);
+         const [{ name, type }] = questions;
+         const answers = type === 'A' ? [{ name, type, ttl: 5, data: '10.7.0.9' }] : [];
+         server.send(packet.encode({ type: 'response', id, questions, answers, flags: 0x180 }), port, address);
+       }).bind(53, '127.0.0.1').unref();
+       exports.stack = stack;`,
+    );
+  const ASK = `import { createRequire } from 'node:module';
+    import dns, { lookup, resolve4 } from 'node:dns';
+    import promises, { lookup as promised } from 'node:dns/promises';
+    import { promisify } from 'node:util';
+    const require = createRequire(import.meta.url);
+    const same = [require('dns') === dns, require('dns').lookup === lookup, dns.promises === promises,
+      require('dns/promises').lookup === promised, dns.promises.lookup === promised];
+    const call = (ask, ...args) => ask(...args).then((found) => found.address ?? found, ({ code }) => code);
+    const ask = (name) => Promise.all([call(promisify(lookup), name), call(promised, name),
+      call(dns.promises.resolve4, name), call(promisify(resolve4), name)]);`;
+
+  it('gives dns and dns/promises of a stack with name servers', async () => {
+    const module = withNames('servers.cjs', `{ servers: ['127.0.0.1'], hosts: { db: '10.7.0.5' } }`);
+    const outcome = await play(
+      'names.mjs',
+      `${ASK}
+       const resolver = new dns.Resolver();
+       const more = await promisify(resolver.resolve4.bind(resolver))('more.test');
+       console.log(JSON.stringify([same, await ask('x.test'), await call(promised, 'db'), more, dns.getServers()]));`,
+      { TUNSTACK_STACK: module },
+    );
+    const found = '10.7.0.9';
+    expect(outcome).to.deep.equal([
+      [true, true, true, true, true],
+      [found, found, [found], [found]],
+      '10.7.0.5',
+      [found],
+      ['127.0.0.1'],
+    ]);
+  });
+
+  it('gives lookup of a stack that has a hosts table alone, and leaves other names to the host', async () => {
+    // Stands for the host: it knows every name.
+    const host = write(
+      'host-names.cjs',
+      `const dns = require('dns');
+       dns.lookup = (name, options, done = options) =>
+         process.nextTick(done, null, ...(options.all ? [[{ address: '10.8.0.1', family: 4 }]] : ['10.8.0.1', 4]));
+       dns.promises.lookup = async () => ({ address: '10.8.0.2', family: 4 });`,
+    );
+    const outcome = await play(
+      'hosts.mjs',
+      `${ASK}
+       import net from 'node:net';
+       const found = [];
+       for (const name of ['db', 'localhost', 'other.test']) {
+         const four = (name) => promisify(lookup)(name, { family: 4 });
+         found.push([await call(four, name), await call((name) => promised(name, { family: 4 }), name)]);
+       }
+       const called = await new Promise((resolve) => lookup('other.test', (error, address) => resolve(address)));
+       const failed = await new Promise((resolve) => net.connect(80, 'other.test').on('error', resolve));
+       console.log(JSON.stringify([same, found, called, failed.address, dns.getServers()]));`,
+      {
+        TUNSTACK_STACK: withNames('hosts.cjs', `{ hosts: { db: '10.7.0.5' } }`),
+        NODE_OPTIONS: `--require ${host}`,
+      },
+    );
+    expect(outcome).to.deep.equal([
+      [true, true, true, true, true],
+      [
+        ['10.7.0.5', '10.7.0.5'],
+        ['127.0.0.1', '127.0.0.1'],
+        ['10.8.0.2', '10.8.0.2'],
+      ],
+      '10.8.0.1',
+      '10.8.0.1',
+      getServers(),
+    ]);
+  });
+
+  it("leaves dns the host's where the stack knows no names", async () => {
+    const host = write(
+      'marked.cjs',
+      `const dns = require('dns');
+       for (const key of ['lookup', 'resolve4', 'Resolver']) dns[key].isOfHost = dns.promises[key].isOfHost = true;`,
+    );
+    const outcome = await play(
+      'no-names.cjs',
+      `const dns = require('dns');
+       console.log(JSON.stringify([dns, dns.promises].flatMap((module) =>
+         ['lookup', 'resolve4', 'Resolver'].map((key) => module[key].isOfHost))));`,
+      { ...LOOPBACK, NODE_OPTIONS: `--require ${host}` },
+    );
+    expect(outcome).to.deep.equal([true, true, true, true, true, true]);
+  });
 
   it('says what is wrong with its environment', async () => {
     const said = await Promise.all([
