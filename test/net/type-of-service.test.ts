@@ -110,6 +110,21 @@ describe('net: type of service', () => {
       true,
     ]);
     expect(ours.at(-1)).to.deep.equal([true, 255, 255]);
+    // As an option, undefined stands for none.
+    expect((ours as unknown[][]).map(([, , made]) => (Array.isArray(made) ? made[1] : made))).to.deep.equal([
+      range,
+      type,
+      range,
+      range,
+      range,
+      0,
+      type,
+      type,
+      range,
+      0,
+      7,
+      255,
+    ]);
     expect((ours as unknown[][])[0][0]).to.deep.equal([
       'TypeError',
       type,
