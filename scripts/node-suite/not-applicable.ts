@@ -13,6 +13,7 @@ const SPY = "spies on, or takes the place of, methods of the operating system's 
 /** By name, without folder and ending. */
 export const NOT_APPLICABLE: Readonly<Record<string, string>> = {
   'test-net-listen-exclusive-random-ports': CLUSTER,
+  'test-dgram-bind-socket-close-before-cluster-reply': CLUSTER,
   'test-net-listen-handle-in-cluster-1': CLUSTER,
   'test-net-server-close-before-ipc-response': CLUSTER,
   'test-net-listen-shared-ports': CLUSTER,

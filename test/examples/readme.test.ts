@@ -16,11 +16,15 @@ const KERNEL_SERVER = `
     .listen(8080, '10.7.0.1', () => console.log('serving'));
 `;
 
+const ECHO_CLIENT = `
+  require('node:net').connect(7, '10.7.0.2').end('echo\\n').pipe(process.stdout);
+`;
+
 describe('README', function () {
   this.timeout(30_000);
   this.slow(5000);
 
-  it('shows a server that the host reaches, and a client that reaches the host', async function () {
+  it('shows servers that the host reaches, and clients that reach the host', async function () {
     if (process.getuid?.() !== 0) skip(this, 'the snippet opens a TUN as root');
     if (!(await installed('curl'))) skip(this, 'curl is not installed');
     const [server, client] = snippets(readFileSync('README.md', 'utf8'));
@@ -36,10 +40,14 @@ describe('README', function () {
       await child.output(/ready/);
       const page = await namespace.exec('curl', ['--silent', '--noproxy', '*', 'http://10.7.0.2/']);
       expect(page.stdout).to.equal('Hello from 10.7.0.2\n');
+      const echo = await namespace.exec(process.execPath, ['--eval', ECHO_CLIENT]);
+      expect(echo.stdout).to.equal('echo\n');
       const host = namespace.spawn(process.execPath, ['--eval', KERNEL_SERVER], { limitMs: 25_000 });
       await host.output(/serving/);
       child.stdin.write('go\n');
-      await child.output(/Hello from the host/);
+      // Once with its head, by the plain socket, and once without.
+      await child.output(/Hello from the host[^]*Hello from the host/);
+      expect(child.stdout).to.match(/HTTP\/1\.1 200 OK/);
       expect(child.stderr).to.equal('');
     } finally {
       await namespace.close();
