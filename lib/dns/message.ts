@@ -3,8 +3,17 @@
  * structure is walked before `dns-packet` sees it, so that its counts, lengths and pointers are true, and
  * what cannot be read is a value, not an exception.
  */
-import dnsPacket from 'dns-packet';
+import { createRequire } from 'node:module';
+import type dnsPacket from 'dns-packet';
 import { nameKey, readName } from './names.js';
+
+let loaded: typeof dnsPacket | undefined;
+
+/** Loaded when first needed: most stacks never ask a name server. */
+function codec(): typeof dnsPacket {
+  loaded ??= createRequire(import.meta.url)('dns-packet') as typeof dnsPacket;
+  return loaded;
+}
 
 /** The types of records that can be asked for. */
 export const RECORD_TYPES = [
@@ -74,10 +83,10 @@ const MAX_RECORDS = 4096;
 
 /** A query with an ID, and an OPT record unless `udpPayloadBytes` is 0 (RFC 6891 §6.1). */
 export function encodeQuery({ name, type }: Question, id: number, udpPayloadBytes: number): Uint8Array {
-  return dnsPacket.encode({
+  return codec().encode({
     type: 'query',
     id,
-    flags: dnsPacket.RECURSION_DESIRED,
+    flags: codec().RECURSION_DESIRED,
     // The types of `dns-packet` lack ANY, which its code has.
     questions: [{ type: type as 'A', name: name === '' ? '.' : name, class: 'IN' }],
     additionals:
@@ -182,7 +191,7 @@ function readMessage(bytes: Uint8Array, flags: number): DnsMessage | undefined {
   const places = walk(bytes);
   if (places === undefined) return undefined;
   const sections = decode(bytes);
-  if (sections === undefined || dnsPacket.decode.bytes !== endOf(places, bytes)) return undefined;
+  if (sections === undefined || codec().decode.bytes !== endOf(places, bytes)) return undefined;
   const [answers, authorities, additionals] = sections;
   const records: (DnsRecord | undefined)[] = [];
   for (const [i, { type, data }] of [...answers, ...authorities].entries()) {
@@ -221,7 +230,7 @@ function decode(
   bytes: Uint8Array,
 ): [answers: Decoded[], authorities: Decoded[], additionals: Decoded[]] | undefined {
   try {
-    const { answers, authorities, additionals } = dnsPacket.decode(
+    const { answers, authorities, additionals } = codec().decode(
       Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
     );
     return [answers, authorities, additionals] as [Decoded[], Decoded[], Decoded[]];
