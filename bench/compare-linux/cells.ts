@@ -83,11 +83,13 @@ async function punctual(run: () => Promise<RunResult>): Promise<RunResult> {
 /** Which end is looked at; the other is the kernel's. */
 export type End = 'sender' | 'receiver';
 
-/** One sender alone on the path. `who` is at the end that is looked at. */
-export async function runCell(cell: Cell, end: End, who: Who, seed: number, seconds: number): Promise<Run> {
+/** Who is at either end. */
+export type Ends = Readonly<Record<End, Who>>;
+
+/** One sender alone on the path. */
+export async function runCell(cell: Cell, ends: Ends, seed: number, seconds: number): Promise<Run> {
   const { control } = cell;
   const path = pathOf(cell, seed);
-  const ends = { sender: 'kernel', receiver: 'kernel', [end]: who } as const;
   const { senders, relay } = await punctual(() =>
     runOnce({ path, control, senders: [ends.sender], receiver: ends.receiver, warmSeconds: 0, seconds }),
   );

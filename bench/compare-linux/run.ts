@@ -12,6 +12,7 @@ import {
   cellName,
   cellsWith,
   type End,
+  type Ends,
   type Run,
   runCell,
   runCoexistence,
@@ -20,6 +21,8 @@ import { type Results, reportText, summarize } from './report.js';
 
 const JSON_FILE = 'docs/results/compare-linux.json';
 const REPORT = 'docs/results/compare-linux.md';
+
+const KERNEL_ENDS: Ends = { sender: 'kernel', receiver: 'kernel' };
 
 interface Options {
   readonly controls?: readonly string[];
@@ -55,9 +58,9 @@ async function compare(options: Options, controls: readonly string[], end: End):
     const kernel: Run[] = [];
     const ours: Run[] = [];
     for (let seed = 1; seed <= Number(options.runs); seed++) {
-      kernel.push(await runCell(cell, end, 'kernel', seed, Number(options.seconds)));
+      kernel.push(await runCell(cell, KERNEL_ENDS, seed, Number(options.seconds)));
       console.log(`${cellName(cell)}, run ${seed}, kernel's ${end}: ${describe(kernel[seed - 1])}`);
-      ours.push(await runCell(cell, end, 'ours', seed, Number(options.seconds)));
+      ours.push(await runCell(cell, { ...KERNEL_ENDS, [end]: 'ours' }, seed, Number(options.seconds)));
       console.log(`${cellName(cell)}, run ${seed}, our ${end}:      ${describe(ours[seed - 1])}`);
     }
     all.push({ cell, kernel, ours });

@@ -97,9 +97,9 @@ export class WindowTuner {
     return tsEcr !== this.#lastEcho;
   }
 
-  /** The round-trip time by an echoed timestamp, µs. */
+  /** The round-trip time by a timestamp that is a new echo, µs. */
   echoed(tsEcr: number, rttUs: number): void {
-    if (rttUs <= 0 || !this.isNewEcho(tsEcr)) return;
+    if (rttUs <= 0) return;
     this.#lastEcho = tsEcr;
     this.measured(rttUs);
   }

@@ -5,10 +5,9 @@ import { once } from 'node:events';
 import { expect } from 'chai';
 import type { DgramModule } from '../../lib/dgram/dgram.js';
 import '../../lib/dgram/stack-dgram.js';
-import { createPipe } from '../../lib/link/pipe-device.js';
-import { Stack } from '../../lib/stack/stack.js';
-import { SystemClock } from '../../lib/stack/system-clock.js';
-import { SystemRandom } from '../../lib/stack/system-random.js';
+import type { Stack } from '../../lib/stack/stack.js';
+import { thrown as thrownBy } from '../net/support/recording.js';
+import { joinedStacks, newStack } from '../net/support/worlds.js';
 
 export interface World {
   readonly name: string;
@@ -20,8 +19,6 @@ export interface World {
   readonly clientHost6: string;
   close(): void;
 }
-
-const newStack = (): Stack => new Stack({ clock: new SystemClock(), random: new SystemRandom() });
 
 export const hostWorld = (): World => ({
   name: 'node:dgram',
@@ -47,15 +44,11 @@ export interface PipeWorld extends World {
 }
 
 export function pipeWorld(): PipeWorld {
-  const near = newStack();
-  const far = newStack();
-  const [left, right] = createPipe({ clock: new SystemClock() });
-  near.addLink(left, { addresses: ['10.9.0.1/24', 'fd09::1/64'] });
-  far.addLink(right, { addresses: ['10.9.0.2/24', 'fd09::2/64'] });
+  const { near, far, linkName } = joinedStacks();
   return {
     name: 'two stacks',
     clientStack: near,
-    linkName: left.name,
+    linkName,
     server: far.dgram,
     client: near.dgram,
     host: '10.9.0.2',
@@ -106,15 +99,8 @@ export function describeError(error: unknown, world: World): unknown {
   return { name, code, message: anonymous(message, world), syscall, errno, port: typeof port };
 }
 
-export const thrown = (call: () => unknown): unknown => {
-  try {
-    call();
-    return undefined;
-  } catch (error) {
-    const { name, message, code } = error as NodeJS.ErrnoException;
-    return { name, code, message };
-  }
-};
+/** What a call throws, for any to be compared with. */
+export const thrown = (call: () => unknown): unknown => thrownBy(call);
 
 export async function bound(socket: Socket, address?: string): Promise<number> {
   if (address === undefined) socket.bind();

@@ -62,13 +62,18 @@ export function loopbackWorld(): StackWorld {
   };
 }
 
-/** Two stacks, joined by a pipe of plain packets. */
-export function pipeWorld(): StackWorld {
+/** Two stacks, joined by a pipe of plain packets, whose ends have one name. */
+export function joinedStacks(): { near: Stack; far: Stack; linkName: string } {
   const near = newStack();
   const far = newStack();
   const [left, right] = createPipe({ clock: new SystemClock() });
   near.addLink(left, { addresses: ['10.9.0.1/24', 'fd09::1/64'] });
   far.addLink(right, { addresses: ['10.9.0.2/24', 'fd09::2/64'] });
+  return { near, far, linkName: left.name };
+}
+
+export function pipeWorld(): StackWorld {
+  const { near, far } = joinedStacks();
   return {
     name: 'two stacks',
     serverStack: far,
