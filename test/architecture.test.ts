@@ -38,11 +38,12 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'net/arguments',
     'net/callable',
     'net/node-errors',
+    'net/node-version',
     'net/resolve',
   ],
   // Needs nothing of Node's but names.
   streams: ['base', 'wire/ip-address', 'stack', 'net/resolve'],
-  dns: ['base', 'wire/ip-address', 'stack', 'net/arguments', 'net/node-errors'],
+  dns: ['base', 'wire/ip-address', 'stack', 'net/arguments', 'net/node-errors', 'net/node-version'],
   // A whole process is given a stack: where it comes from, and what is put in its place.
   register: ['net', 'dns', 'stack', 'link'],
   sim: ['base', 'wire', 'link', 'stack'],

@@ -16,6 +16,8 @@ export interface ChannelOptions {
   /** Of the first round, ms. */
   readonly timeoutMs: number;
   readonly tries: number;
+  /** Of any round, ms. */
+  readonly maxTimeoutMs: number;
 }
 
 /** Questions under way at once, each with a socket of its own; and such that wait for others to end. */

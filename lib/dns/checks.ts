@@ -1,7 +1,7 @@
 /** Checks of arguments, with the messages of `node:dns`. */
 import { isIP } from 'node:net';
 import { inspect } from 'node:util';
-import { checkBoolean, checkFunction, checkInteger, checkNumber } from '../net/arguments.js';
+import { checkBoolean, checkFunction, checkInteger, checkNumber, checkPort } from '../net/arguments.js';
 import { argumentTypeError, argumentValueError, typeError, typeOf } from '../net/node-errors.js';
 import { readServer } from '../stack/dns-options.js';
 import { IpAddress } from '../wire/ip-address.js';
@@ -35,7 +35,8 @@ export function readLookupOptions(given: unknown, order: ResultOrder, acceptsNam
   const settings: LookupSettings = { family: 0, hints: 0, all: false, order };
   if (typeof given === 'number') {
     checkOneOf(given, 'family', FAMILIES);
-    settings.family = given;
+    // -0 is 0.
+    settings.family = (given + 0) as 0 | 4 | 6;
     return settings;
   }
   if (given !== undefined && typeof given !== 'object') {
@@ -52,7 +53,7 @@ export function readLookupOptions(given: unknown, order: ResultOrder, acceptsNam
     const named = acceptsNames && typeof family === 'string' ? FAMILY_NAMES[family] : undefined;
     const number = named ?? family;
     checkOneOf(number, 'options.family', FAMILIES);
-    settings.family = number;
+    settings.family = (number + 0) as 0 | 4 | 6;
   }
   if (all !== undefined && all !== null) {
     checkBoolean(all, 'options.all');
@@ -72,13 +73,15 @@ export function readLookupOptions(given: unknown, order: ResultOrder, acceptsNam
 /** @throws `ERR_INVALID_ARG_TYPE` */
 export const checkCallback = (value: unknown): void => checkFunction(value, 'callback');
 
-/** @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_IP_ADDRESS` */
+/** @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_IP_ADDRESS`, `ERR_SOCKET_BAD_PORT` */
 export function readServers(given: unknown): DnsServer[] {
   if (!Array.isArray(given)) throw argumentTypeError('servers', 'Array', given);
   const servers: DnsServer[] = [];
   // Places left empty are none, as in Node.
   given.forEach((text: unknown, index) => {
     if (typeof text !== 'string') throw argumentTypeError(`servers[${index}]`, 'string', text);
+    const port = Number(/:(\d+)$/.exec(text)?.[1]);
+    if (isIP(text) === 0 && port > 0xffff) checkPort(port);
     const server = readServer(text);
     if (server === undefined) throw typeError('ERR_INVALID_IP_ADDRESS', `Invalid IP address: ${text}`);
     servers.push(server);
@@ -110,12 +113,16 @@ export interface ResolverSettings {
   /** -1 for the stack's. */
   readonly timeout: number;
   readonly tries: number | undefined;
+  /** 0 for that of every resolver. */
+  readonly maxTimeout: number;
 }
 
 /** @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE` */
 export function readResolverOptions(given: unknown): ResolverSettings {
-  const { timeout = -1, tries } = { ...(given as object) } as { timeout?: unknown; tries?: unknown };
+  const options = { ...(given as object) } as Record<keyof ResolverSettings, unknown>;
+  const { timeout = -1, tries, maxTimeout = 0 } = options;
   checkInteger(timeout, 'options.timeout', -1);
+  checkInteger(maxTimeout, 'options.maxTimeout', 0, 0xffff_ffff);
   if (tries !== undefined) checkInteger(tries, 'options.tries', 1);
-  return { timeout, tries };
+  return { timeout, tries, maxTimeout };
 }

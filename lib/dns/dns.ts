@@ -3,8 +3,9 @@ import { AsyncResource } from 'node:async_hooks';
 import nodeDns from 'node:dns';
 import { isIP } from 'node:net';
 import { promisify } from 'node:util';
-import { checkPort, checkString } from '../net/arguments.js';
+import { checkHostname, checkPort, checkString } from '../net/arguments.js';
 import { argumentValueError, typeError } from '../net/node-errors.js';
+import { NODE_MAJOR } from '../net/node-version.js';
 import { IpAddress } from '../wire/ip-address.js';
 import { Channel } from './channel.js';
 import { checkCallback, checkOneOf, type LookupSettings, readLookupOptions, readServers } from './checks.js';
@@ -12,6 +13,7 @@ import { lookupError } from './dns-error.js';
 import type { DnsStack } from './dns-stack.js';
 import { type FoundAddress, Hint, lookUp, RESULT_ORDERS, type ResultOrder } from './lookup.js';
 import { isLocalhost, reverseName } from './names.js';
+import { MAX_TIMEOUT_MS } from './query.js';
 import {
   type Callback,
   createPromisesResolver,
@@ -66,7 +68,7 @@ export const createDns = (stack: DnsStack): DnsModule => openDns(stack).module;
 /** As `createDns`, with what the other doors need. */
 export function openDns(stack: DnsStack): DnsOfStack {
   const { servers, timeoutMs, tries, hosts } = stack.dnsSettings;
-  const channel = new Channel(stack, servers, { timeoutMs, tries });
+  const channel = new Channel(stack, servers, { timeoutMs, tries, maxTimeoutMs: MAX_TIMEOUT_MS });
   const Resolver = createResolver(stack);
   const PromisesResolver = createPromisesResolver(stack);
   const names = new Names(stack, channel);
@@ -152,7 +154,7 @@ class Names {
   /** `(hostname[, options], callback)`. @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` */
   lookup(args: unknown[]): object {
     const [hostname, second, third] = args;
-    if (hostname) checkString(hostname, 'hostname');
+    if (hostname) checkHostname(hostname, 'hostname');
     const callback = typeof second === 'function' ? second : third;
     const given = typeof second === 'function' ? undefined : second;
     checkCallback(given !== undefined && typeof given !== 'object' && args.length === 2 ? given : callback);
@@ -167,7 +169,7 @@ class Names {
   }
 
   lookupPromise(hostname: unknown, options: unknown): Promise<unknown> {
-    if (hostname) checkString(hostname, 'hostname');
+    if (hostname) checkHostname(hostname, 'hostname');
     const settings = readLookupOptions(options, this.order, false);
     return new Promise((resolve, reject) => {
       this.#find(hostname, settings, reject, (addresses) => resolve(settings.all ? addresses : addresses[0]));
@@ -249,7 +251,9 @@ interface Service {
 }
 
 function readService(address: unknown, port: unknown): Service {
+  // Before Node 24 what is no text is but a wrong address.
+  if (NODE_MAJOR >= 24) checkString(address, 'address');
   const parsed = typeof address === 'string' && isIP(address) !== 0 ? IpAddress.tryParse(address) : undefined;
   if (parsed === undefined) throw argumentValueError('address', address);
-  return { text: address as string, address: parsed, port: checkPort(port) };
+  return { text: address as string, address: parsed, port: checkPort(port) + 0 };
 }

@@ -12,6 +12,8 @@ export interface QueryRequest {
   readonly question: Question;
   /** Of the first round; it doubles with each. */
   readonly timeoutMs: number;
+  /** The longest that a server is waited for in any round. */
+  readonly maxTimeoutMs: number;
   /** Rounds over all servers. */
   readonly tries: number;
   /** Called once, later: with an answer, or with a code as `node:dns` has them. */
@@ -19,7 +21,7 @@ export interface QueryRequest {
 }
 
 /** The longest that one server is waited for, however often it has been asked, ms. */
-const MAX_TIMEOUT_MS = 300_000;
+export const MAX_TIMEOUT_MS = 300_000;
 
 /** Codes of answers that say nothing about the question. */
 const CODES: Readonly<Record<number, string>> = {
@@ -51,7 +53,7 @@ export class Query {
 
   /** Asks the next server. @returns false when none is left */
   #next(): boolean {
-    const { stack, servers, first, local, question, timeoutMs, tries } = this.#request;
+    const { stack, servers, first, local, question, timeoutMs, maxTimeoutMs, tries } = this.#request;
     while (this.#attempt < servers.length * tries) {
       const round = Math.floor(this.#attempt / servers.length);
       const index = (first + this.#attempt++) % servers.length;
@@ -62,7 +64,7 @@ export class Query {
         local,
         question,
         udpPayloadBytes: stack.dnsSettings.udpPayloadBytes,
-        timeoutMs: Math.min(timeoutMs * 2 ** round, MAX_TIMEOUT_MS),
+        timeoutMs: Math.min(timeoutMs * 2 ** round, maxTimeoutMs),
         done: (outcome) => this.#ended(index, outcome),
       });
       return true;

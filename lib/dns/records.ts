@@ -1,5 +1,6 @@
 /** Answers in the shapes of `node:dns`. */
 import type { CaaData, MxData, NaptrData, SoaData, SrvData, TlsaData } from 'dns-packet';
+import { NODE_MAJOR } from '../net/node-version.js';
 import type { Answer } from './answer.js';
 import type { DnsRecord, RecordType } from './message.js';
 
@@ -58,6 +59,9 @@ function shapeAny(record: DnsRecord): object {
   return typeof shape === 'string' ? { value: shape, type } : { ...(shape as object), type };
 }
 
+/** Types whose records say so themselves since Node 24, as those of `resolveAny` always have. */
+const TELL_TYPE: ReadonlySet<RecordType> = new Set(NODE_MAJOR >= 24 ? ['CAA', 'MX', 'SRV'] : []);
+
 /** Types of which Node gives an empty list where the server gave records, but none of these. */
 const MAY_BE_EMPTY = new Set<RecordType>(['CAA', 'MX', 'NAPTR', 'SRV', 'TLSA', 'TXT']);
 
@@ -79,5 +83,8 @@ export function shapeOf(type: RecordType, { records }: Answer, withTtl: boolean)
   if (withTtl && (type === 'A' || type === 'AAAA')) {
     return records.map((record) => ({ address: text(record), ttl: record.ttlSeconds }));
   }
-  return records.map(shape);
+  return records.map((record) => {
+    const shown = shape(record);
+    return TELL_TYPE.has(type) ? { ...(shown as object), type } : shown;
+  });
 }

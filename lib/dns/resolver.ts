@@ -11,6 +11,7 @@ import { busyError, dnsError } from './dns-error.js';
 import type { DnsStack } from './dns-stack.js';
 import type { RecordType } from './message.js';
 import { askableName, reverseName } from './names.js';
+import { MAX_TIMEOUT_MS } from './query.js';
 import { codeOfAnswer, shapeOf } from './records.js';
 
 export type Callback = (error: Error | null, ...results: unknown[]) => void;
@@ -58,13 +59,14 @@ export abstract class ResolverBase {
   readonly _channel: Channel;
 
   constructor(stack: DnsStack, options: unknown, channel?: Channel) {
-    const { timeout, tries } = readResolverOptions(options);
+    const { timeout, tries, maxTimeout } = readResolverOptions(options);
     const { dnsSettings } = stack;
     this._channel =
       channel ??
       new Channel(stack, dnsSettings.servers, {
         timeoutMs: timeout <= 0 ? dnsSettings.timeoutMs : Math.max(timeout, MIN_TIMEOUT_MS),
         tries: tries ?? dnsSettings.tries,
+        maxTimeoutMs: maxTimeout === 0 ? MAX_TIMEOUT_MS : Math.min(maxTimeout, MAX_TIMEOUT_MS),
       });
   }
 

@@ -1,6 +1,6 @@
 /** Checks of arguments, and the many ways to call `listen` and `connect`, as `node:net` has them. */
 import net from 'node:net';
-import { argumentTypeError, outOfRangeError, rangeError, typeOf } from './node-errors.js';
+import { argumentTypeError, argumentValueError, outOfRangeError, rangeError, typeOf } from './node-errors.js';
 
 /** @throws `ERR_SOCKET_BAD_PORT` */
 export function checkPort(port: unknown, name = 'Port', allowZero = true): number {
@@ -29,6 +29,15 @@ export function checkNumber(value: unknown, name: string): asserts value is numb
 /** @throws `ERR_INVALID_ARG_TYPE` */
 export function checkString(value: unknown, name: string): asserts value is string {
   if (typeof value !== 'string') throw argumentTypeError(name, 'string', value);
+}
+
+/**
+ * Text without NUL, at which the host's own functions would stop reading.
+ * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`
+ */
+export function checkHostname(value: unknown, name: string): asserts value is string {
+  checkString(value, name);
+  if (value.includes('\0')) throw argumentValueError(name, value, 'must be a string without null bytes');
 }
 
 /** @throws `ERR_INVALID_ARG_TYPE` */

@@ -88,6 +88,14 @@ describe('dns: asking', () => {
       expect([ms, server.queries.length]).to.deep.equal([750, 2]);
     });
 
+    it('waits no longer than the longest timeout of the resolver, in any round', async () => {
+      const server = make(silent);
+      const options = { timeout: 300, tries: 4, maxTimeout: 500 };
+      const resolver = new world.client.dns.promises.Resolver(options);
+      const [, ms] = await world.failed(resolver.resolve4('a.test'));
+      expect([ms, server.queries.length]).to.deep.equal([300 + 500 + 500 + 500, 4]);
+    });
+
     it('finds the answer although most packets are lost', async () => {
       make(known, {
         upstream: { delayMs: 10, loss: 0.5 },
