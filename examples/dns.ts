@@ -62,7 +62,8 @@ const { promises: dns } = client.dns;
 console.log('web:      ', (await dns.lookup('web', { all: true })).map(({ address }) => address).join(', '));
 console.log('intranet: ', (await dns.lookup('intranet')).address);
 console.log('A:        ', await dns.resolve4('www.example', { ttl: true }));
-console.log('MX:       ', await dns.resolveMx('example'));
+const [mail] = await dns.resolveMx('example');
+console.log('MX:       ', mail.priority, mail.exchange);
 console.log('TXT:      ', await dns.resolveTxt('example'));
 await dns.resolve4('nowhere.example').catch((error: Error) => console.log('error:    ', error.message));
 

@@ -16,6 +16,7 @@ export {
   type TcpStats,
   type UdpStats,
 } from './base/stats.js';
+export type { BindAtOnceOptions, SyncUdpSocket } from './dgram/at-once.js';
 export type { DgramModule } from './dgram/dgram.js';
 // Gives every stack `dgram`.
 export { createDgram } from './dgram/stack-dgram.js';

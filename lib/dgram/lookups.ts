@@ -1,7 +1,9 @@
 /** How a socket finds addresses of names. */
 import dns from 'node:dns';
+import { isIP } from 'node:net';
 import { checkFunction } from '../net/arguments.js';
 import { typeError } from '../net/node-errors.js';
+import { NODE_MAJOR } from '../net/node-version.js';
 import { lookupOneOf } from '../net/resolve.js';
 import type { DgramStack } from './dgram-stack.js';
 import type { SocketType } from './places.js';
@@ -30,5 +32,10 @@ export function makeLookup(stack: DgramStack, type: SocketType, given: unknown):
 /** The stack's own, unless the program has replaced `dns.lookup`: then it wants that to be asked. */
 function usualLookup(stack: DgramStack): GivenLookup {
   const current = dns.lookup;
-  return current === hostLookup ? lookupOneOf(stack) : (name, family, found) => current(name, family, found);
+  if (current === hostLookup) return lookupOneOf(stack);
+  return (name, family, found) => {
+    // Before Node 24 also addresses were asked for.
+    if (NODE_MAJOR >= 24 && isIP(name) === family) process.nextTick(found, null, name);
+    else current(name, family, found);
+  };
 }

@@ -1,7 +1,6 @@
 /** What a UDP socket is made with. */
-import { BlockList, type LookupFunction } from 'node:net';
-import { checkInteger } from '../net/arguments.js';
-import { argumentTypeError } from '../net/node-errors.js';
+import type { BlockList, LookupFunction } from 'node:net';
+import { checkBlockList, checkInteger } from '../net/arguments.js';
 import type { SocketType } from './places.js';
 
 export interface SocketOptions {
@@ -34,10 +33,6 @@ export function readSocketOptions(given: unknown): SocketOptions {
   checkBlockList(options.receiveBlockList, 'options.receiveBlockList');
   checkBlockList(options.sendBlockList, 'options.sendBlockList');
   return options;
-}
-
-function checkBlockList(list: unknown, name: string): void {
-  if (list && !(list instanceof BlockList)) throw argumentTypeError(name, 'net.BlockList', list);
 }
 
 export interface BindOptions {

@@ -7,23 +7,26 @@ import { EventEmitter } from 'node:events';
 import { promisify } from 'node:util';
 import { checkAbortSignal, checkNumber, checkPort, checkString } from '../net/arguments.js';
 import { plainError, typeError } from '../net/node-errors.js';
+import { NODE_MAJOR } from '../net/node-version.js';
+import { type BindAtOnceOptions, bindAtOnce, connectAtOnce, type SyncUdpSocket } from './at-once.js';
+import { flagsOf, refusalOf, startReceiving } from './binding.js';
 import type { DgramStack } from './dgram-stack.js';
 import { errnoException, placeException } from './errno.js';
-import { BindFlag, UdpHandle } from './handle.js';
+import { UdpHandle } from './handle.js';
 import { addLegacyNames } from './legacy.js';
 import { makeLookup } from './lookups.js';
 import type { SendRequest } from './outbox.js';
 import type { SocketPlace, SocketType } from './places.js';
 import { type Message, readSendArguments } from './send-arguments.js';
 import { readBindArguments, readSocketOptions, type SocketOptions } from './socket-options.js';
-import { bufferSize, DgramSettings } from './socket-settings.js';
+import { DgramSettings } from './socket-settings.js';
 import { bareHandle, handleOf, kState, Step, stopReceiving } from './state.js';
 
 /** As Node's: told of every socket that is made. */
 const created = diagnostics.channel('udp.socket');
 
 /** A UDP socket after the pattern of `node:dgram`. `createDgram` makes one class of it per stack. */
-export class StackDgramSocket extends DgramSettings {
+export class StackDgramSocket extends DgramSettings implements SyncUdpSocket {
   constructor(stack: DgramStack, given: SocketType | SocketOptions, listener?: (...args: unknown[]) => void) {
     super();
     initialize(this, stack, [given, listener]);
@@ -73,6 +76,11 @@ export class StackDgramSocket extends DgramSettings {
     return this;
   }
 
+  bindSync(options: BindAtOnceOptions = {}): SocketPlace {
+    bindAtOnce(this, options);
+    return this.address();
+  }
+
   /**
    * Sends to and receives from one peer only: `(port[, address][, callback])`.
    * @throws `ERR_SOCKET_BAD_PORT`, `ERR_SOCKET_DGRAM_IS_CONNECTED`, `ERR_INVALID_ARG_TYPE`
@@ -86,6 +94,10 @@ export class StackDgramSocket extends DgramSettings {
     if (state.connectState !== Step.None) throw plainError('ERR_SOCKET_DGRAM_IS_CONNECTED');
     state.connectState = Step.Underway;
     whenBound(this, () => connectTo(this, { port: target, address: name }, done));
+  }
+
+  connectSync(port: number, address?: string | null): void {
+    connectAtOnce(this, port, address);
   }
 
   /** @throws `ERR_SOCKET_DGRAM_NOT_CONNECTED` */
@@ -236,35 +248,24 @@ function obeySignal(socket: StackDgramSocket, signal: AbortSignal): void {
 
 // ---- binding -----------------------------------------------------------------------------------------
 
-function flagsOf(socket: StackDgramSocket): number {
-  const { reuseAddr, reusePort, ipv6Only } = socket[kState];
-  return (
-    (reuseAddr ? BindFlag.REUSE_ADDRESS : 0) |
-    (reusePort ? BindFlag.REUSE_PORT : 0) |
-    (ipv6Only ? BindFlag.IPV6_ONLY : 0)
-  );
-}
+/** By what a callback of `bind` hears that it is not to come; since Node 24 an error that nobody hears is one too. */
+const FAILURE = NODE_MAJOR >= 24 ? EventEmitter.errorMonitor : 'error';
 
 function onceListening(socket: StackDgramSocket, callback: () => void): void {
   const remove = (): void => {
-    socket.off('error', remove);
+    socket.off(FAILURE, remove);
     socket.off('listening', listening);
   };
   const listening = (): void => {
     remove();
     callback.call(socket);
   };
-  socket.on('error', remove);
+  socket.on(FAILURE, remove);
   socket.on('listening', listening);
 }
 
 function startListening(socket: StackDgramSocket): void {
-  const state = socket[kState];
-  state.handle?.recvStart();
-  state.receiving = true;
-  state.bindState = Step.Done;
-  if (state.recvBufferSize) bufferSize(socket, state.recvBufferSize, true);
-  if (state.sendBufferSize) bufferSize(socket, state.sendBufferSize, false);
+  startReceiving(socket);
   socket.emit('listening');
 }
 
@@ -311,13 +312,6 @@ function enqueue(socket: StackDgramSocket, act: () => void): void {
 interface Target {
   readonly port: number;
   readonly address: string;
-}
-
-/** `ERR_IP_BLOCKED`, where a block list of the socket has an address. */
-function refusalOf(socket: StackDgramSocket, ip: string): Error | undefined {
-  const family = socket.type === 'udp4' ? 'ipv4' : 'ipv6';
-  if (!socket[kState].sendBlockList?.check(ip, family)) return undefined;
-  return Object.assign(new Error(`IP(${ip}) is blocked by net.BlockList`), { code: 'ERR_IP_BLOCKED' });
 }
 
 function connectTo(socket: StackDgramSocket, target: Target, callback?: (error?: Error) => void): void {

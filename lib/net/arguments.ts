@@ -45,6 +45,18 @@ export function checkBoolean(value: unknown, name: string): asserts value is boo
   if (typeof value !== 'boolean') throw argumentTypeError(name, 'boolean', value);
 }
 
+/** An object that is no array. @throws `ERR_INVALID_ARG_TYPE` */
+export function checkObject(value: unknown, name: string): asserts value is object {
+  if (value === null || typeof value !== 'object' || Array.isArray(value)) {
+    throw argumentTypeError(name, 'Object', value);
+  }
+}
+
+/** Nothing, or a `BlockList`. @throws `ERR_INVALID_ARG_TYPE` */
+export function checkBlockList(value: unknown, name: string): void {
+  if (value && !(value instanceof net.BlockList)) throw argumentTypeError(name, 'net.BlockList', value);
+}
+
 /** @throws `ERR_INVALID_ARG_TYPE` */
 export function checkFunction(value: unknown, name: string): void {
   if (typeof value !== 'function') throw argumentTypeError(name, 'Function', value);

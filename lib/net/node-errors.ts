@@ -108,6 +108,10 @@ const PLAIN = {
 
 export const plainError = (code: keyof typeof PLAIN): CodedError => coded(new Error(PLAIN[code]), code);
 
+/** `ERR_IP_BLOCKED`: an address that a block list has. */
+export const blockedError = (address: string): CodedError =>
+  coded(new Error(`IP(${address}) is blocked by net.BlockList`), 'ERR_IP_BLOCKED');
+
 export const typeError = (code: string, message: string): TypeError & CodedError =>
   coded(new TypeError(message), code);
 

@@ -7,6 +7,7 @@ import dns, { ADDRCONFIG, ALL, V4MAPPED } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
 import { isLocalhost, LOOPBACK } from '../dns/names.js';
 import { dnsOf } from '../dns/stack-dns.js';
+import { checkHostname } from './arguments.js';
 import { argumentValueError } from './node-errors.js';
 
 const LOCALHOST: readonly dns.LookupAddress[] = [
@@ -17,6 +18,7 @@ const LOCALHOST: readonly dns.LookupAddress[] = [
 /** What sockets of `stack` look names up with: as `dns.lookup`. */
 export function lookupOf(stack: object): LookupFunction {
   return (hostname, options, callback) => {
+    checkHostname(hostname, 'hostname');
     const own = dnsOf(stack);
     if (isLocalhost(hostname)) lookupLocalhost(options, callback);
     else if (own?.knows(hostname)) own.module.lookup(hostname, options, callback);

@@ -112,7 +112,7 @@ describe('examples', function () {
       'web:       10.0.0.80, fd00::80',
       'intranet:  10.0.0.80',
       "A:         [ { address: '10.0.0.80', ttl: 60 } ]",
-      "MX:        [ { exchange: 'mail.example', priority: 10 } ]",
+      'MX:        10 mail.example',
       "TXT:       [ [ 'v=spf1 -all' ] ]",
       'error:     queryA ENOTFOUND nowhere.example',
       'page:      This is www.example.',
