@@ -35,19 +35,22 @@ struct Lent {
   void* data = nullptr;
   /// Elements.
   size_t length = 0;
+  /// Its buffer.
+  napi_value buffer = nullptr;
+  /// Whether the buffer can be taken away from it: an ArrayBuffer can be transferred, a shared one cannot.
+  bool detachable = true;
 };
 
-/// False unless `value` is a typed array of `type` whose memory is shared, and so cannot be detached.
+/// False unless `value` is a typed array of `type` whose memory stays where it is and as long as it is.
 inline bool LendTypedArray(const Napi::Value& value, napi_typedarray_type type, Lent& lent) {
   if (!value.IsTypedArray()) return false;
+  const Napi::Env env = value.Env();
   napi_typedarray_type actual;
-  napi_value buffer;
-  bool detachable = true;
   const napi_status status =
-      napi_get_typedarray_info(value.Env(), value, &actual, &lent.length, &lent.data, &buffer, nullptr);
-  if (status != napi_ok) return false;
-  napi_is_arraybuffer(value.Env(), buffer, &detachable);
-  return actual == type && !detachable && lent.data != nullptr;
+      napi_get_typedarray_info(env, value, &actual, &lent.length, &lent.data, &lent.buffer, nullptr);
+  if (status != napi_ok || actual != type || lent.data == nullptr) return false;
+  napi_is_arraybuffer(env, lent.buffer, &lent.detachable);
+  return !lent.detachable || !Napi::Object(env, lent.buffer).Get("resizable").ToBoolean();
 }
 
 }  // namespace tunstack

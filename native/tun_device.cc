@@ -16,6 +16,11 @@ constexpr int kWritten = 0;
 constexpr int kBlocked = 1;
 constexpr int kFailed = 2;
 
+/// Whether an arena is where it was when it was lent; empty stands for one in shared memory.
+bool IsThere(const Napi::Reference<Napi::ArrayBuffer>& arena) {
+  return arena.IsEmpty() || !arena.Value().IsDetached();
+}
+
 bool Flag(const Napi::Object& options, const char* key) { return options.Get(key).ToBoolean(); }
 
 /// @returns whether it fits
@@ -92,19 +97,24 @@ Napi::Value TunDevice::GetFacts(const Napi::CallbackInfo& info) {
   return facts;
 }
 
-/// Takes the five typed arrays of `start`. All lie in shared memory: an ArrayBuffer could be transferred
-/// away and leave us a dangling pointer.
+/// Takes the five typed arrays of `start`. The tables lie in shared memory, which cannot be transferred away
+/// and leave us a dangling pointer. The arenas may be ordinary memory, which V8 copies several times as
+/// fast: before each use we see to it that they are still there.
 bool TunDevice::Borrow(const Napi::CallbackInfo& info) {
   Lent lent[5];
   constexpr napi_typedarray_type kTypes[] = {napi_uint8_array, napi_int32_array, napi_uint8_array,
                                              napi_int32_array, napi_float64_array};
   for (size_t i = 0; i < 5; i++) {
     if (!LendTypedArray(info[i], kTypes[i], lent[i])) return false;
+    if (lent[i].detachable && kTypes[i] != napi_uint8_array) return false;
   }
   constexpr size_t kLeastWords = kBatchHeaderWords + kSlotWords;
   if (lent[1].length < kLeastWords || lent[3].length < kLeastWords) return false;
   if (lent[0].length < kMaxSlotBytes || lent[4].length < kCounters) return false;
   for (size_t i = 0; i < 5; i++) lent_[i] = Napi::Persistent(info[i].As<Napi::TypedArray>());
+  const Napi::Env env = info.Env();
+  if (lent[0].detachable) incomingArena_ = Napi::Persistent(Napi::ArrayBuffer(env, lent[0].buffer));
+  if (lent[2].detachable) outgoingArena_ = Napi::Persistent(Napi::ArrayBuffer(env, lent[2].buffer));
   incoming_ = PacketBatch(static_cast<uint8_t*>(lent[0].data), lent[0].length,
                           static_cast<int32_t*>(lent[1].data), lent[1].length);
   outgoing_ = PacketBatch(static_cast<uint8_t*>(lent[2].data), lent[2].length,
@@ -121,7 +131,7 @@ void TunDevice::Start(const Napi::CallbackInfo& info) {
     return;
   }
   if (info.Length() < 6 || !info[5].IsFunction() || !Borrow(info)) {
-    const char* wanted = "typed arrays in shared memory and a function expected";
+    const char* wanted = "typed arrays, the tables in shared memory, and a function expected";
     Napi::TypeError::New(env, wanted).ThrowAsJavaScriptException();
     return;
   }
@@ -152,7 +162,7 @@ Napi::Value TunDevice::Write(const Napi::CallbackInfo& info) {
     answer = kBlocked;
   } else {
     next_ = 0;
-    const int outcome = WriteBatch(port_, outgoing_, next_);
+    const int outcome = IsThere(outgoingArena_) ? WriteBatch(port_, outgoing_, next_) : EFAULT;
     if (outcome == EAGAIN) {
       blocked_ = true;
       poll_->Start(UV_READABLE | UV_WRITABLE);
@@ -199,6 +209,10 @@ void TunDevice::OnTeardown() { Shut(); }
 
 void TunDevice::ReadRounds() {
   for (int round = 0; round < kMaxRounds; round++) {
+    if (!IsThere(incomingArena_)) {
+      Fail(EFAULT);
+      return;
+    }
     const int outcome = ReadBatch(port_, incoming_);
     if (incoming_.count() > 0 && !Emit(TunEvent::kBatch, incoming_.count())) return;
     if (outcome == EAGAIN) return;
@@ -210,7 +224,7 @@ void TunDevice::ReadRounds() {
 }
 
 void TunDevice::Resume() {
-  const int outcome = WriteBatch(port_, outgoing_, next_);
+  const int outcome = IsThere(outgoingArena_) ? WriteBatch(port_, outgoing_, next_) : EFAULT;
   if (outcome == EAGAIN) return;
   blocked_ = false;
   if (outcome != 0) {

@@ -58,6 +58,9 @@ class TunDevice final : public Napi::ObjectWrap<TunDevice>, private PollHandle::
   Napi::FunctionReference callback_;
   /// Keep the memory that is borrowed.
   Napi::Reference<Napi::TypedArray> lent_[5];
+  /// The arenas, where they are not shared memory.
+  Napi::Reference<Napi::ArrayBuffer> incomingArena_;
+  Napi::Reference<Napi::ArrayBuffer> outgoingArena_;
   napi_async_context context_ = nullptr;
 };
 

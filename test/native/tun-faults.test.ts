@@ -118,6 +118,31 @@ describe('TunDevice when things go wrong', function () {
       expect(collector.down[0]).to.have.property('code', 'ECONNRESET');
       expect(await idleCost(100)).to.be.below(60);
     });
+
+    it('goes down when its memory is transferred away, at the next packet in or out', async () => {
+      const takeAway = ({ bytes }: PacketBatch): void => {
+        structuredClone(bytes.buffer, { transfer: [bytes.buffer as ArrayBuffer] });
+      };
+      const ended = (device: TunDevice): Promise<Error> =>
+        new Promise((resolve) => {
+          device.onDown = resolve;
+        });
+      const [left, right] = joined();
+      const [leftEnd, rightEnd] = [ended(left), ended(right)];
+      left.open(() => {});
+      right.open((batch) => {
+        takeAway(batch);
+        send(left, datagram);
+      });
+      send(left, datagram);
+      expect(await rightEnd).to.have.property('code', 'EFAULT');
+      const lent = left.borrow() as PacketBatch;
+      takeAway(lent);
+      lent.words[0] = 1;
+      left.send(lent);
+      expect(left.stats.txDroppedBy).to.deep.equal({ EFAULT: 1 });
+      expect(await leftEnd).to.have.property('code', 'EFAULT');
+    });
   });
 
   describe('a full device', () => {
@@ -390,8 +415,9 @@ describe('TunDevice when things go wrong', function () {
         new Float64Array(shared(8 * 176)),
         () => {},
       ];
+      const Resizable = ArrayBuffer as new (bytes: number, options: { maxByteLength: number }) => ArrayBuffer;
       const bad: Array<[number, unknown]> = [
-        [0, new Uint8Array(1 << 17)],
+        [0, new Uint8Array(new Resizable(1 << 17, { maxByteLength: 1 << 18 }))],
         [0, new Uint8Array(shared(1000))],
         [0, new Int8Array(shared(1 << 17))],
         [1, new Int32Array(4096)],

@@ -32,9 +32,9 @@ const shared = (Type, length) => new Type(new SharedArrayBuffer(length * Type.BY
 class Device {
   constructor(fd, headerBytes) {
     this.native = new NativeTun({ fd, offload: true, headerBytes });
-    this.inBytes = shared(Uint8Array, 1 << 18);
+    this.inBytes = new Uint8Array(1 << 18);
     this.inWords = shared(Int32Array, 8 + 12 * 8);
-    this.outBytes = shared(Uint8Array, 1 << 18);
+    this.outBytes = headerBytes === 0 ? shared(Uint8Array, 1 << 18) : new Uint8Array(1 << 18);
     this.outWords = shared(Int32Array, 8 + 12 * 8);
     this.counters = shared(Float64Array, 176);
     this.heard = [];
@@ -69,6 +69,8 @@ async function main() {
     }
     left.send([new Uint8Array(1), new Uint8Array(40)], 3);
     while (left.send([datagram()], 1) === 0);
+    // The memory goes while the device is full; whatever it does then, it does without it.
+    if (headerBytes !== 0) structuredClone(0, { transfer: [left.outBytes.buffer] });
     left.native.close();
     for (let i = 0; i < 200 && !right.heard.some(([event]) => event === 2); i++) await turn();
     expect(right.heard.at(-1)[0] === 2, 'the end is heard');
