@@ -3,11 +3,11 @@ import { EventEmitter } from 'node:events';
 import { getDefaultHighWaterMark } from 'node:stream';
 import { checkNumber } from './arguments.js';
 import { kContext, type NetContext } from './context.js';
+import { wholeSeconds } from './keep-alive.js';
 import type { ListenerHandle } from './listener-handle.js';
 import { type ListeningServer, listenOn } from './listening.js';
 import { argumentTypeError, plainError } from './node-errors.js';
 import type { StackSocket } from './socket.js';
-import { wholeSeconds } from './socket-state.js';
 import type { Address } from './tcp-handle.js';
 
 export interface ServerOptions {

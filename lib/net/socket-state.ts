@@ -4,6 +4,7 @@ import type { Duplex, DuplexOptions } from 'node:stream';
 import { checkInteger, checkNumber } from './arguments.js';
 import type { NetContext } from './context.js';
 import { BufferInlet, type Inlet, type OnReadOptions, SlabInlet } from './inlet.js';
+import { applyKeepAlive, KEEP_ALIVE_DEFAULTS, wholeSeconds } from './keep-alive.js';
 import { argumentValueError } from './node-errors.js';
 import type { Address, TcpHandle } from './tcp-handle.js';
 
@@ -46,6 +47,8 @@ export interface SocketState {
   noDelay: boolean;
   keepAlive: boolean;
   keepAliveDelayMs: number;
+  keepAliveIntervalMs: number;
+  keepAliveCount: number;
   /** As it was asked for, ECN bits included. */
   typeOfService: number | undefined;
   /** What `ref` and `unref` asked for before there was a connection. */
@@ -105,17 +108,13 @@ export function newSocketState(options: SocketOptions): SocketState {
     noDelay: Boolean(options.noDelay),
     keepAlive: Boolean(options.keepAlive),
     keepAliveDelayMs: wholeSeconds(options.keepAliveInitialDelay),
+    ...KEEP_ALIVE_DEFAULTS,
     typeOfService: options.typeOfService,
     isRef: true,
     bytesRead: 0,
     bytesWritten: 0,
     pending: [],
   };
-}
-
-/** Keep-alive has seconds in Node, and here for the same outcome: less than one is none. */
-export function wholeSeconds(ms: number | undefined): number {
-  return Math.max(0, Math.trunc((ms ?? 0) / 1000)) * 1000;
 }
 
 /** Where a connection's text goes: into the stream, or into memory the application has given. */
@@ -142,11 +141,6 @@ export function applySettings(state: SocketState): void {
 /** Where the connection is, or was. */
 export const localEndOf = ({ localEnd, handle }: SocketState): Address | undefined =>
   localEnd ?? handle?.localEnd();
-
-export function applyKeepAlive({ handle, keepAlive, keepAliveDelayMs }: SocketState): void {
-  if (keepAliveDelayMs > 0) handle?.endpoint.setKeepAlive(keepAlive, keepAliveDelayMs);
-  else handle?.endpoint.setKeepAlive(keepAlive);
-}
 
 export const byteLength = ({ chunk, encoding }: Chunk): number =>
   typeof chunk === 'string' ? Buffer.byteLength(chunk, encoding) : chunk.length;

@@ -4,9 +4,9 @@ import type { ConnectionInfo, LiveOption, TcpOptions } from '../stack/tcp-endpoi
 import { checkDuration, checkFunction, normalizeArguments } from './arguments.js';
 import { type ConnectOptions, connectSocket } from './connecting.js';
 import type { kContext, NetContext } from './context.js';
+import { applyKeepAlive, readKeepAlive } from './keep-alive.js';
 import { missingArgumentError, plainError } from './node-errors.js';
 import {
-  applyKeepAlive,
   byteLength,
   type Chunk,
   checkSocketOptions,
@@ -17,7 +17,6 @@ import {
   type SocketOptions,
   type SocketState,
   streamOptions,
-  wholeSeconds,
 } from './socket-state.js';
 import { setTcpOption, setTypeOfService, type TcpSocket, typeOfService } from './socket-tcp.js';
 import { handleToWrite, writeAfterEnd, writeOnceConnected } from './socket-writing.js';
@@ -192,11 +191,10 @@ export class StackSocket extends Duplex implements TcpSocket {
     return this;
   }
 
-  setKeepAlive(enable = false, initialDelayMsecs = 0): this {
-    const state = this[kState];
-    state.keepAlive = Boolean(enable);
-    state.keepAliveDelayMs = wholeSeconds(initialDelayMsecs);
-    if (!this.pending) applyKeepAlive(state);
+  /** `([enable[, initialDelay[, interval[, count]]]])` or an object with these, as Node 24 has it; times in ms. */
+  setKeepAlive(...args: unknown[]): this {
+    readKeepAlive(this[kState], args);
+    if (!this.pending) applyKeepAlive(this[kState]);
     return this;
   }
 

@@ -8,6 +8,7 @@ import { PassThrough } from 'node:stream';
 import tls from 'node:tls';
 import type { StackSocket } from './socket.js';
 import { kState } from './socket-state.js';
+import { type StreamHandle, takeWriting } from './wrapped-writing.js';
 
 /**
  * Whether Node's wrapper reads this socket: its listener is the only one to hand text to `readBuffer`.
@@ -24,8 +25,8 @@ interface HandleMethods {
   ref(): void;
   unref(): void;
   setNoDelay(on: boolean): number;
-  /** The delay is in seconds. */
-  setKeepAlive(on: boolean, delay: number): number;
+  /** Times are in seconds; not all versions of Node name all. */
+  setKeepAlive(on: boolean, delay: number, interval?: number, count?: number): number;
 }
 
 /** Node's wrapper around `stream`, as far as it is used here. */
@@ -134,13 +135,19 @@ function lend(wrapper: Wrapper | null | undefined): void {
       socket.setNoDelay(on);
       return 0;
     },
-    setKeepAlive(on, delay) {
-      socket.setKeepAlive(on, delay * 1000);
+    setKeepAlive(on, delay, interval, count) {
+      socket.setKeepAlive(on, delay * 1000, interval === undefined ? undefined : interval * 1000, count);
       return 0;
     },
   };
   Object.assign(handle, methods);
+  if (isStreamHandle(handle)) takeWriting(handle, socket);
 }
+
+const isStreamHandle = (handle: object): handle is StreamHandle =>
+  ['onwrite', 'onshutdown', 'finishWrite', 'finishShutdown', 'close'].every(
+    (name) => typeof (handle as Record<string, unknown>)[name] === 'function',
+  );
 
 const isStackSocket = (value: unknown): value is StackSocket =>
   typeof value === 'object' && value !== null && kState in value;
