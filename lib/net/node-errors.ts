@@ -67,7 +67,9 @@ export function describedError(code: string, syscall: string, place: Place): Sys
   let message = `${syscall} ${code}: ${SYSTEM_ERRORS.get(code)?.words ?? 'unknown error'}`;
   if (port !== undefined && port > 0) message += ` ${address}:${port}`;
   else if (address) message += ` ${address}`;
-  return withPlace(newSystemError(message, code, syscall), place);
+  // In the order in which Node gives this one its properties, as they are printed in it.
+  const error = Object.assign(new Error(message), { code, errno: errnoOf(code), syscall });
+  return withPlace(error, place);
 }
 
 function newSystemError(message: string, code: string, syscall: string): SystemError {
@@ -101,6 +103,7 @@ const PLAIN = {
   ERR_SOCKET_CLOSED: 'Socket is closed',
   ERR_SOCKET_CLOSED_BEFORE_CONNECTION: 'Socket closed before the connection was established',
   ERR_SOCKET_CONNECTION_TIMEOUT: 'Socket connection timeout',
+  ERR_SOCKET_HANDLE_ADOPTED: 'The bound socket has already been adopted by a server or socket',
   ERR_SOCKET_DGRAM_IS_CONNECTED: 'Already connected',
   ERR_SOCKET_DGRAM_NOT_CONNECTED: 'Not connected',
   ERR_SOCKET_DGRAM_NOT_RUNNING: 'Not running',
