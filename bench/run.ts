@@ -1,147 +1,161 @@
 /**
- * `npm run bench`: the stack next to the kernel's own sockets, measured in the same run by the same load
- * generator. Every figure is a median over rounds; behind each reference stands the ratio to it.
+ * `npm run bench`: the stack next to the kernel's own sockets and to other stacks, measured in the same
+ * rounds by the same load generator. `docs/performance.md` says what each row and column is.
+ *
+ * Exit status: 0 all was measured; 1 something failed; 2 the arguments make no sense; 3 with `--compare`,
+ * something of the stack's own is worse than it was; 4 with `--check`, a goal was missed.
  */
 import { execFileSync } from 'node:child_process';
-import { cpus, release } from 'node:os';
 import { SingleBar } from 'cli-progress';
-import { Command } from 'commander';
+import { Command, CommanderError } from 'commander';
 import type { MicroResult } from './micro/harness.js';
-import { MEASURES, type Measure } from './support/measures.js';
-import { type Figures, formatTable, median } from './support/table.js';
+import { compareResults, hasGotWorse } from './support/compare.js';
+import { isMissed, judgeAll } from './support/goals.js';
+import { MEASURES } from './support/measures.js';
+import { type BenchResult, failuresOf, readResult, resultText, writeResult } from './support/results.js';
 import {
-  joinedTuns,
-  kernelC,
-  kernelNode,
-  stackNet,
-  stackPlain,
-  stackRaw,
-  type Target,
-  udpSwap,
-} from './support/target.js';
+  emptyResult,
+  inspectTargets,
+  measureAll,
+  type Plan,
+  type Progress,
+  stepsOf,
+} from './support/session.js';
+import { comparisonText, report } from './support/table.js';
+import { TARGETS } from './support/targets.js';
 
-/** The subject first: the ratios are its. */
-const TARGETS: readonly Target[] = [stackNet, stackRaw, stackPlain, kernelNode, kernelC, joinedTuns, udpSwap];
+const EXIT = { failed: 1, usage: 2, worse: 3, missed: 4 } as const;
 
 interface Options {
-  readonly json?: boolean;
+  readonly json?: boolean | string;
   readonly only?: readonly string[];
   readonly targets?: readonly string[];
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly warmUp: number;
+  readonly compare?: string;
+  readonly check?: boolean;
   /** False with `--no-micro`. */
   readonly micro: boolean;
-  readonly rounds: string;
-  readonly seconds: string;
 }
 
-/** The named ones of a list, all without names. @throws Error on a name that is not there. */
+class UsageError extends Error {}
+
+/** The named ones of a list, all without names. @throws UsageError on a name that is not there */
 function pick<T extends { readonly name: string }>(
   all: readonly T[],
   names: readonly string[] | undefined,
 ): T[] {
   for (const name of names ?? []) {
     if (!all.some((item) => item.name === name)) {
-      throw new Error(`no "${name}"; there are ${all.map((item) => item.name).join(', ')}`);
+      throw new UsageError(`no "${name}"; there are ${all.map((item) => item.name).join(', ')}`);
     }
   }
   return all.filter((item) => names === undefined || names.includes(item.name));
 }
 
-const appliesTo = (measure: Measure, target: Target): boolean =>
-  target.measures === undefined || target.measures.includes(measure.name);
-
-async function measureAll(
-  targets: readonly Target[],
-  measures: readonly Measure[],
-  options: Options,
-): Promise<Figures> {
-  const rounds = Number(options.rounds);
-  const figures = new Map(measures.map((measure) => [measure, new Map<Target, number[]>()]));
-  const perRound = targets.flatMap((target) =>
-    measures.filter((measure) => appliesTo(measure, target)),
-  ).length;
-  const bar = new SingleBar({
-    format: '{bar} {value}/{total}  {what}',
-    hideCursor: true,
-    clearOnComplete: true,
-    stream: process.stderr,
-  });
-  bar.start(rounds * perRound, 0, { what: '' });
-  try {
-    // Round by round, so that whatever changes on this machine meanwhile meets every target alike.
-    for (let round = 0; round < rounds; round++) {
-      for (const target of targets) {
-        const running = await target.start();
-        try {
-          for (const measure of measures) {
-            if (!appliesTo(measure, target)) continue;
-            bar.update({ what: `${target.title}: ${measure.title}` });
-            const value = await measure.measure(running, Number(options.seconds));
-            const byTarget = figures.get(measure);
-            byTarget?.set(target, [...(byTarget.get(target) ?? []), value]);
-            bar.increment();
-          }
-        } finally {
-          await running.close();
-        }
-      }
-    }
-  } finally {
-    bar.stop();
-  }
-  return figures;
+function positive(text: string): number {
+  const number = Number(text);
+  if (!(number > 0)) throw new UsageError(`"${text}" is not a number above 0`);
+  return number;
 }
 
-function toJson(figures: Figures, targets: readonly Target[]): object {
+function notNegative(text: string): number {
+  return Number(text) === 0 ? 0 : positive(text);
+}
+
+function positiveWhole(text: string): number {
+  const number = positive(text);
+  if (!Number.isInteger(number)) throw new UsageError(`"${text}" is not a whole number`);
+  return number;
+}
+
+/** A bar on standard error, so that standard output holds nothing but the results. */
+function progressBar(steps: number): Progress & { stop(): void } {
+  const bar = new SingleBar({
+    format: '{bar} {value}/{total}, about {eta_formatted} left  {what}',
+    hideCursor: true,
+    clearOnComplete: true,
+    etaBuffer: 50,
+    stream: process.stderr,
+  });
+  bar.start(steps, 0, { what: '' });
   return {
-    node: process.version,
-    kernel: release(),
-    processors: cpus().map((cpu) => cpu.model),
-    measures: [...figures].map(([measure, byTarget]) => ({
-      name: measure.name,
-      title: measure.title,
-      unit: measure.unit,
-      smallerIsBetter: measure.smallerIsBetter ?? false,
-      targets: targets.map((target) => {
-        const rounds = byTarget.get(target) ?? [];
-        return { name: target.name, median: median(rounds), rounds };
-      }),
-    })),
+    begin: (what) => bar.update({ what }),
+    done: (count) => bar.increment(count),
+    stop: () => bar.stop(),
   };
 }
 
 /** The micro-benchmarks, in a process of their own: what ran before would change what they see. */
-const measureMicro = (...args: string[]): string =>
-  execFileSync(process.execPath, ['--expose-gc', '--import=tsx', 'bench/micro/run.ts', ...args], {
-    encoding: 'utf8',
-  });
+const measureMicro = (): MicroResult[] =>
+  JSON.parse(
+    execFileSync(process.execPath, ['--expose-gc', '--import=tsx', 'bench/micro/run.ts', '--json'], {
+      encoding: 'utf8',
+    }),
+  ) as MicroResult[];
 
-async function main(options: Options): Promise<void> {
-  const targets = pick(TARGETS, options.targets);
-  const figures = await measureAll(targets, pick(MEASURES, options.only), options);
-  const micro = options.micro && options.only === undefined;
-  if (options.json) {
-    const small = micro ? { micro: JSON.parse(measureMicro('--json')) as MicroResult[] } : {};
-    console.log(JSON.stringify({ ...toJson(figures, targets), ...small }, null, 2));
-    return;
+async function measure(options: Options): Promise<BenchResult> {
+  const infos = await inspectTargets(pick(TARGETS, options.targets));
+  const possible = infos.filter(({ missing }) => missing === undefined).map(({ name }) => name);
+  const plan: Plan = {
+    targets: pick(TARGETS, possible),
+    measures: pick(MEASURES, options.only),
+    rounds: options.rounds,
+    seconds: options.seconds,
+    warmUpSeconds: options.warmUp,
+  };
+  const whole = options.only === undefined && options.targets === undefined;
+  const progress = progressBar(stepsOf(plan));
+  try {
+    const samples = await measureAll(plan, progress);
+    const micro = whole && options.micro ? measureMicro() : [];
+    return { ...emptyResult(plan, infos), samples, micro };
+  } finally {
+    progress.stop();
   }
-  console.log(formatTable(figures, targets));
-  console.log(
-    `\nMedians of ${options.rounds} rounds of ${options.seconds} s; in brackets the stack's ratio to each.`,
-  );
-  console.log(
-    `Node ${process.version}, Linux ${release()}, ${cpus().length} × ${cpus()[0]?.model.trim()}, CUBIC.`,
-  );
-  console.log(
-    "The memory of the kernel's own connections is not in its column: it counts Node's share alone.",
-  );
 }
 
-await new Command('npm run bench --')
-  .option('--json', 'print every figure as JSON')
-  .option('--only <measure...>', `only ${MEASURES.map((measure) => measure.name).join(', ')}`)
-  .option('--targets <target...>', `only ${TARGETS.map((target) => target.name).join(', ')}`)
+function finish(result: BenchResult, options: Options, before: BenchResult | undefined): number {
+  const differences = before === undefined ? [] : compareResults(before, result);
+  if (typeof options.json === 'string') writeResult(options.json, result);
+  if (options.json === true) process.stdout.write(resultText(result));
+  else console.log(report(result));
+  if (before !== undefined) {
+    const text = `\nAgainst ${options.compare ?? ''} (${before.made})\n\n${comparisonText(differences)}`;
+    (options.json === true ? console.error : console.log)(text);
+  }
+  if (failuresOf(result).length > 0) return EXIT.failed;
+  if (hasGotWorse(differences)) return EXIT.worse;
+  return options.check && judgeAll(result).some(isMissed) ? EXIT.missed : 0;
+}
+
+async function main(options: Options): Promise<void> {
+  // What cannot be read is better known before ten minutes of measurements.
+  const before = options.compare === undefined ? undefined : readResult(options.compare);
+  process.exitCode = finish(await measure(options), options, before);
+}
+
+const program = new Command('npm run bench --')
+  .option('--only <measure...>', `only ${MEASURES.map((item) => item.name).join(', ')}`)
+  .option('--targets <target...>', `only ${TARGETS.map((item) => item.name).join(', ')}`)
+  .option('--rounds <n>', 'how often everything is measured', positiveWhole, 5)
+  .option('--seconds <n>', 'length of one measurement', positive, 1)
+  .option('--warm-up <n>', 'seconds each load runs before it counts', notNegative, 0.5)
+  .option('--json [file]', 'print every figure as JSON, or write it into a file beside the table')
+  .option('--compare <file>', 'say which differences from an earlier --json are outside the noise')
+  .option('--check', 'exit with status 4 when a goal is missed')
   .option('--no-micro', 'leave out codecs, checksums and buffers')
-  .option('--rounds <n>', 'how often everything is measured', '3')
-  .option('--seconds <n>', 'length of one measurement', '2')
-  .action(main)
-  .parseAsync();
+  .exitOverride()
+  .action(main);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? 0 : EXIT.usage;
+  } else {
+    console.error(error instanceof Error ? error.message : error);
+    process.exitCode = error instanceof UsageError ? EXIT.usage : EXIT.failed;
+  }
+}

@@ -1,5 +1,5 @@
 /** What the comparison gave, in words. */
-import { median } from '../support/table.js';
+import { median } from '../support/statistics.js';
 import { type CellRuns, type CoexistenceRun, cellName, type Run } from './cells.js';
 
 export interface Results {

@@ -1,5 +1,5 @@
 /** Time and garbage of small operations: calibrated, repeated, the median reported. */
-import { median } from '../support/table.js';
+import { median } from '../support/statistics.js';
 
 export interface Micro {
   readonly name: string;

@@ -1,12 +1,13 @@
 /* The load generator of the benchmark. Prints one line of JSON.
- * usage: load MODE ADDRESS SECONDS COUNT [SIZE]
+ * usage: load MODE ADDRESS SECONDS COUNT [SIZE [SOURCE-ADDRESS]]
  *   udp   COUNT datagrams of SIZE bytes in flight, echoed          {"count", "lost"}
  *   msg   COUNT connections, each with one message of SIZE bytes   {"count"}
- *   rtt   one connection, one message of SIZE bytes                {"count", "p50Us", "p99Us"}
+ *   rtt   one connection, one message of SIZE bytes                {"count", "p10Us" … "p99Us", "histogram"}
  *   in    COUNT connections send as fast as they can               {"bytes"}  as counted by the server
  *   out   COUNT connections receive as fast as they can            {"bytes"}
  *   conn  COUNT at once connect, echo a byte, close                {"count"}
- *   idle  COUNT connections are opened and held until standard input ends */
+ *   hold  COUNT connections are opened and held until standard input ends      {"count"}
+ *         each byte of standard input has a byte echoed on every one       {"answered"} */
 #define _GNU_SOURCE
 #include <endian.h>
 #include <poll.h>
@@ -15,16 +16,26 @@
 
 #include "common.h"
 
-enum { CHUNK = 256 * 1024, BATCH = 64, EVENTS = 256, MAX_SAMPLES = 4 << 20 };
+enum { CHUNK = 256 * 1024, BATCH = 64, EVENTS = 256, MAX_SAMPLES = 4 << 20, HISTOGRAM_US = 200 };
 
 typedef struct {
   const char* address;
   double seconds;
   int count;
   int size;
+  const char* source; /* Address to connect from; NULL for whichever the kernel takes. */
 } Job;
 
 static uint8_t chunk[CHUNK];
+
+/* The port is chosen when the peer is known: only then may several peers share one. */
+static void bind_source(int fd, const char* source) {
+  struct sockaddr_storage place;
+  const socklen_t size = make_address(source, 0, &place);
+  const int on = 1;
+  if (setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on) < 0) die("bind without port");
+  if (bind(fd, (struct sockaddr*)&place, size) < 0) die("bind");
+}
 
 static int open_socket(const Job* job, int port, int type, int nonblocking) {
   struct sockaddr_storage place;
@@ -33,6 +44,7 @@ static int open_socket(const Job* job, int port, int type, int nonblocking) {
   if (fd < 0) die("socket");
   if (nonblocking) set_nonblocking(fd);
   if (type == SOCK_STREAM) set_nodelay(fd);
+  if (job->source != NULL) bind_source(fd, job->source);
   if (connect(fd, (struct sockaddr*)&place, size) < 0 && errno != EINPROGRESS) die("connect");
   return fd;
 }
@@ -155,6 +167,25 @@ static int by_value(const void* a, const void* b) {
   return x < y ? -1 : x > y;
 }
 
+/* Samples by whole microseconds; the last entry holds all longer ones. Ends with the last that is not 0. */
+static void print_histogram(const uint32_t* samples, uint32_t count) {
+  static uint32_t histogram[HISTOGRAM_US];
+  int used = 0;
+  for (uint32_t i = 0; i < count; i++) {
+    const uint32_t us = samples[i] / 1000;
+    const int bin = us < HISTOGRAM_US ? (int)us : HISTOGRAM_US - 1;
+    histogram[bin]++;
+    if (bin >= used) used = bin + 1;
+  }
+  printf("\"histogram\": [");
+  for (int i = 0; i < used; i++) printf("%s%u", i > 0 ? ", " : "", histogram[i]);
+  printf("]");
+}
+
+static double percentile_us(const uint32_t* samples, uint32_t count, unsigned percent) {
+  return samples[(uint64_t)count * percent / 100] / 1e3;
+}
+
 static void run_round_trips(const Job* job) {
   const int fd = open_socket(job, PORT_ECHO, SOCK_STREAM, 0);
   uint32_t* samples = malloc(sizeof(uint32_t) * MAX_SAMPLES);
@@ -171,8 +202,13 @@ static void run_round_trips(const Job* job) {
     sent = now;
   }
   qsort(samples, count, sizeof *samples, by_value);
-  printf("{\"count\": %u, \"p50Us\": %.2f, \"p99Us\": %.2f, \"seconds\": %.6f}\n", count,
-         samples[count / 2] / 1e3, samples[(uint64_t)count * 99 / 100] / 1e3, seconds_since(start));
+  const double seconds = seconds_since(start);
+  qsort(samples, count, sizeof *samples, by_value);
+  printf("{\"count\": %u, \"p10Us\": %.2f, \"p50Us\": %.2f, \"p90Us\": %.2f, \"p99Us\": %.2f, ", count,
+         percentile_us(samples, count, 10), percentile_us(samples, count, 50), percentile_us(samples, count, 90),
+         percentile_us(samples, count, 99));
+  print_histogram(samples, count);
+  printf(", \"seconds\": %.6f}\n", seconds);
 }
 
 /* ── in, out ── */
@@ -240,7 +276,7 @@ static void run_out(const Job* job) {
   printf("{\"bytes\": %llu, \"seconds\": %.6f}\n", (unsigned long long)bytes, seconds);
 }
 
-/* ── conn, idle ── */
+/* ── conn ── */
 
 typedef struct {
   int poller;
@@ -285,24 +321,49 @@ static void run_connections(const Job* job) {
   printf("{\"count\": %llu, \"seconds\": %.6f}\n", (unsigned long long)dialler.count, seconds_since(start));
 }
 
-static void run_idle(const Job* job) {
-  for (int i = 0; i < job->count; i++) open_socket(job, PORT_ECHO, SOCK_STREAM, 0);
-  printf("{\"count\": %d}\n", job->count);
+/* ── hold ── */
+
+/* One byte out and back on each. Returns how many were answered, each within the time poll allows. */
+static int ask_each(const Job* job, const int* fds) {
+  int answered = 0;
+  for (int first = 0; first < job->count; first += BATCH) {
+    const int last = first + BATCH < job->count ? first + BATCH : job->count;
+    for (int i = first; i < last; i++) send_message(fds[i], 1);
+    for (int i = first; i < last; i++) {
+      struct pollfd waiting = {.fd = fds[i], .events = POLLIN};
+      if (poll(&waiting, 1, 2000) > 0 && read(fds[i], chunk, 1) == 1) answered++;
+    }
+  }
+  return answered;
+}
+
+static void run_hold(const Job* job) {
+  int* fds = calloc((size_t)job->count, sizeof *fds);
+  if (fds == NULL) die("calloc");
+  uint64_t start = now_ns();
+  for (int i = 0; i < job->count; i++) fds[i] = open_socket(job, PORT_ECHO, SOCK_STREAM, 0);
+  printf("{\"count\": %d, \"seconds\": %.6f}\n", job->count, seconds_since(start));
   fflush(stdout);
-  while (read(0, chunk, 1) > 0) continue;
+  while (read(0, chunk, 1) > 0) {
+    start = now_ns();
+    const int answered = ask_each(job, fds);
+    printf("{\"answered\": %d, \"seconds\": %.6f}\n", answered, seconds_since(start));
+    fflush(stdout);
+  }
 }
 
 static const struct {
   const char* name;
   void (*run)(const Job*);
 } MODES[] = {{"udp", run_udp}, {"msg", run_messages},     {"rtt", run_round_trips}, {"in", run_in},
-             {"out", run_out}, {"conn", run_connections}, {"idle", run_idle}};
+             {"out", run_out}, {"conn", run_connections}, {"hold", run_hold}};
 
 int main(int argc, char** argv) {
   if (argc < 5) return 2;
   signal(SIGPIPE, SIG_IGN);
   raise_descriptor_limit();
-  const Job job = {argv[2], atof(argv[3]), atoi(argv[4]), argc > 5 ? atoi(argv[5]) : 1};
+  const Job job = {argv[2], atof(argv[3]), atoi(argv[4]), argc > 5 ? atoi(argv[5]) : 1,
+                   argc > 6 ? argv[6] : NULL};
   if (job.count < 1 || job.size < 1 || job.size > 2048) return 2;
   for (size_t i = 0; i < sizeof MODES / sizeof *MODES; i++) {
     if (strcmp(MODES[i].name, argv[1]) != 0) continue;

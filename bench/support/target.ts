@@ -2,9 +2,9 @@
  * What the benchmark measures: something that offers the services of `bench/reference/common.h` at an
  * address, and a namespace to reach it from.
  */
-import { Child } from '../../test/support/child.js';
+import type { Child } from '../../test/support/child.js';
 import { TestNamespace } from '../../test/support/netns.js';
-import { compiled } from './compile.js';
+import { type Counters, cpuSecondsOf, deviceCounters, residentBytesOf } from './process-cost.js';
 
 export interface MemoryReport {
   /** Connections open now. */
@@ -19,31 +19,40 @@ export interface RunningTarget {
   clientCommand(command: string, args: readonly string[]): [command: string, args: string[]];
   /** Starts a client with its standard input open. */
   startClient(command: string, args: readonly string[]): Child;
-  /** Absent where the connections are the kernel's and so is their memory. */
+  /** Gives the client's side further addresses, and answers them. */
+  addClientAddresses(count: number): Promise<string[]>;
+  /** What the server's processes have spent and the client's device has carried until now. */
+  counters(): Counters;
+  /** Resident memory of the server's processes, bytes. */
+  residentBytes(): number;
+  /** Absent where the server cannot tell. */
   memory?(): Promise<MemoryReport>;
   close(): Promise<void>;
 }
 
 export interface Target {
   readonly name: string;
-  /** Head of its column. */
+  /** Head of its row. */
   readonly title: string;
   /** Names of the measures that make sense here; all without it. */
   readonly measures?: readonly string[];
+  /** Why it cannot be measured on this machine, with what to do about it. */
+  obstacle?(): Promise<string | undefined>;
   start(): Promise<RunningTarget>;
 }
 
-const CLIENT_ADDRESS = '10.83.0.1';
-const SERVER_ADDRESS = '10.83.0.2';
+export const CLIENT_ADDRESS = '10.83.0.1';
+export const SERVER_ADDRESS = '10.83.0.2';
 /** Transmit queue of a TUN: its default of 500 packets drops under bulk load. */
 const TUN_QUEUE_PACKETS = 10_000;
-const SERVER_LIMIT_MS = 10 * 60_000;
+/** Longer than any row is measured in one round. */
+export const SERVER_LIMIT_MS = 10 * 60_000;
 
 /**
  * Sockets of the kernel use CUBIC on this route whatever this machine's default is, and a client may
- * use any port again soon: connections come and go by the ten thousand.
+ * use any port again soon: connections come and go by the ten thousand. All this holds in the namespace alone.
  */
-const settings = (device: string, peer: string): string => `
+export const settings = (device: string, peer: string): string => `
   ip route replace ${peer}/32 dev ${device} congctl cubic
   sysctl -qw net.ipv4.ip_local_port_range='1024 65000' net.ipv4.tcp_tw_reuse=1
 `;
@@ -56,7 +65,7 @@ export const configureTun = (namespace: TestNamespace, device: string, own: stri
     ${settings(device, peer)}`);
 
 /** Two namespaces and a veth pair between them. */
-async function vethPair(client: TestNamespace, server: TestNamespace): Promise<void> {
+export async function vethPair(client: TestNamespace, server: TestNamespace): Promise<void> {
   await client.shell(`
     ip link add veth0 type veth peer name veth0 netns ${server.pid}
     ip addr add ${CLIENT_ADDRESS} peer ${SERVER_ADDRESS} dev veth0
@@ -65,16 +74,52 @@ async function vethPair(client: TestNamespace, server: TestNamespace): Promise<v
   await server.shell(`
     ip addr add ${SERVER_ADDRESS} peer ${CLIENT_ADDRESS} dev veth0
     ip link set veth0 up mtu 1500
+    ip route replace 10.83.0.0/24 dev veth0
     ${settings('veth0', CLIENT_ADDRESS)}`);
 }
 
+/** Ends namespaces that a target which did not start would leave behind. */
+export async function withNamespaces<T>(
+  count: number,
+  build: (...namespaces: TestNamespace[]) => Promise<T>,
+): Promise<T> {
+  const namespaces = await Promise.all(Array.from({ length: count }, () => TestNamespace.create()));
+  try {
+    return await build(...namespaces);
+  } catch (error) {
+    await Promise.all(namespaces.map((namespace) => namespace.close()));
+    throw error;
+  }
+}
+
+export interface Reached {
+  readonly client: TestNamespace;
+  /** The client's device. */
+  readonly device: string;
+  /** Namespaces that end with the target. */
+  readonly others?: readonly TestNamespace[];
+  /** Processes whose cost is the server's. */
+  readonly servers: readonly Child[];
+}
+
 /** The client's half of a running target, and the end of all its namespaces. */
-export function reachedFrom(client: TestNamespace, others: readonly TestNamespace[]): RunningTarget {
+export function reachedFrom({ client, device, others = [], servers }: Reached): RunningTarget {
+  const sum = (of: (pid: number) => number): number =>
+    servers.reduce((total, server) => total + of(server.pid), 0);
   return {
     address: SERVER_ADDRESS,
     clientCommand: (command, args) => client.commandLine(command, args),
     startClient: (command, args) =>
       client.spawn(command, args, { openStdin: true, limitMs: SERVER_LIMIT_MS }),
+    addClientAddresses: async (count) => {
+      const addresses = Array.from({ length: count }, (_, i) => `10.83.0.${100 + i}`);
+      await client.shell(
+        addresses.map((address) => `ip addr replace ${address}/32 dev ${device}`).join('\n'),
+      );
+      return addresses;
+    },
+    counters: () => ({ cpuSeconds: sum(cpuSecondsOf), ...deviceCounters(client.pid, device) }),
+    residentBytes: () => sum(residentBytesOf),
     close: async () => {
       await Promise.all([client, ...others].map((namespace) => namespace.close()));
     },
@@ -99,88 +144,3 @@ export const nodeTarget = (file: string, ...args: string[]): string[] => [
   `bench/targets/${file}`,
   ...args,
 ];
-
-/** The stack in a process of its own, and the kernel as its client across a TUN. */
-const stackTarget = (name: string, title: string, file: string, kind: string): Target => ({
-  name,
-  title,
-  start: async () => {
-    const client = await TestNamespace.create();
-    const own = nodeTarget(file, client.path, CLIENT_ADDRESS, SERVER_ADDRESS, kind);
-    const server = new Child(process.execPath, own, { openStdin: true, limitMs: SERVER_LIMIT_MS });
-    await server.output(/ready/);
-    await client.shell(settings('tun0', SERVER_ADDRESS));
-    const running = reachedFrom(client, []);
-    return {
-      ...running,
-      memory: memoryOf(server),
-      close: async () => {
-        server.stdin.end();
-        await server.ended;
-        await running.close();
-      },
-    };
-  },
-});
-
-export const stackNet = stackTarget('net', 'stack.net', 'stack-net.ts', 'offload');
-export const stackRaw = stackTarget('raw', 'raw endpoints', 'stack-raw.ts', 'offload');
-export const stackPlain = stackTarget('plain', 'raw, plain TUN', 'stack-raw.ts', 'plain');
-
-export const kernelNode: Target = {
-  name: 'node',
-  title: 'Node on kernel, veth',
-  start: async () => {
-    const [client, server] = await Promise.all([TestNamespace.create(), TestNamespace.create()]);
-    await vethPair(client, server);
-    const options = { openStdin: true, limitMs: SERVER_LIMIT_MS };
-    const process_ = server.spawn(process.execPath, nodeTarget('kernel.ts', SERVER_ADDRESS), options);
-    await process_.output(/ready/);
-    return { ...reachedFrom(client, [server]), memory: memoryOf(process_) };
-  },
-};
-
-export const kernelC: Target = {
-  name: 'c',
-  title: 'C on kernel, veth',
-  start: async () => {
-    const [client, server] = await Promise.all([TestNamespace.create(), TestNamespace.create()]);
-    await vethPair(client, server);
-    const process_ = server.spawn(await compiled('server'), [SERVER_ADDRESS], { limitMs: SERVER_LIMIT_MS });
-    await process_.output(/ready/);
-    return reachedFrom(client, [server]);
-  },
-};
-
-export const joinedTuns: Target = {
-  name: 'joined',
-  title: 'C joining two TUNs',
-  start: async () => {
-    const [client, server] = await Promise.all([TestNamespace.create(), TestNamespace.create()]);
-    // The relay opens its TUNs in one namespace after the other; it starts in neither.
-    const relay = client.spawn(await compiled('tun-relay'), [client.path, 'tun0', server.path, 'tun0'], {
-      limitMs: SERVER_LIMIT_MS,
-    });
-    await relay.output(/ready/);
-    await configureTun(client, 'tun0', CLIENT_ADDRESS, SERVER_ADDRESS);
-    await configureTun(server, 'tun0', SERVER_ADDRESS, CLIENT_ADDRESS);
-    const process_ = server.spawn(await compiled('server'), [SERVER_ADDRESS], { limitMs: SERVER_LIMIT_MS });
-    await process_.output(/ready/);
-    return reachedFrom(client, [server]);
-  },
-};
-
-export const udpSwap: Target = {
-  name: 'swap',
-  title: 'C loop on a TUN',
-  measures: ['udp'],
-  start: async () => {
-    const client = await TestNamespace.create();
-    const loop = client.spawn(await compiled('udp-swap'), [client.path, 'tun0'], {
-      limitMs: SERVER_LIMIT_MS,
-    });
-    await loop.output(/ready/);
-    await configureTun(client, 'tun0', CLIENT_ADDRESS, SERVER_ADDRESS);
-    return reachedFrom(client, []);
-  },
-};

@@ -1,0 +1,140 @@
+/**
+ * Many connections held open, from as many processes and source addresses as that takes: one process may
+ * hold only some 20,000 descriptors, and one address has only as many ports.
+ */
+import type { Child } from '../../test/support/child.js';
+import { compiled } from './compile.js';
+import { type LoadJob, load, perSecond } from './load.js';
+import { costSince } from './process-cost.js';
+import type { IdleResult } from './results.js';
+import type { MemoryReport, RunningTarget } from './target.js';
+
+/** Connections of one client process. */
+const EACH_PROCESS = 16_000;
+/** Connections are given this long to close after the measurement before. */
+const CLOSE_LIMIT_MS = 10_000;
+
+export interface HeldConnections {
+  readonly count: number;
+  readonly openSeconds: number;
+  readonly heapBytesEach?: number;
+  readonly residentBytesEach: number;
+  /** Sends a byte on each and waits for its echo. */
+  ask(): Promise<{ answered: number; seconds: number }>;
+  close(): Promise<void>;
+}
+
+/** How many connections each process opens. */
+export function sharesOf(count: number): number[] {
+  const processes = Math.ceil(count / EACH_PROCESS);
+  return Array.from({ length: processes }, (_, i) => Math.floor((count + i) / processes));
+}
+
+/** Asks until the server counts as many connections as wanted. @throws Error when it never does */
+async function memoryWith(
+  memory: () => Promise<MemoryReport>,
+  isWanted: (connections: number) => boolean,
+): Promise<MemoryReport> {
+  const limit = Date.now() + CLOSE_LIMIT_MS;
+  for (;;) {
+    const report = await memory();
+    if (isWanted(report.connections)) return report;
+    if (Date.now() > limit) throw new Error(`the server is left with ${report.connections} connections`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+/** Opens `count` connections to the echo service and looks at the server's memory before and after. */
+export async function holdConnections(target: RunningTarget, count: number): Promise<HeldConnections> {
+  const { memory } = target;
+  // Connections of the measurement before may still be closing.
+  const before = memory && (await memoryWith(memory, (connections) => connections === 0));
+  const residentBefore = target.residentBytes();
+  const shares = sharesOf(count);
+  const addresses = shares.length > 1 ? await target.addClientAddresses(shares.length) : [];
+  const program = await compiled('load');
+  const clients = shares.map((share, i) => {
+    const source = shares.length > 1 ? [addresses[i]] : [];
+    return target.startClient(program, ['hold', target.address, '0', String(share), '1', ...source]);
+  });
+  let asked = 0;
+  try {
+    const opened = await Promise.all(clients.map((client) => client.output(/"count".*"seconds": ([\d.]+)/)));
+    const after = memory && (await memoryWith(memory, (connections) => connections >= count));
+    return {
+      count,
+      openSeconds: Math.max(...opened.map((match) => Number(match[1]))),
+      residentBytesEach: (target.residentBytes() - residentBefore) / count,
+      ...(before && after ? { heapBytesEach: (after.bytes - before.bytes) / count } : {}),
+      ask: () => askAll(clients, ++asked),
+      close: () => endAll(clients),
+    };
+  } catch (error) {
+    await endAll(clients);
+    throw error;
+  }
+}
+
+/** @param times how often they have been asked with this one */
+async function askAll(
+  clients: readonly Child[],
+  times: number,
+): Promise<{ answered: number; seconds: number }> {
+  const reports = new RegExp(`(?:({"answered"[^}]*})\\s*){${times}}`);
+  const answers = await Promise.all(
+    clients.map(async (client) => {
+      client.stdin.write('?');
+      const [, last] = await client.output(reports);
+      return JSON.parse(last) as { answered: number; seconds: number };
+    }),
+  );
+  return {
+    answered: answers.reduce((sum, { answered }) => sum + answered, 0),
+    seconds: Math.max(...answers.map(({ seconds }) => seconds)),
+  };
+}
+
+async function endAll(clients: readonly Child[]): Promise<void> {
+  for (const client of clients) client.stdin.end();
+  await Promise.all(clients.map((client) => client.ended));
+}
+
+/** Nothing happens for this long while the idle server is watched. */
+const QUIET_MS = 1000;
+/** Timers of connections just opened and answered have run out after this. */
+const SETTLE_MS = 500;
+const pause = (milliseconds: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, milliseconds));
+const ONE_BUSY: LoadJob = { mode: 'msg', count: 1 };
+
+/** Holds `count` connections, has each answer, and measures one that is busy beside them. */
+export async function measureIdle(
+  target: RunningTarget,
+  name: string,
+  { count, seconds }: { readonly count: number; readonly seconds: number },
+): Promise<IdleResult> {
+  const held = await holdConnections(target, count);
+  try {
+    const { answered, seconds: answerSeconds } = await held.ask();
+    await pause(SETTLE_MS);
+    const quiet = target.counters();
+    await pause(QUIET_MS);
+    const start = target.counters();
+    const report = await load(target, seconds, ONE_BUSY);
+    const cost = costSince(start, target.counters(), 0);
+    return {
+      target: name,
+      connections: count,
+      answered,
+      openSeconds: held.openSeconds,
+      answerSeconds,
+      ...(held.heapBytesEach === undefined ? {} : { heapBytesEach: held.heapBytesEach }),
+      residentBytesEach: held.residentBytesEach,
+      idleCpuSeconds: start.cpuSeconds - quiet.cpuSeconds,
+      busyPerSecond: perSecond(report),
+      busyCpuNsPerPacket: (cost.cpuSeconds * 1e9) / Math.max(1, cost.packets),
+    };
+  } finally {
+    await held.close();
+  }
+}
