@@ -1,11 +1,13 @@
 /**
- * `npm run test:node-suite`: runs Node's own tests of `net` and `dgram`, each in a process of its own, first over
- * the host and then over the loopback of a private stack, by `tunstack/register` or with its `dgram` in the place of
- * Node's, and prints what became of them. A test that fails with Node's own modules on this Node says nothing and is
- * not counted.
+ * `npm run test:node-suite`: runs Node's own tests of `net`, of what stands on it and of `dgram`, each in a process of
+ * its own, first over the host and then over the loopback of a private stack, by `tunstack/register` or with its
+ * `dgram` in the place of Node's, and prints what became of them. A test that fails with Node's own modules on this
+ * Node says nothing and is not counted.
  *
- *     npm run test:node-suite -- [--from <sources of Node>] [--release <of Debian>] [--filter <regular expression>]
+ *     npm run test:node-suite -- [--set net dgram tls https http http2] [--filter <regular expression>]
+ *                                [--from <sources of Node>] [--release <of Debian>]
  *
+ * Without `--set` it is all of them.
  * Without `--from` the sources are Debian's, fetched into a temporary directory: those of the release whose Node is
  * closest to the oldest one supported, version 20.
  */
@@ -13,12 +15,14 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { NOT_APPLICABLE } from './node-suite/not-applicable.js';
 import { runTest, type TestRun } from './node-suite/one-test.js';
+import { SETS, setOf } from './node-suite/sets.js';
 import { fetchSources, sourcesFrom } from './node-suite/sources.js';
 
 interface Options {
+  readonly set: readonly string[];
   readonly from?: string;
   readonly release: string;
   readonly filter: string;
@@ -35,6 +39,8 @@ interface Result {
   readonly verdict: Verdict;
   /** Why, where it did not pass. */
   readonly words: string;
+  /** How long it took over the stack; 0 where it did not run. */
+  readonly ms: number;
 }
 
 /** As many at once as leave each its time. */
@@ -44,7 +50,8 @@ const RESULTS = '.test-results';
 const program = new Command('node-suite')
   .option('--from <directory>', "a source tree of Node; Debian's by default")
   .option('--release <name>', 'the release of Debian whose sources are fetched', 'trixie')
-  .option('--filter <pattern>', 'tests whose names match', '^test-(net|dgram)-')
+  .addOption(new Option('--set <names...>', 'tests of which modules').choices(SETS).default(SETS))
+  .option('--filter <pattern>', 'of these, tests whose names match', '')
   .option('--all', 'run also what is listed as not applicable', false)
   .option('--verbose', 'print the whole output of what fails', false)
   .option('--dist <directory>', 'the compiled package', 'dist')
@@ -55,7 +62,7 @@ const register = pathToFileURL(resolve(options.dist, 'register/register.js')).hr
 const replaceDgram = pathToFileURL('scripts/node-suite/replace-dgram.mjs');
 replaceDgram.searchParams.set('dist', pathToFileURL(resolve(options.dist, 'index.js')).href);
 /** What is loaded before a test to put the stack in Node's place. */
-const preloadFor = (file: string): string => (/test-dgram-/.test(file) ? replaceDgram.href : register);
+const preloadFor = (file: string): string => (setOf(file) === 'dgram' ? replaceDgram.href : register);
 
 const sources = options.from === undefined ? fetchSources(options.release) : sourcesFrom(options.from);
 const scratch = mkdtempSync(join(tmpdir(), 'node-suite-run-'));
@@ -71,9 +78,10 @@ report(results);
 /** Names of tests with their folder: `parallel/test-net-pingpong`. */
 function findTests(): string[] {
   const pattern = new RegExp(options.filter);
+  const isWanted = (file: string): boolean => options.set.includes(setOf(file) ?? '') && pattern.test(file);
   return ['parallel', 'sequential'].flatMap((folder) =>
     readdirSync(join(sources.directory, folder))
-      .filter((file) => /\.m?js$/.test(file) && pattern.test(file))
+      .filter((file) => /\.m?js$/.test(file) && isWanted(file))
       .sort()
       .map((file) => `${folder}/${file}`),
   );
@@ -99,17 +107,18 @@ async function runAll(files: readonly string[]): Promise<Result[]> {
 async function judge(file: string, slot: number): Promise<Result> {
   const name = file.replace(/\.m?js$/, '');
   const reason = NOT_APPLICABLE[name.replace(/^\w+\//, '')];
-  if (reason !== undefined && !options.all) return { name, verdict: 'not applicable', words: reason };
+  if (reason !== undefined && !options.all) return { name, verdict: 'not applicable', words: reason, ms: 0 };
   const host = await run(file, slot, undefined);
   if (host.outcome !== 'passed') {
     const words =
       host.outcome === 'skipped' ? `skips itself: ${host.words}` : `fails over the host: ${gist(host)}`;
-    return { name, verdict: 'not counted', words };
+    return { name, verdict: 'not counted', words, ms: 0 };
   }
   const ours = await run(file, slot, preloadFor(file));
-  if (ours.outcome === 'passed') return { name, verdict: 'passed', words: '' };
+  const { ms } = ours;
+  if (ours.outcome === 'passed') return { name, verdict: 'passed', words: '', ms };
   const words = ours.outcome === 'skipped' ? `skips itself: ${ours.words}` : `${gist(ours)}\n${ours.words}`;
-  return { name, verdict: 'failed', words };
+  return { name, verdict: 'failed', words, ms };
 }
 
 function run(file: string, slot: number, preloaded: string | undefined): Promise<TestRun> {
@@ -146,7 +155,8 @@ function report(all: readonly Result[]): void {
     ['not applicable', 'for the reasons listed in scripts/node-suite/not-applicable.ts'],
     ['not counted', 'as they fail, or skip themselves, over the host too'],
   ];
-  process.stdout.write(`\nNode ${process.version}, ${all.length} tests\n`);
+  const sets = SETS.filter((set) => all.some(({ name }) => setOf(name) === set));
+  process.stdout.write(`\nNode ${process.version}, ${all.length} tests of ${sets.join(', ')}\n`);
   for (const [verdict, meaning] of rows) {
     process.stdout.write(`${String(count(verdict)).padStart(5)} ${verdict.padEnd(14)} ${meaning}\n`);
   }

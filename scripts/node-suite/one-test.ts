@@ -8,6 +8,7 @@ export interface TestRun {
   readonly outcome: Outcome;
   /** What it printed last, or why it skipped itself. */
   readonly words: string;
+  readonly ms: number;
 }
 
 export interface RunOptions {
@@ -28,6 +29,7 @@ const MAX_OUTPUT_CHARACTERS = 20_000;
 
 export function runTest(options: RunOptions): Promise<TestRun> {
   const { file, preload, slot, scratch, limitMs } = options;
+  const startedMs = performance.now();
   const flags = [...flagsOf(file), ...(preload === undefined ? [] : [`--import=${preload}`])];
   const child = spawn(process.execPath, [...flags, file], {
     cwd: scratch,
@@ -58,12 +60,13 @@ export function runTest(options: RunOptions): Promise<TestRun> {
       clearTimeout(timer);
       endGroup(child);
       running.delete(child);
+      const ms = Math.round(performance.now() - startedMs);
       const skipped = /^1\.\.0 # Skipped: (.*)$/m.exec(output);
-      if (code === 0 && skipped !== null) resolve({ outcome: 'skipped', words: skipped[1] });
-      else if (code === 0) resolve({ outcome: 'passed', words: '' });
+      if (code === 0 && skipped !== null) resolve({ outcome: 'skipped', words: skipped[1], ms });
+      else if (code === 0) resolve({ outcome: 'passed', words: '', ms });
       else {
         const how = isOverdue ? `not done after ${limitMs / 1000} s` : `exit ${code ?? signal}`;
-        resolve({ outcome: 'failed', words: `${how}\n${output}` });
+        resolve({ outcome: 'failed', words: `${how}\n${output}`, ms });
       }
     });
   });
