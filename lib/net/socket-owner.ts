@@ -24,35 +24,26 @@ export function attach(socket: StackSocket, attachment: Attachment): TcpHandle {
     isConnecting: connectFailed !== undefined,
     inlet: newInlet(socket[kContext], state, socket),
   });
-  handle.owner = new SocketOwner(socket, handle, connectFailed);
+  handle.owner = new SocketOwner(socket, connectFailed);
   if (!state.isRef) handle.unref();
   state.handle = handle;
-  if (connectFailed === undefined) connected(socket, handle);
+  if (connectFailed === undefined) applySettings(state);
   return handle;
-}
-
-function connected(socket: StackSocket, handle: TcpHandle): void {
-  const state = socket[kState];
-  state.localEnd = handle.localEnd();
-  state.remoteEnd = handle.remoteEnd();
-  applySettings(state);
 }
 
 class SocketOwner implements HandleOwner {
   readonly #socket: StackSocket;
-  readonly #handle: TcpHandle;
   readonly #connectFailed: ((code: string) => void) | undefined;
 
-  constructor(socket: StackSocket, handle: TcpHandle, connectFailed?: (code: string) => void) {
+  constructor(socket: StackSocket, connectFailed?: (code: string) => void) {
     this.#socket = socket;
-    this.#handle = handle;
     this.#connectFailed = connectFailed;
   }
 
   onConnect(): void {
     const socket = this.#socket;
     socket.connecting = false;
-    connected(socket, this.#handle);
+    applySettings(socket[kState]);
     socket._unrefTimer();
     socket.emit('connect');
     socket.emit('ready');

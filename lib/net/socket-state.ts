@@ -37,8 +37,7 @@ export interface SocketState {
   handle: TcpHandle | undefined;
   /** Whether `connect` was called since the last end. */
   wasStarted: boolean;
-  /** Both ends, kept when the connection is gone. */
-  localEnd: Address | undefined;
+  /** The peer, once somebody has asked: see `remoteEndOf`. */
   remoteEnd: Address | undefined;
   readonly onread: OnReadOptions | undefined;
   timer: NodeJS.Timeout | undefined;
@@ -100,7 +99,6 @@ export function newSocketState(options: SocketOptions): SocketState {
   return {
     handle: undefined,
     wasStarted: false,
-    localEnd: undefined,
     remoteEnd: undefined,
     onread: isUsable ? onread : undefined,
     timer: undefined,
@@ -138,9 +136,15 @@ export function applySettings(state: SocketState): void {
   if (state.keepAlive) applyKeepAlive(state);
 }
 
-/** Where the connection is, or was. */
-export const localEndOf = ({ localEnd, handle }: SocketState): Address | undefined =>
-  localEnd ?? handle?.localEnd();
+/** This end, while there is a connection or an attempt at one. */
+export const localEndOf = ({ handle }: SocketState): Address | undefined => handle?.localEnd();
+
+/** The peer; when the connection is gone, as in Node, only to those who asked while it was there. */
+export function remoteEndOf(state: SocketState): Address | undefined {
+  const { handle } = state;
+  if (handle !== undefined && !handle.isConnecting) state.remoteEnd ??= handle.remoteEnd();
+  return state.remoteEnd;
+}
 
 export const byteLength = ({ chunk, encoding }: Chunk): number =>
   typeof chunk === 'string' ? Buffer.byteLength(chunk, encoding) : chunk.length;

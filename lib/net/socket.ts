@@ -14,6 +14,7 @@ import {
   localEndOf,
   NO_SOCKET,
   newSocketState,
+  remoteEndOf,
   type SocketOptions,
   type SocketState,
   streamOptions,
@@ -107,15 +108,15 @@ export class StackSocket extends Duplex implements TcpSocket {
   }
 
   get remoteAddress(): string | undefined {
-    return this[kState].remoteEnd?.address;
+    return remoteEndOf(this[kState])?.address;
   }
 
   get remotePort(): number | undefined {
-    return this[kState].remoteEnd?.port;
+    return remoteEndOf(this[kState])?.port;
   }
 
   get remoteFamily(): string | undefined {
-    return this[kState].remoteEnd?.family;
+    return remoteEndOf(this[kState])?.family;
   }
 
   address(): Address | Record<string, never> {
@@ -138,7 +139,6 @@ export class StackSocket extends Duplex implements TcpSocket {
     delete (this as { write?: unknown }).write;
     const state = this[kState];
     if (state.handle === undefined) {
-      state.localEnd = undefined;
       state.remoteEnd = undefined;
       (this as unknown as { _undestroy(): void })._undestroy();
     }

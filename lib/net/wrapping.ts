@@ -7,7 +7,7 @@
 import { PassThrough } from 'node:stream';
 import tls from 'node:tls';
 import type { StackSocket } from './socket.js';
-import { kState } from './socket-state.js';
+import { kState, remoteEndOf } from './socket-state.js';
 import { type StreamHandle, takeWriting } from './wrapped-writing.js';
 
 /**
@@ -32,7 +32,7 @@ interface HandleMethods {
 /** Node's wrapper around `stream`, as far as it is used here. */
 interface Wrapper {
   readonly stream?: unknown;
-  readonly _handle?: Partial<HandleMethods> | null;
+  readonly _handle?: (Partial<HandleMethods> & { readBuffer?(chunk: Uint8Array): void }) | null;
   connecting?: boolean;
   emit?(event: string): boolean;
   on?(event: 'error', listener: (error: Error) => void): unknown;
@@ -45,7 +45,24 @@ interface WrappedTls {
 
 /** Gives a TLS socket what it asks of the socket below: addresses, `ref`, `unref` and settings. */
 export function lendToTls(tlsSocket: object): void {
-  lend((tlsSocket as WrappedTls)._handle?._parentWrap);
+  const wrapper = (tlsSocket as WrappedTls)._handle?._parentWrap;
+  if (!lend(wrapper)) return;
+  const { readBuffer } = wrapper?._handle ?? {};
+  if (readBuffer === undefined) return;
+  // TLS gives up at once and closes in a microtask: what comes between, in the same turn, is not for it any more.
+  Object.assign(wrapper?._handle ?? {}, {
+    readBuffer(this: object, chunk: Uint8Array): void {
+      if (!(tlsSocket as tls.TLSSocket).destroyed) Reflect.apply(readBuffer, this, [chunk]);
+    },
+  });
+}
+
+/** As `lendToTls`, for one over a socket that somebody else has made, with whose end it ends. */
+export function lendWithEnd(tlsSocket: tls.TLSSocket): void {
+  const socket = (tlsSocket as WrappedTls)._handle?._parentWrap?.stream;
+  lendToTls(tlsSocket);
+  // Before those who ask the one what became of the other; by itself the wrapper comes a turn later.
+  if (isStackSocket(socket)) socket.prependOnceListener('close', () => tlsSocket.destroy());
 }
 
 /** As `lendToTls`, for the session of an HTTP/2 server or client. */
@@ -115,17 +132,18 @@ function wrapperClass(): WrapperClass | undefined {
 
 const UV_ENOTCONN = -107;
 
-function lend(wrapper: Wrapper | null | undefined): void {
+/** @returns false where there is no socket of a stack below, or it was done before */
+function lend(wrapper: Wrapper | null | undefined): boolean {
   const handle = wrapper?._handle;
   const socket = wrapper?.stream;
-  if (!handle || !isStackSocket(socket) || handle.getpeername !== undefined) return;
+  if (!handle || !isStackSocket(socket) || handle.getpeername !== undefined) return false;
   const methods: HandleMethods = {
     getsockname(out) {
       Object.assign(out, socket.address());
       return 0;
     },
     getpeername(out) {
-      const { remoteEnd } = socket[kState];
+      const remoteEnd = remoteEndOf(socket[kState]);
       Object.assign(out, remoteEnd);
       return remoteEnd === undefined ? UV_ENOTCONN : 0;
     },
@@ -142,6 +160,7 @@ function lend(wrapper: Wrapper | null | undefined): void {
   };
   Object.assign(handle, methods);
   if (isStreamHandle(handle)) takeWriting(handle, socket);
+  return true;
 }
 
 const isStreamHandle = (handle: object): handle is StreamHandle =>

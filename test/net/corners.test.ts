@@ -1,6 +1,7 @@
 /** Corners of sockets and servers that few programs come to, beside `node:net`. */
 import { once } from 'node:events';
-import { listen } from './support/recording.js';
+import type { Socket } from 'node:net';
+import { anonymous, listen } from './support/recording.js';
 import { sameAsNode } from './support/scenario.js';
 
 describe('net: corners', () => {
@@ -15,5 +16,29 @@ describe('net: corners', () => {
     const socket = world.client.connect(port, world.host);
     const [refused] = (await once(socket, 'error')) as [Error];
     return [Object.keys(taken), Object.keys(refused)];
+  });
+
+  sameAsNode('addresses, before, during and after: of the peer only what was asked for', async (world) => {
+    const ends = (socket: Socket): unknown[] => [
+      ...[socket.localAddress, typeof socket.localPort, socket.localFamily],
+      ...[socket.remoteAddress, typeof socket.remotePort, socket.remoteFamily],
+      ...Object.keys(socket.address()),
+    ];
+    const seen: unknown[] = [];
+    for (const isAsked of [true, false]) {
+      const server = world.server.createServer((socket) => socket.end());
+      const port = await listen(server, world.host);
+      const socket = new world.client.Socket();
+      seen.push(ends(socket));
+      socket.connect(port, world.host);
+      seen.push(ends(socket));
+      await once(socket, 'connect');
+      if (isAsked) seen.push(ends(socket));
+      socket.resume();
+      await once(socket, 'close');
+      seen.push(ends(socket));
+      server.close();
+    }
+    return JSON.parse(anonymous(JSON.stringify(seen), world));
   });
 });
