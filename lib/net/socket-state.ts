@@ -5,7 +5,7 @@ import { checkInteger, checkNumber } from './arguments.js';
 import type { NetContext } from './context.js';
 import { BufferInlet, type Inlet, type OnReadOptions, SlabInlet } from './inlet.js';
 import { applyKeepAlive, KEEP_ALIVE_DEFAULTS, wholeSeconds } from './keep-alive.js';
-import { argumentValueError } from './node-errors.js';
+import { argumentValueError, typeError } from './node-errors.js';
 import type { Address, TcpHandle } from './tcp-handle.js';
 
 export interface SocketOptions {
@@ -62,10 +62,16 @@ export interface SocketState {
 /** Where a socket keeps its state; a symbol, not a private field, so that `Socket.call(this)` works. */
 export const kState = Symbol('tunstack.socket');
 
-/** @throws `ERR_INVALID_ARG_VALUE`, `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE` */
+/** @throws `ERR_INVALID_ARG_VALUE`, `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_INVALID_FD_TYPE` */
 export function checkSocketOptions(options: SocketOptions & DuplexOptions): void {
   for (const name of ['objectMode', 'readableObjectMode', 'writableObjectMode'] as const) {
     if (options[name]) throw argumentValueError(`options.${name}`, options[name], 'is not supported');
+  }
+  const descriptor = typeof options === 'number' ? options : (options as { fd?: unknown }).fd;
+  if (descriptor !== undefined) {
+    checkInteger(descriptor, 'fd', 0);
+    // They are the host's, and so is what they stand for.
+    throw typeError('ERR_INVALID_FD_TYPE', 'Unsupported fd type: UNKNOWN');
   }
   if (options.keepAliveInitialDelay !== undefined) {
     checkNumber(options.keepAliveInitialDelay, 'options.keepAliveInitialDelay');

@@ -6,6 +6,7 @@ import { type ConnectOptions, connectSocket } from './connecting.js';
 import type { kContext, NetContext } from './context.js';
 import { applyKeepAlive, readKeepAlive } from './keep-alive.js';
 import { missingArgumentError, plainError } from './node-errors.js';
+import { NODE_MAJOR } from './node-version.js';
 import {
   byteLength,
   type Chunk,
@@ -23,6 +24,9 @@ import { setTcpOption, setTypeOfService, type TcpSocket, typeOfService } from '.
 import { handleToWrite, writeAfterEnd, writeOnceConnected } from './socket-writing.js';
 import type { Address, WriteDone } from './tcp-handle.js';
 import { isWrapped } from './wrapping.js';
+
+/** Whether a socket that was never connected waits for that before it finishes; since Node 22 it does not. */
+const ENDS_WHEN_CONNECTED = NODE_MAJOR < 22;
 
 /** The server a socket came from, as far as the socket tells it when it is gone. */
 interface Origin {
@@ -45,14 +49,16 @@ export class StackSocket extends Duplex implements TcpSocket {
   declare _parent: null;
   declare _host: string | null;
   declare _hadError: boolean;
-  declare resetAndClosing: boolean;
+  declare resetAndClosing: boolean | undefined;
   declare timeout: number | undefined;
   declare autoSelectFamilyAttemptedAddresses: string[];
 
-  constructor(options: SocketOptions = {}) {
-    checkSocketOptions(options);
-    super(streamOptions(options));
-    initializeSocket(this, options);
+  /** @param options as for `Socket` of `node:net`; null counts as none */
+  constructor(options?: SocketOptions | null) {
+    const given = options ?? {};
+    checkSocketOptions(given);
+    super(streamOptions(given));
+    initializeSocket(this, given);
   }
 
   // ---- what it is ----------------------------------------------------------------------------------
@@ -289,7 +295,7 @@ export class StackSocket extends Duplex implements TcpSocket {
   }
 
   override _final(done: WriteDone): void {
-    if (this.connecting) {
+    if (ENDS_WHEN_CONNECTED ? this.pending : this.connecting) {
       this.once('connect', () => this._final(done));
       return;
     }
@@ -360,7 +366,6 @@ export function initializeSocket(socket: StackSocket, options: SocketOptions): v
   socket._parent = null;
   socket._host = null;
   socket._hadError = false;
-  socket.resetAndClosing = false;
   socket.on('end', peerEnded);
   if (options.signal) addAbortSignal(options.signal, socket);
 }

@@ -1,7 +1,8 @@
 /** Corners of sockets and servers that few programs come to, beside `node:net`. */
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
-import { anonymous, listen } from './support/recording.js';
+import { NODE_MAJOR } from '../../lib/net/node-version.js';
+import { anonymous, listen, recordText, thrown, turns } from './support/recording.js';
 import { sameAsNode } from './support/scenario.js';
 
 describe('net: corners', () => {
@@ -40,5 +41,35 @@ describe('net: corners', () => {
       server.close();
     }
     return JSON.parse(anonymous(JSON.stringify(seen), world));
+  });
+
+  sameAsNode('ended before it is told to connect', async (world) => {
+    const server = world.server.createServer((socket) => socket.end());
+    const port = await listen(server, world.host);
+    const socket = new world.client.Socket();
+    const { log } = recordText(socket, world);
+    socket.on('prefinish', () => log.push('prefinish'));
+    socket.end('text', () => log.push('ended'));
+    await turns(3);
+    log.push(socket.readyState, socket.writableFinished, socket.destroyed);
+    if (NODE_MAJOR < 22) {
+      socket.connect(port, world.host);
+      await once(socket, 'close');
+    }
+    socket.destroy();
+    server.close();
+    return log;
+  });
+
+  sameAsNode('options that are none, and descriptors', (world) => {
+    const { Socket } = world.client as unknown as { Socket: new (options: unknown) => Socket };
+    const seen: unknown[] = [
+      new Socket(null).readyState,
+      Object.keys(new Socket({})).includes('resetAndClosing'),
+    ];
+    for (const options of [{ fd: -1 }, { fd: 'x' }, { fd: 1.5 }, { fd: null }, { fd: 4242 }, 4242, -1]) {
+      seen.push(thrown(() => new Socket(options)));
+    }
+    return Promise.resolve(seen);
   });
 });
