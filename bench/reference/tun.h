@@ -1,4 +1,4 @@
-/* Opening a TUN the way the stack does: with virtio headers and every offload there is. */
+/* Opening a TUN: plain, or the way the stack does, with virtio headers and every offload there is. */
 #ifndef TUNSTACK_BENCH_TUN_H
 #define TUNSTACK_BENCH_TUN_H
 
@@ -21,7 +21,7 @@
 enum { VNET_HEADER_BYTES = 12, MAX_FRAME_BYTES = VNET_HEADER_BYTES + 65536 };
 
 /* Opens TUN `name` in the network namespace that the file `netns` names, and leaves us in it. */
-static int open_tun(const char* netns, const char* name) {
+static inline int attach_tun(const char* netns, const char* name, short flags) {
   const int ns = open(netns, O_RDONLY | O_CLOEXEC);
   if (ns < 0) die(netns);
   if (setns(ns, CLONE_NEWNET) < 0) die("setns");
@@ -31,15 +31,24 @@ static int open_tun(const char* netns, const char* name) {
   struct ifreq request;
   memset(&request, 0, sizeof request);
   snprintf(request.ifr_name, sizeof request.ifr_name, "%s", name);
-  request.ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR;
+  request.ifr_flags = (short)(IFF_TUN | IFF_NO_PI | flags);
   if (ioctl(fd, TUNSETIFF, &request) < 0) die("TUNSETIFF");
+  set_nonblocking(fd);
+  return fd;
+}
+
+/* One that carries plain packets. */
+static inline int open_plain_tun(const char* netns, const char* name) { return attach_tun(netns, name, 0); }
+
+/* One that carries super-packets, each behind a virtio header. */
+static inline int open_tun(const char* netns, const char* name) {
+  const int fd = attach_tun(netns, name, IFF_VNET_HDR);
   int header = VNET_HEADER_BYTES;
   if (ioctl(fd, TUNSETVNETHDRSZ, &header) < 0) die("TUNSETVNETHDRSZ");
   const unsigned tcp = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
   if (ioctl(fd, TUNSETOFFLOAD, tcp | TUN_F_USO4 | TUN_F_USO6) < 0 && ioctl(fd, TUNSETOFFLOAD, tcp) < 0) {
     die("TUNSETOFFLOAD");
   }
-  set_nonblocking(fd);
   return fd;
 }
 

@@ -12,8 +12,10 @@ const GO_LIMIT_MS = 10 * 60_000;
 
 export type ReferenceProgram = 'load' | 'server' | 'tun-relay' | 'udp-swap' | 'lwip-server';
 
-/** What some need to be linked with. */
-const LIBRARIES: Partial<Record<string, readonly string[]>> = { 'lwip-server': ['-llwip', '-lpthread'] };
+/** What some need besides the C library. */
+const LIBRARIES: Partial<Record<string, readonly string[]>> = {
+  'lwip-server': ['-I/usr/include/lwip', '-llwip', '-lpthread'],
+};
 
 const changedAt = (path: string): number => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 
