@@ -4,18 +4,28 @@
  */
 import { ADDRCONFIG, type LookupOptions } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
-import { checkBoolean, checkFunction, checkInteger, checkNumber, checkPort } from './arguments.js';
+import {
+  checkBoolean,
+  checkFunction,
+  checkHostname,
+  checkInteger,
+  checkNumber,
+  checkPort,
+} from './arguments.js';
+import { addressOf, connectFrom } from './bound-socket.js';
 import { kContext } from './context.js';
+import { alternate, type Found, invalidIpAddress, isUsable, problemOf } from './found-addresses.js';
 import {
   aggregateError,
   argumentTypeError,
+  argumentValueError,
+  blockedError,
   codeOf,
   hostPortError,
   plainError,
-  rangeError,
   type SystemError,
-  typeError,
 } from './node-errors.js';
+import { NODE_MAJOR } from './node-version.js';
 import { lookupOf } from './resolve.js';
 import type { StackSocket } from './socket.js';
 import { attach } from './socket-owner.js';
@@ -63,6 +73,12 @@ export function connectSocket(socket: StackSocket, options: ConnectOptions): voi
     return;
   }
   const plan = checkOptions(socket, options);
+  const { bound } = socket[kState];
+  if (bound !== undefined && isIP(plan.host) !== 0) {
+    // As in Node, at once: whoever looks sees the address that was chosen.
+    tryOne(socket, plan, { address: plan.host, family: isIP(plan.host) });
+    return;
+  }
   if (isIP(plan.host) !== 0) {
     process.nextTick(() => {
       if (socket.connecting) tryOne(socket, plan, { address: plan.host, family: isIP(plan.host) });
@@ -86,7 +102,12 @@ interface Plan {
 
 function checkOptions(socket: StackSocket, options: ConnectOptions): Plan {
   const context = socket[kContext];
-  const { localAddress, localPort, port } = options;
+  const { localAddress, localPort, port, host } = options;
+  const { bound } = socket[kState];
+  if (bound !== undefined && (localAddress !== undefined || localPort !== undefined)) {
+    const reason = 'localAddress and localPort cannot be used with an adopted bound socket';
+    throw argumentValueError('options', options, reason);
+  }
   if (localAddress && isIP(localAddress) === 0) throw invalidIpAddress(localAddress);
   if (localPort) checkNumber(localPort, 'options.localPort');
   if (port !== undefined && typeof port !== 'number' && typeof port !== 'string') {
@@ -103,27 +124,20 @@ function checkOptions(socket: StackSocket, options: ConnectOptions): Plan {
     checkInteger(given, 'options.autoSelectFamilyAttemptTimeout', 1);
     attemptTimeoutMs = Math.max(10, given);
   }
+  // Before Node 22 a name that is no text is refused when it is looked up.
+  if (host && NODE_MAJOR >= 22) checkHostname(host, 'options.host');
   const { fastOpen = false } = options;
   checkBoolean(fastOpen, 'options.fastOpen');
   return {
-    host: options.host || 'localhost',
+    host: host || 'localhost',
     port: port === undefined ? 0 : checkPort(port),
     localAddress,
     localPort,
-    autoSelectFamily,
+    autoSelectFamily: autoSelectFamily && bound === undefined,
     attemptTimeoutMs,
     fastOpen,
   };
 }
-
-const invalidIpAddress = (address: unknown): TypeError =>
-  typeError('ERR_INVALID_IP_ADDRESS', `Invalid IP address: ${String(address)}`);
-
-const invalidFamily = (family: unknown, { host, port }: ConnectOptions): RangeError =>
-  Object.assign(
-    rangeError('ERR_INVALID_ADDRESS_FAMILY', `Invalid address family: ${String(family)} ${host}:${port}`),
-    { host, port },
-  );
 
 const FAMILIES: Readonly<Record<string, number>> = { IPv4: 4, IPv6: 6 };
 
@@ -152,19 +166,6 @@ function lookUp(socket: StackSocket, plan: Plan, options: ConnectOptions): void 
       tryOne(socket, plan, { address: address as string, family: foundFamily ?? 0 });
     }
   });
-}
-
-interface Found {
-  readonly address: string;
-  readonly family: number;
-}
-
-const isUsable = ({ address, family }: Found): boolean =>
-  isIP(address) !== 0 && (family === 4 || family === 6);
-
-function problemOf(found: Found, options: ConnectOptions): Error | undefined {
-  if (isIP(found.address) === 0) return invalidIpAddress(found.address);
-  return isUsable(found) ? undefined : invalidFamily(found.family, options);
 }
 
 function foundSeveral(
@@ -197,20 +198,6 @@ function foundSeveral(
   new Race(socket, plan, order).next();
 }
 
-/** Both families in turn, beginning with that of the first; each address once. */
-function alternate(addresses: readonly Found[]): Found[] {
-  const seen = new Set<string>();
-  const once = addresses.filter(({ address }) => !seen.has(address) && seen.add(address));
-  const first = once.filter(({ family }) => family === once[0]?.family);
-  const second = once.filter(({ family }) => family !== once[0]?.family);
-  const order: Found[] = [];
-  for (let i = 0; i < Math.max(first.length, second.length); i++) {
-    if (i < first.length) order.push(first[i]);
-    if (i < second.length) order.push(second[i]);
-  }
-  return order;
-}
-
 function fail(socket: StackSocket, error: Error): void {
   socket.destroy(error);
 }
@@ -232,6 +219,11 @@ function targetOf(plan: Plan, { address, family }: Found): Target {
 /** Tries one address. Its failure is the socket's. */
 function tryOne(socket: StackSocket, plan: Plan, found: Found): void {
   const target = targetOf(plan, found);
+  const refusal = refusalOf(socket, target);
+  if (refusal !== undefined) {
+    socket.destroy(refusal);
+    return;
+  }
   const error = begin(socket, target, (code) => {
     const failure = connectError(code, target);
     socket.connecting = false;
@@ -240,6 +232,11 @@ function tryOne(socket: StackSocket, plan: Plan, found: Found): void {
   });
   if (error !== undefined) socket.destroy(error);
   else if (target.fastOpen) writeEarly(socket[kState]);
+}
+
+/** `ERR_IP_BLOCKED`, where the socket's block list has the address. */
+function refusalOf({ blockList }: StackSocket, { address, family }: Found): Error | undefined {
+  return blockList?.check(address, family === 4 ? 'ipv4' : 'ipv6') ? blockedError(address) : undefined;
 }
 
 /** What was written so far may go with the SYN, which leaves at the end of this turn. */
@@ -254,7 +251,8 @@ function writeEarly(state: SocketState): void {
  */
 function begin(socket: StackSocket, target: Target, failed: (code: string) => void): SystemError | undefined {
   const { address, family, port, localAddress, localPort } = target;
-  const { handle, typeOfService } = socket[kState];
+  const state = socket[kState];
+  const { handle, bound, typeOfService } = state;
   if (handle !== undefined) {
     return connectError(
       handle.isConnecting ? 'EALREADY' : 'EISCONN',
@@ -263,16 +261,19 @@ function begin(socket: StackSocket, target: Target, failed: (code: string) => vo
     );
   }
   try {
-    const endpoint = socket[kContext].stack.connectTcp({
-      address,
-      port,
+    const options = {
+      ...(target.fastOpen ? { fastOpen: true } : {}),
+      ...(typeOfService === undefined ? {} : { trafficClass: typeOfService }),
+    };
+    const local = {
       ...(localAddress === undefined ? {} : { localAddress }),
       ...(localPort ? { localPort } : {}),
-      options: {
-        ...(target.fastOpen ? { fastOpen: true } : {}),
-        ...(typeOfService === undefined ? {} : { trafficClass: typeOfService }),
-      },
-    });
+    };
+    const wish = { address, port, options };
+    const endpoint = bound
+      ? connectFrom(bound, wish, family)
+      : socket[kContext].stack.connectTcp({ ...wish, ...local });
+    state.bound = undefined;
     attach(socket, { endpoint, isMapped: family === 6, connectFailed: failed });
   } catch (error) {
     const code = codeOf(error);
@@ -280,7 +281,8 @@ function begin(socket: StackSocket, target: Target, failed: (code: string) => vo
       return hostPortError(code, 'bind', { address: localAddress, port: localPort });
     }
     socket.emit('connectionAttempt', address, port, family);
-    return connectError(code, target, family === 4 ? '0.0.0.0:0' : ':::0');
+    const any = family === 4 ? '0.0.0.0:0' : ':::0';
+    return connectError(code, target, bound ? localDetails(addressOf(bound)) : any);
   }
   socket.emit('connectionAttempt', address, port, family);
   return undefined;
@@ -330,6 +332,13 @@ class Race {
     // A local address of one family cannot serve both: such a connect does not come here.
     const target = { ...targetOf(this.#plan, this.#order[index]), fastOpen: false };
     const { address, port, family } = target;
+    const refusal = refusalOf(socket, target);
+    if (refusal !== undefined) {
+      this.#errors.push(refusal);
+      socket.emit('connectionAttemptFailed', address, port, family, refusal);
+      this.next();
+      return;
+    }
     const error = begin(socket, target, (code) => this.#failed(target, connectError(code, target)));
     if (error?.syscall !== 'bind') socket.autoSelectFamilyAttemptedAddresses.push(`${address}:${port}`);
     if (error !== undefined) {

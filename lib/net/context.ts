@@ -1,5 +1,6 @@
 /** What the sockets of one stack share, and what they ask of the stack. */
 import type { Stack } from '../stack/stack.js';
+import type { TcpBinding } from '../stack/tcp-binding.js';
 import type { TcpEndpoint } from '../stack/tcp-endpoint.js';
 import type { TcpListenerEndpoint } from '../stack/tcp-listener-endpoint.js';
 import type { ReceiveSlab } from './receive-slab.js';
@@ -16,12 +17,19 @@ export type ListenerEndpoint = Pick<
   accept(): Endpoint | undefined;
 };
 
+/** A port that is taken, for a listener or a connection to come. */
+export interface BoundPort extends Pick<TcpBinding, 'localAddress' | 'localPort' | 'close'> {
+  listen(options?: Parameters<TcpBinding['listen']>[0]): ListenerEndpoint;
+  connect(options: Parameters<TcpBinding['connect']>[0]): Endpoint;
+}
+
 export type TextSink = NonNullable<Parameters<Endpoint['setSink']>[0]>;
 
 /** What `net` needs of a `Stack`. */
 export interface SocketStack extends Pick<Stack, 'hold' | 'release'> {
   listenTcp(options: Parameters<Stack['listenTcp']>[0]): ListenerEndpoint;
   connectTcp(options: Parameters<Stack['connectTcp']>[0]): Endpoint;
+  bindTcp(options: Parameters<Stack['bindTcp']>[0]): BoundPort;
 }
 
 export interface NetContext {

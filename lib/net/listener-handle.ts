@@ -1,7 +1,9 @@
 /** A listening port as servers use one, and what becomes of the connections it accepts. */
 import { AsyncResource } from 'node:async_hooks';
 import { channel } from 'node:diagnostics_channel';
-import type { Endpoint, ListenerEndpoint, NetContext } from './context.js';
+import { type BlockList, isIP } from 'node:net';
+import type { BoundPort, Endpoint, ListenerEndpoint, NetContext } from './context.js';
+import { NODE_MAJOR } from './node-version.js';
 import { attach } from './socket-owner.js';
 import { applySettings, kState } from './socket-state.js';
 import type { Address } from './tcp-handle.js';
@@ -18,10 +20,18 @@ export interface ConnectionServer {
   /** Seconds. */
   keepAliveInitialDelay: number;
   highWaterMark: number;
-  maxConnections?: number | undefined;
+  maxConnections?: number | null | undefined;
+  /** Whose connections are closed at once. */
+  blockList?: BlockList | undefined;
   _connections: number;
   _emitCloseIfDrained(): void;
   emit(event: string, ...args: unknown[]): boolean;
+}
+
+/** A port that is taken already, and is to accept. */
+export interface BoundOptions {
+  readonly bound: BoundPort;
+  readonly backlog: number;
 }
 
 export interface PortOptions {
@@ -30,10 +40,11 @@ export interface PortOptions {
   readonly backlog: number;
   readonly ipv6Only: boolean;
   readonly fastOpen: boolean;
+  readonly reusePort: boolean;
 }
 
 /** Whether `maxConnections` 0 lets nobody in; before Node 21 it meant no limit. */
-const ZERO_IS_A_LIMIT = Number.parseInt(process.versions.node, 10) >= 21;
+const ZERO_IS_A_LIMIT = NODE_MAJOR >= 21;
 
 const serverSockets = channel('net.server.socket');
 
@@ -47,11 +58,10 @@ export class ListenerHandle {
   #isClosed = false;
 
   /** @throws StackError EADDRINUSE, EADDRNOTAVAIL … */
-  constructor(context: NetContext, server: ConnectionServer, options: PortOptions) {
+  constructor(context: NetContext, server: ConnectionServer, options: PortOptions | BoundOptions) {
     this.#context = context;
     this.#server = server;
-    const { fastOpen, ...place } = options;
-    this.#listener = context.stack.listenTcp({ ...place, ...(fastOpen ? { options: { fastOpen } } : {}) });
+    this.#listener = listenerOf(context, options);
     this.#listener.onConnection = () => this.#accept();
     this.#updateHold();
   }
@@ -113,9 +123,13 @@ export class ListenerHandle {
     const server = this.#server;
     const isMapped = this.#listener.localAddress.family === 6;
     const { maxConnections } = server;
-    const isLimited = maxConnections !== undefined && (maxConnections > 0 || ZERO_IS_A_LIMIT);
+    const isLimited = typeof maxConnections === 'number' && (maxConnections > 0 || ZERO_IS_A_LIMIT);
     if (isLimited && server._connections >= maxConnections) {
       drop(server, endpoint, isMapped);
+      return;
+    }
+    if (isBlocked(server, endpoint, isMapped)) {
+      endpoint.close();
       return;
     }
     const socket = new this.#context.Socket({
@@ -140,16 +154,29 @@ export class ListenerHandle {
   }
 }
 
+function listenerOf({ stack }: NetContext, options: PortOptions | BoundOptions): ListenerEndpoint {
+  if ('bound' in options) return options.bound.listen({ backlog: options.backlog });
+  const { fastOpen, ...place } = options;
+  return stack.listenTcp({ ...place, ...(fastOpen ? { options: { fastOpen } } : {}) });
+}
+
+const shown = (address: Endpoint['localAddress'], isMapped: boolean): string =>
+  isMapped && address.family === 4 ? `::ffff:${address}` : address.toString();
+
+function isBlocked({ blockList }: ConnectionServer, endpoint: Endpoint, isMapped: boolean): boolean {
+  if (!blockList) return false;
+  const address = shown(endpoint.remoteAddress, isMapped);
+  return blockList.check(address, isIP(address) === 4 ? 'ipv4' : 'ipv6');
+}
+
 /** Turns a connection away, and says whose it was. */
 function drop(server: ConnectionServer, endpoint: Endpoint, isMapped: boolean): void {
-  const show = (address: Endpoint['localAddress']): string =>
-    isMapped && address.family === 4 ? `::ffff:${address}` : address.toString();
   const family = isMapped ? 'IPv6' : `IPv${endpoint.family}`;
   server.emit('drop', {
-    localAddress: show(endpoint.localAddress),
+    localAddress: shown(endpoint.localAddress, isMapped),
     localPort: endpoint.localPort,
     localFamily: family,
-    remoteAddress: show(endpoint.remoteAddress),
+    remoteAddress: shown(endpoint.remoteAddress, isMapped),
     remotePort: endpoint.remotePort,
     remoteFamily: family,
   });

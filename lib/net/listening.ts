@@ -3,10 +3,12 @@ import { tracingChannel } from 'node:diagnostics_channel';
 import { addAbortListener } from 'node:events';
 import { isIP } from 'node:net';
 import { checkAbortSignal, checkPort, normalizeArguments, toNumber } from './arguments.js';
-import type { NetContext } from './context.js';
+import { StackBoundSocket } from './bound-socket.js';
+import type { BoundPort, NetContext } from './context.js';
 import { type ConnectionServer, ListenerHandle } from './listener-handle.js';
 import { argumentValueError, codeOf, describedError, plainError } from './node-errors.js';
-import { lookupOneOf } from './resolve.js';
+import { NODE_MAJOR } from './node-version.js';
+import { lookupOf, lookupOneOf } from './resolve.js';
 
 export interface ListenOptions {
   /** 0, any free one, by default. */
@@ -22,9 +24,13 @@ export interface ListenOptions {
    * answered at once. The same request may come twice, on two connections. False by default.
    */
   fastOpen?: boolean | undefined;
+  /** Share the port with other servers that ask for it too; connections are spread over them. False by default. */
+  reusePort?: boolean | undefined;
   /** No stack but the host's has these: listening fails with `EAFNOSUPPORT`. */
   path?: string | undefined;
   signal?: AbortSignal | undefined;
+  /** A `BoundSocket`, whose port is listened on. */
+  handle?: unknown;
 }
 
 /** A server that can be made to listen; the fields are those of Node's. */
@@ -56,7 +62,17 @@ export function listenOn(context: NetContext, server: ListeningServer, args: rea
   if (server._handle) throw plainError('ERR_SERVER_ALREADY_LISTEN');
   listens.asyncStart.publish({ server, options });
   if (callback !== null) server.once('listening', callback);
+  const bound = adoptedBy(context, options);
   server._listeningId++;
+  if (bound !== undefined) {
+    const backlog = toNumber(args[1]) || toNumber(args[2]) || DEFAULT_BACKLOG;
+    begin(
+      server,
+      { address: 'null', port: -1 },
+      () => new ListenerHandle(context, server, { bound, backlog }),
+    );
+    return;
+  }
   obeySignal(server, options.signal);
   const backlog = options.backlog || toNumber(args[1]) || toNumber(args[2]) || DEFAULT_BACKLOG;
   const port = portOf(args, options);
@@ -67,13 +83,14 @@ export function listenOn(context: NetContext, server: ListeningServer, args: rea
     return;
   }
   const bind = (address: string): void => {
-    const { ipv6Only, fastOpen } = options;
+    const { ipv6Only, fastOpen, reusePort } = options;
     bindTo(context, server, {
       address,
       port,
       backlog,
       ipv6Only: ipv6Only === true,
       fastOpen: fastOpen === true,
+      reusePort: reusePort === true,
     });
   };
   const { host } = options;
@@ -82,11 +99,13 @@ export function listenOn(context: NetContext, server: ListeningServer, args: rea
     return;
   }
   const id = server._listeningId;
-  lookupOneOf(context.stack)(host, 0, (error, address) => {
+  const found = (error: Error | null, address: string): void => {
     if (id !== server._listeningId) return;
     if (error) server.emit('error', error);
     else bind(address);
-  });
+  };
+  if (NODE_MAJOR < 22 || isIP(host) !== 0) lookupOneOf(context.stack)(host, 0, found);
+  else lookupOf(context.stack)(host, { all: true }, (error, all) => found(error, firstUsable(all)));
 }
 
 /** The port asked for; 0 where none was named, undefined where something else was. */
@@ -116,17 +135,41 @@ function obeySignal(server: ListeningServer, signal: unknown): void {
   server.once('close', () => listening[Symbol.dispose]());
 }
 
+/** A link-local address of the first that a name has needs a link, which nobody has named: Node 22 passes over it. */
+function firstUsable(addresses: unknown): string {
+  const all = addresses as readonly { address: string }[] | undefined;
+  const usable = all?.find(({ address }) => isIP(address) !== 6 || !LINK_LOCAL.test(address));
+  return (usable ?? all?.[0])?.address ?? '';
+}
+
+const LINK_LOCAL = /^fe[89ab][0-9a-f]:/i;
+
+/** The port of a `BoundSocket`, which is listened on from now on. */
+function adoptedBy(context: NetContext, options: ListenOptions): BoundPort | undefined {
+  const { stack } = context;
+  return (
+    StackBoundSocket.adopt(options, stack, 'options') ??
+    StackBoundSocket.adopt(options.handle, stack, 'options.handle')
+  );
+}
+
+type Begun = Pick<Place, 'address' | 'port'>;
+
 interface Place {
   readonly address: string;
   readonly port: number;
   readonly backlog: number;
   readonly ipv6Only: boolean;
   readonly fastOpen: boolean;
+  readonly reusePort: boolean;
 }
 
-function bindTo(context: NetContext, server: ListeningServer, place: Place): void {
+const bindTo = (context: NetContext, server: ListeningServer, place: Place): void =>
+  begin(server, place, () => new ListenerHandle(context, server, place));
+
+function begin(server: ListeningServer, place: Begun, listen: () => ListenerHandle): void {
   try {
-    server._handle = new ListenerHandle(context, server, place);
+    server._handle = listen();
   } catch (error) {
     const failure = describedError(codeOf(error), 'listen', place);
     listens.error.publish({ server, error: failure });
@@ -135,7 +178,7 @@ function bindTo(context: NetContext, server: ListeningServer, place: Place): voi
   }
   listens.asyncEnd.publish({ server });
   const { address, port } = place;
-  server._connectionKey = `${isIP(address)}:${address}:${port}`;
+  server._connectionKey = `${port < 0 ? -1 : isIP(address)}:${address}:${port}`;
   if (server._unref) server._handle.unref();
   process.nextTick(() => {
     if (server._handle) server.emit('listening');

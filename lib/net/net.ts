@@ -1,10 +1,10 @@
 /** `node:net` for a private stack: the same calls, classes and events, over the stack's own connections. */
 
-import { channel } from 'node:diagnostics_channel';
 import { EventEmitter } from 'node:events';
 import net from 'node:net';
 import { Duplex } from 'node:stream';
 import { checkBoolean, checkInteger, normalizeArguments } from './arguments.js';
+import { type BoundSocketOptions, StackBoundSocket } from './bound-socket.js';
 import { callable } from './callable.js';
 import type { ConnectOptions } from './connecting.js';
 import { kContext, type NetContext, type SocketStack } from './context.js';
@@ -16,6 +16,9 @@ import { checkSocketOptions, type SocketOptions, streamOptions } from './socket-
 import { TickCount } from './tick-count.js';
 
 type NodeNet = typeof net;
+
+/** A port that is taken, and that a server or a socket may adopt. */
+export type BoundSocket = Pick<StackBoundSocket, keyof StackBoundSocket>;
 
 /**
  * What `node:net` offers, in its own types, so that code written for one takes the other. Sockets and
@@ -41,9 +44,14 @@ export interface NetModule
   > {
   /** The old name of `Socket`. */
   readonly Stream: NodeNet['Socket'];
+  /**
+   * A local address and port, taken at once: for `server.listen(bound)` or `new Socket({ handle: bound })`, as in
+   * Node 24.
+   */
+  readonly BoundSocket: new (
+    options?: BoundSocketOptions,
+  ) => BoundSocket;
 }
-
-const clientSockets = channel('net.client.socket');
 
 /** A `net` and what it shares with its helpers. */
 export interface NetOfStack {
@@ -58,6 +66,11 @@ export const createNet = (stack: SocketStack): NetModule => openNet(stack).modul
 export function openNet(stack: SocketStack): NetOfStack {
   class Socket extends StackSocket {}
   class Server extends StackServer {}
+  class BoundSocket extends StackBoundSocket {
+    constructor(options: BoundSocketOptions = {}) {
+      super(stack, options);
+    }
+  }
   const context: NetContext = {
     stack,
     Socket,
@@ -73,6 +86,7 @@ export function openNet(stack: SocketStack): NetOfStack {
   const callableSocket = callable(Socket, initializeInherited);
   const module = {
     BlockList: net.BlockList,
+    BoundSocket,
     SocketAddress: net.SocketAddress,
     _normalizeArgs: normalizeArguments,
     isIP: net.isIP,
@@ -98,7 +112,6 @@ function connectNew(context: NetContext, args: unknown[]): StackSocket {
   const normalized = normalizeArguments<ConnectOptions & SocketOptions & { timeout?: number }>(args);
   const [options] = normalized;
   const socket = new context.Socket(options);
-  if (clientSockets.hasSubscribers) clientSockets.publish({ socket });
   if (options.timeout) socket.setTimeout(options.timeout);
   return socket.connect(normalized);
 }

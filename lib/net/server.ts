@@ -1,7 +1,8 @@
 /** `net.Server` over a listener of a private stack. */
 import { EventEmitter } from 'node:events';
+import type { BlockList } from 'node:net';
 import { getDefaultHighWaterMark } from 'node:stream';
-import { checkNumber } from './arguments.js';
+import { checkBlockList, checkNumber } from './arguments.js';
 import { kContext, type NetContext } from './context.js';
 import { wholeSeconds } from './keep-alive.js';
 import type { ListenerHandle } from './listener-handle.js';
@@ -20,6 +21,8 @@ export interface ServerOptions {
   /** ms of idleness before the first keep-alive probe; 0 leaves the stack's default. */
   keepAliveInitialDelay?: number | undefined;
   highWaterMark?: number | undefined;
+  /** Connections from these addresses are closed at once. */
+  blockList?: BlockList | undefined;
 }
 
 type ConnectionListener = (socket: StackSocket) => void;
@@ -35,7 +38,11 @@ export class StackServer extends EventEmitter implements ListeningServer {
   declare keepAliveInitialDelay: number;
   declare highWaterMark: number;
   /** Connections beyond this many are turned away with `drop`. */
-  declare maxConnections: number | undefined;
+  declare maxConnections: number | null | undefined;
+  /** Of Node 22, for workers of a cluster: with one process, what is over the limit is always turned away. */
+  declare dropMaxConnection: boolean | undefined;
+  /** Only where one was given. */
+  declare blockList: BlockList | undefined;
   declare _connections: number;
   declare _handle: ListenerHandle | null;
   declare _unref: boolean;
@@ -136,6 +143,8 @@ export function initializeServer(
   server.keepAlive = Boolean(given.keepAlive);
   server.keepAliveInitialDelay = wholeSeconds(given.keepAliveInitialDelay) / 1000;
   server.highWaterMark = highWaterMark < 0 ? getDefaultHighWaterMark(false) : highWaterMark;
+  checkBlockList(given.blockList, 'options.blockList');
+  if (given.blockList) server.blockList = given.blockList;
   server._connections = 0;
   server._handle = null;
   server._unref = false;

@@ -1,8 +1,10 @@
 /** What a socket remembers between calls, and how it begins. */
 import { Buffer } from 'node:buffer';
+import type { BlockList } from 'node:net';
 import type { Duplex, DuplexOptions } from 'node:stream';
-import { checkInteger, checkNumber } from './arguments.js';
-import type { NetContext } from './context.js';
+import { checkBlockList, checkInteger, checkNumber } from './arguments.js';
+import { addressOf } from './bound-socket.js';
+import type { BoundPort, NetContext } from './context.js';
 import { BufferInlet, type Inlet, type OnReadOptions, SlabInlet } from './inlet.js';
 import { applyKeepAlive, KEEP_ALIVE_DEFAULTS, wholeSeconds } from './keep-alive.js';
 import { argumentValueError, typeError } from './node-errors.js';
@@ -25,6 +27,10 @@ export interface SocketOptions {
   readableHighWaterMark?: number | undefined;
   writableHighWaterMark?: number | undefined;
   highWaterMark?: number | undefined;
+  /** Addresses not to connect to: `ERR_IP_BLOCKED`. */
+  blockList?: BlockList | undefined;
+  /** A `BoundSocket` of the same stack, to connect from; other handles are the host's, and ignored. */
+  handle?: unknown;
 }
 
 /** One write, as a stream hands it down. */
@@ -35,6 +41,8 @@ export interface Chunk {
 
 export interface SocketState {
   handle: TcpHandle | undefined;
+  /** The port to connect from, where it was taken beforehand. */
+  bound: BoundPort | undefined;
   /** Whether `connect` was called since the last end. */
   wasStarted: boolean;
   /** The peer, once somebody has asked: see `remoteEndOf`. */
@@ -76,6 +84,7 @@ export function checkSocketOptions(options: SocketOptions & DuplexOptions): void
   if (options.keepAliveInitialDelay !== undefined) {
     checkNumber(options.keepAliveInitialDelay, 'options.keepAliveInitialDelay');
   }
+  checkBlockList(options.blockList, 'options.blockList');
   if (options.typeOfService !== undefined) {
     checkInteger(options.typeOfService, 'options.typeOfService', 0, 255);
   }
@@ -104,6 +113,7 @@ export function newSocketState(options: SocketOptions): SocketState {
     typeof onread.callback === 'function';
   return {
     handle: undefined,
+    bound: undefined,
     wasStarted: false,
     remoteEnd: undefined,
     onread: isUsable ? onread : undefined,
@@ -142,8 +152,13 @@ export function applySettings(state: SocketState): void {
   if (state.keepAlive) applyKeepAlive(state);
 }
 
-/** This end, while there is a connection or an attempt at one. */
-export const localEndOf = ({ handle }: SocketState): Address | undefined => handle?.localEnd();
+/** This end, while there is a connection, an attempt at one, or a port for one. */
+export const localEndOf = ({ handle, bound }: SocketState): Address | undefined =>
+  handle?.localEnd() ?? (bound && addressOf(bound));
+
+/** Neither a connection, nor a port for one. */
+export const isBare = ({ handle, bound }: SocketState): boolean =>
+  handle === undefined && bound === undefined;
 
 /** The peer; when the connection is gone, as in Node, only to those who asked while it was there. */
 export function remoteEndOf(state: SocketState): Address | undefined {

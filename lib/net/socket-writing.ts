@@ -1,6 +1,6 @@
 /** What becomes of writes before there is a connection, and after its end. */
 import { Duplex } from 'node:stream';
-import { plainError } from './node-errors.js';
+import { errnoError, plainError } from './node-errors.js';
 import type { StackSocket } from './socket.js';
 import { type Chunk, kState } from './socket-state.js';
 import type { TcpHandle, WriteDone } from './tcp-handle.js';
@@ -35,8 +35,9 @@ export function writeOnceConnected(socket: StackSocket, chunks: readonly Chunk[]
 }
 
 export function handleToWrite(socket: StackSocket, done: WriteDone): TcpHandle | undefined {
-  const { handle } = socket[kState];
-  if (handle === undefined) done(plainError('ERR_SOCKET_CLOSED'));
+  const { handle, bound } = socket[kState];
+  if (bound !== undefined) done(errnoError('EPIPE', 'write'));
+  else if (handle === undefined) done(plainError('ERR_SOCKET_CLOSED'));
   else socket._unrefTimer();
   return handle;
 }

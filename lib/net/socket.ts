@@ -1,9 +1,12 @@
 /** `net.Socket` over a connection of a private stack. */
+import { channel } from 'node:diagnostics_channel';
+import type { BlockList } from 'node:net';
 import { addAbortSignal, Duplex } from 'node:stream';
 import type { ConnectionInfo, LiveOption, TcpOptions } from '../stack/tcp-endpoint.js';
 import { checkDuration, checkFunction, normalizeArguments } from './arguments.js';
+import { StackBoundSocket } from './bound-socket.js';
 import { type ConnectOptions, connectSocket } from './connecting.js';
-import type { kContext, NetContext } from './context.js';
+import { kContext, type NetContext } from './context.js';
 import { applyKeepAlive, readKeepAlive } from './keep-alive.js';
 import { missingArgumentError, plainError } from './node-errors.js';
 import { NODE_MAJOR } from './node-version.js';
@@ -11,6 +14,7 @@ import {
   byteLength,
   type Chunk,
   checkSocketOptions,
+  isBare,
   kState,
   localEndOf,
   NO_SOCKET,
@@ -27,6 +31,9 @@ import { isWrapped } from './wrapping.js';
 
 /** Whether a socket that was never connected waits for that before it finishes; since Node 22 it does not. */
 const ENDS_WHEN_CONNECTED = NODE_MAJOR < 22;
+
+/** Says which sockets connect. */
+const clientSockets = channel('net.client.socket');
 
 /** The server a socket came from, as far as the socket tells it when it is gone. */
 interface Origin {
@@ -52,6 +59,8 @@ export class StackSocket extends Duplex implements TcpSocket {
   declare resetAndClosing: boolean | undefined;
   declare timeout: number | undefined;
   declare autoSelectFamilyAttemptedAddresses: string[];
+  /** Addresses it does not connect to; only where one was given. */
+  declare blockList: BlockList | undefined;
 
   /** @param options as for `Socket` of `node:net`; null counts as none */
   constructor(options?: SocketOptions | null) {
@@ -68,7 +77,7 @@ export class StackSocket extends Duplex implements TcpSocket {
   }
 
   get pending(): boolean {
-    return this[kState].handle === undefined || this.connecting;
+    return isBare(this[kState]) || this.connecting;
   }
 
   get readyState(): 'opening' | 'open' | 'readOnly' | 'writeOnly' | 'closed' {
@@ -141,10 +150,11 @@ export class StackSocket extends Duplex implements TcpSocket {
     if (options.port === undefined && (options.path === undefined || options.path === null)) {
       throw missingArgumentError('options', 'port', 'path');
     }
+    if (clientSockets.hasSubscribers) clientSockets.publish({ socket: this });
     // After an end by the peer `write` had become the one that explains it.
     delete (this as { write?: unknown }).write;
     const state = this[kState];
-    if (state.handle === undefined) {
+    if (isBare(state)) {
       state.remoteEnd = undefined;
       (this as unknown as { _undestroy(): void })._undestroy();
     }
@@ -314,7 +324,7 @@ export class StackSocket extends Duplex implements TcpSocket {
 
   /** Ends the connection with an RST; once connected, where it is not yet. */
   resetAndDestroy(): this {
-    if (this[kState].handle === undefined && !this.connecting) this.destroy(plainError('ERR_SOCKET_CLOSED'));
+    if (isBare(this[kState]) && !this.connecting) this.destroy(plainError('ERR_SOCKET_CLOSED'));
     else if (this.connecting) this.once('connect', () => this._reset());
     else this._reset();
     return this;
@@ -331,7 +341,9 @@ export class StackSocket extends Duplex implements TcpSocket {
     clearTimeout(state.timer);
     state.timer = undefined;
     const closed = (): void => void this.emit('close', Boolean(error));
-    const { handle } = state;
+    const { handle, bound } = state;
+    state.bound = undefined;
+    bound?.close();
     if (handle !== undefined) {
       state.bytesRead = handle.bytesRead;
       state.bytesWritten = handle.bytesWritten;
@@ -342,7 +354,7 @@ export class StackSocket extends Duplex implements TcpSocket {
       done(error);
     } else {
       done(error);
-      if (state.wasStarted) setImmediate(closed);
+      if (state.wasStarted || bound !== undefined) setImmediate(closed);
       else process.nextTick(() => this.emit('close'));
     }
     state.wasStarted = false;
@@ -358,7 +370,8 @@ Object.defineProperty(StackSocket.prototype, kState, { value: NO_SOCKET, writabl
 
 /** The rest of the constructor, apart so that it serves `Socket.call(this, options)` too. */
 export function initializeSocket(socket: StackSocket, options: SocketOptions): void {
-  socket[kState] = newSocketState(options);
+  const state = newSocketState(options);
+  socket[kState] = state;
   socket._handle = null;
   socket.connecting = false;
   socket.server = null;
@@ -366,8 +379,10 @@ export function initializeSocket(socket: StackSocket, options: SocketOptions): v
   socket._parent = null;
   socket._host = null;
   socket._hadError = false;
+  state.bound = StackBoundSocket.adopt(options.handle, socket[kContext].stack, 'options.handle');
   socket.on('end', peerEnded);
   if (options.signal) addAbortSignal(options.signal, socket);
+  if (options.blockList) socket.blockList = options.blockList;
 }
 
 /** The peer has finished, and so will this socket, unless it may go on writing. */

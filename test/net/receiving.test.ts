@@ -185,6 +185,9 @@ function played() {
     hold: () => void count.holds++,
     release: () => void count.holds--,
     connectTcp: () => endpoint as unknown as Endpoint,
+    bindTcp: () => {
+      throw new Error('not in this play');
+    },
     listenTcp: () =>
       Object.assign(listener, {
         accept: () => offered.shift() as unknown as Endpoint,
