@@ -1,5 +1,6 @@
 /** Scenarios: played on the host's sockets to learn what must happen, then on those of stacks. */
 import { expect } from 'chai';
+import { NODE_MAJOR } from '../../../lib/net/node-version.js';
 import { hostWorld, loopbackWorld, pipeWorld, type World } from './worlds.js';
 
 /** What is compared: plain data. */
@@ -11,6 +12,24 @@ async function play(scenario: Scenario, world: World): Promise<Outcome> {
     return await scenario(world);
   } finally {
     world.close();
+  }
+}
+
+/**
+ * What a later version of Node does, `expected`, done by stacks whatever Node runs them; and by the host where it is
+ * new enough.
+ */
+export function asLaterNode(
+  title: string,
+  { since, expected }: { since: number; expected: Outcome },
+  scenario: Scenario,
+): void {
+  const hosts = NODE_MAJOR >= since ? [hostWorld] : [];
+  for (const makeWorld of [...hosts, loopbackWorld, pipeWorld]) {
+    const world = makeWorld();
+    it(`${title}, ${world.name}`, async () => {
+      expect(await play(scenario, world)).to.deep.equal(expected);
+    });
   }
 }
 
