@@ -19,8 +19,12 @@ export interface Measure extends MeasureInfo {
 /** Enough that what the server allocates anyway does not matter, and few enough for one client. */
 const IDLE_CONNECTIONS = 3000;
 
+/** Opened and closed first, so that code and tables of the server are there. */
+const FIRST_CONNECTIONS = 100;
+
 /** KiB of the heap each idle connection takes, or of the resident set where the server cannot tell. */
 async function memoryPerConnection(target: RunningTarget): Promise<Reading> {
+  await (await holdConnections(target, FIRST_CONNECTIONS)).close();
   const held = await holdConnections(target, IDLE_CONNECTIONS);
   await held.close();
   return { value: (held.heapBytesEach ?? held.residentBytesEach) / 1024 };

@@ -25,8 +25,11 @@ export interface Progress {
 const appliesTo = (measure: Measure, target: Target): boolean =>
   target.measures === undefined || target.measures.includes(measure.name);
 
+/** Memory first: a server that has freed much grows by less than it takes. */
 export const measuresOf = (plan: Plan, target: Target): Measure[] =>
-  plan.measures.filter((measure) => appliesTo(measure, target));
+  plan.measures
+    .filter((measure) => appliesTo(measure, target))
+    .sort((a, b) => Number(a.warmsUp) - Number(b.warmsUp));
 
 /** How many measurements a plan is. */
 export const stepsOf = (plan: Plan): number =>
