@@ -65,6 +65,8 @@ export interface ConnectOptions {
   readonly localAddress?: string | IpAddress;
   /** An ephemeral one by default. */
   readonly localPort?: number;
+  /** Index of the link (`addLink`) to leave by, which a link-local address needs; the routes choose by default. */
+  readonly link?: number;
   /**
    * Written at once. With the option `fastOpen` it goes with the SYN, as far as a segment takes it and the server
    * is known; what is written before the present turn ends does so too.

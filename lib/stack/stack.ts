@@ -174,16 +174,14 @@ export class Stack implements EndpointHost {
     this.#checkOpen('listen');
     const address = toAddress(options.address ?? ANY_V6, 'address');
     const port = checkPort(options.port, 'port');
-    const link = options.link ?? -1;
-    if (link !== -1 && this.#ports[link] === undefined)
-      throw new ArgumentRangeError(`there is no link ${link}`);
+    const { link = -1 } = options;
     return new TcpListenerEndpoint(this, (onConnection) =>
       this.tcp.listen({
         address,
         port,
         dualStack: address.equals(ANY_V6) && options.ipv6Only !== true,
         reusePort: options.reusePort === true,
-        link,
+        link: link === -1 ? link : this.#checkLink(link),
         backlog: options.backlog ?? 511,
         options: options.options ?? {},
         onConnection,
@@ -194,8 +192,8 @@ export class Stack implements EndpointHost {
   /**
    * Begins a connection; the endpoint's handler hears how it goes. One to its own address and port connects
    * to itself, by a simultaneous open, as on Linux.
-   * @throws StackError EADDRNOTAVAIL, EADDRINUSE, ENETUNREACH, EHOSTUNREACH, ENOBUFS where there is no room for
-   *   `data`; ArgumentRangeError
+   * @throws StackError EADDRNOTAVAIL, EADDRINUSE, ENETUNREACH, EHOSTUNREACH, EINVAL where a link is needed, ENOBUFS
+   *   where there is no room for `data`; ArgumentRangeError
    */
   connectTcp(options: ConnectOptions): TcpEndpoint {
     this.#checkOpen('connect');
@@ -211,6 +209,7 @@ export class Stack implements EndpointHost {
         remotePort: checkPort(options.port, 'port'),
         ...(local === undefined || local.isUnspecified ? {} : { local }),
         localPort: checkPort(options.localPort ?? 0, 'localPort'),
+        ...(options.link === undefined ? {} : { link: this.#checkLink(options.link) }),
         options: options.options ?? {},
       },
       // No later than its SYN says, which leaves with the others of the turn.
@@ -287,6 +286,11 @@ export class Stack implements EndpointHost {
 
   #checkOpen(syscall: string): void {
     if (this.#isClosed) throw new StackError('ENETDOWN', syscall);
+  }
+
+  #checkLink(link: number): number {
+    if (this.#ports[link]) return link;
+    throw new ArgumentRangeError(`there is no link ${link}`);
   }
 
   // ---- the turn ---------------------------------------------------------------------------------

@@ -99,6 +99,11 @@ export class TcpEndpoint implements ConnectionOwner {
     return this.#entry.tuple.local.family;
   }
 
+  /** Index of the link its packets leave by. */
+  get link(): number {
+    return this.#entry.path.port.index;
+  }
+
   /** Its state, as a number of `TcpState`. */
   get state(): TcpState {
     return this.#connection.state;

@@ -27,6 +27,8 @@ export interface ConnectRequest {
   readonly local?: IpAddress;
   /** 0: an ephemeral one. */
   readonly localPort: number;
+  /** Index of the link to leave by; the routes choose where it is absent. */
+  readonly link?: number;
   readonly options: Partial<TcpOptions>;
 }
 
@@ -98,6 +100,7 @@ export class ActiveOpen {
       ...(request.local === undefined ? {} : { source: request.local }),
       sourcePort: request.localPort,
       destinationPort: request.remotePort,
+      ...(request.link === undefined ? {} : { oif: request.link }),
     });
     if (path.unusable !== '') {
       throw new StackError(path.unusable, 'connect', String(request.remote), request.remotePort);
