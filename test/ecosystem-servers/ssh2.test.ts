@@ -6,13 +6,14 @@ import { join } from 'node:path';
 import { buffer, text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { expect } from 'chai';
-import { Server, type SFTPWrapper, utils } from 'ssh2';
+import type { SFTPWrapper } from 'ssh2';
 import type { Child } from '../support/child.js';
 import { FAMILIES, type InteropBed, KERNEL, STACK } from '../support/interop.js';
 import { skip } from '../support/skip.js';
 import { execute, lostServer, sshConnected } from './clients/ssh.js';
 import { content, sha256 } from './support/content.js';
 import { bedWith, dataDirectory } from './support/server.js';
+import { serveSsh, sshOptions } from './support/ssh-server.js';
 import { SSH_PORT, type SshKeys, sshKeys, startSshd } from './support/sshd.js';
 import { toldAlike } from './support/story.js';
 
@@ -39,7 +40,6 @@ describe('ssh2 and OpenSSH', function () {
     bed = await bedWith(this, {
       '/usr/sbin/sshd': 'openssh-server',
       ssh: client,
-      scp: client,
       'ssh-keygen': client,
     });
     directory = dataDirectory(bed);
@@ -133,61 +133,32 @@ describe('ssh2 and OpenSSH', function () {
   });
 
   describe('a server of ssh2', () => {
-    let ssh: Server;
     let port: number;
     before(async () => {
-      const allowed = utils.parseKey(keys.user);
-      if (allowed instanceof Error) throw allowed;
-      ssh = new Server({ hostKeys: [keys.host] }, (client) => {
-        client.on('error', () => {});
-        client.on('authentication', (context) => {
-          if (context.method !== 'publickey') return context.reject(['publickey']);
-          if (!context.key.data.equals(allowed.getPublicSSH())) return context.reject();
-          const { signature, blob, hashAlgo } = context;
-          const isRight =
-            signature === undefined || allowed.verify(blob as Buffer, signature, hashAlgo) === true;
-          return isRight ? context.accept() : context.reject();
+      ({ port } = await serveSsh(bed, keys, (session) => {
+        session.on('exec', (accept, _reject, { command: asked }) => {
+          const channel = accept();
+          const end = (status: number): void => {
+            channel.exit(status);
+            channel.end();
+          };
+          if (asked === 'get') {
+            createReadStream(file)
+              .once('end', () => end(0))
+              .pipe(channel, { end: false });
+          } else if (asked === 'put') {
+            const sum = createHash('sha256');
+            channel.on('data', (data: Buffer) => sum.update(data));
+            channel.once('end', () => {
+              channel.write(`${sum.digest('hex')}\n`);
+              end(3);
+            });
+          } else end(127);
         });
-        client.on('session', (accept) => {
-          accept().on('exec', (acceptExec, _reject, { command }) => {
-            const channel = acceptExec();
-            const end = (status: number): void => {
-              channel.exit(status);
-              channel.end();
-            };
-            if (command === 'get')
-              createReadStream(file)
-                .once('end', () => end(0))
-                .pipe(channel, { end: false });
-            else if (command === 'put') {
-              const sum = createHash('sha256');
-              channel.on('data', (data: Buffer) => sum.update(data));
-              channel.once('end', () => {
-                channel.write(`${sum.digest('hex')}\n`);
-                end(3);
-              });
-            } else end(127);
-          });
-        });
-      });
-      // Its hook: sockets are handed to it.
-      const listener = bed.net.createServer({ noDelay: true }, (socket) => ssh.injectSocket(socket));
-      listener.listen(0, () => {});
-      await once(listener, 'listening');
-      ({ port } = listener.address() as { port: number });
-      bed.onClose(() => listener.close());
+      }));
     });
 
-    const command = (host: string): string => {
-      const known = [
-        'StrictHostKeyChecking=no',
-        'UserKnownHostsFile=/dev/null',
-        'LogLevel=ERROR',
-        'BatchMode=yes',
-      ];
-      const options = known.map((option) => `-o ${option}`).join(' ');
-      return `ssh -F none ${options} -i ${keys.userFile} -p ${port} tester@${host}`;
-    };
+    const command = (host: string): string => `ssh ${sshOptions(keys).join(' ')} -p ${port} tester@${host}`;
 
     for (const family of FAMILIES) {
       it(`gives OpenSSH’s client 100 MB and takes them, IPv${family}`, async () => {
