@@ -221,6 +221,7 @@ function tryOne(socket: StackSocket, plan: Plan, found: Found): void {
   const target = targetOf(plan, found);
   const refusal = refusalOf(socket, target);
   if (refusal !== undefined) {
+    socket.emit('connectionAttempt', target.address, target.port, target.family);
     socket.destroy(refusal);
     return;
   }
