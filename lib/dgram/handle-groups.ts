@@ -65,7 +65,13 @@ export function groupCalls(endpoint: UdpEndpoint, links: Links, bind: () => void
       return 0;
     },
     join: (group, link) => act(aim(group, link), (to) => memberships.join(to.group, to.link)),
-    leave: (group, link) => act(aim(group, link), (to) => memberships.leave(to.group, to.link)),
+    leave: (group, link) => {
+      const target = aim(group, link);
+      // Linux looks for the membership before it looks at what was asked for.
+      const isLost = typeof target === 'number' ? target === errnoOf('ENODEV') : !target.group.isMulticast;
+      if (isLost && isIPv4(group)) return errnoOf('EADDRNOTAVAIL');
+      return act(target, (to) => memberships.leave(to.group, to.link));
+    },
     joinSource: (source, group, link) =>
       withSource([source, group], link, (to, from, on) => memberships.joinSource(to, from, on)),
     leaveSource: (source, group, link) =>

@@ -8,7 +8,14 @@ import { attempt, errnoOf } from './errno.js';
 import { type GroupCalls, groupCalls } from './handle-groups.js';
 import type { Lookup } from './lookups.js';
 import { Outbox, type SendRequest } from './outbox.js';
-import { type Place, readPlace, type SocketPlace, type SocketType, showAddress } from './places.js';
+import {
+  lacksLink,
+  type Place,
+  readPlace,
+  type SocketPlace,
+  type SocketType,
+  showAddress,
+} from './places.js';
 
 /** Flags of `bind`, as libuv numbers them. */
 export const BindFlag = { IPV6_ONLY: 1, REUSE_ADDRESS: 4, REUSE_PORT: 8 } as const;
@@ -76,7 +83,7 @@ export class UdpHandle {
   bind(ip: string, port: unknown, flags = 0): number {
     return this.#act((endpoint) => {
       const place = readPlace(ip, this.type, this.#stack.ip);
-      if (place === undefined) return errnoOf('EINVAL');
+      if (place === undefined || lacksLink(place)) return errnoOf('EINVAL');
       if (endpoint.localPort === 0) {
         endpoint.setOptions({
           reuseAddress: (flags & BindFlag.REUSE_ADDRESS) !== 0,
@@ -103,6 +110,8 @@ export class UdpHandle {
     return this.#act((endpoint) => {
       const place = readPlace(ip, this.type, this.#stack.ip);
       if (place === undefined) return errnoOf('EINVAL');
+      // As on Linux, a socket that is connected to an address of one link is bound to that link.
+      if (place.link > 0 && place.address.isLinkLocal) endpoint.setOptions({ boundLink: place.link });
       endpoint.connect(place.address, port);
       return 0;
     });
@@ -126,9 +135,9 @@ export class UdpHandle {
 
   /** Fills in the address of the peer. */
   getpeername(out: Partial<SocketPlace>): number {
-    return this.#act(({ remoteAddress, remotePort }) => {
+    return this.#act(({ remoteAddress, remotePort, boundLink }) => {
       if (remoteAddress === undefined) return errnoOf('ENOTCONN');
-      Object.assign(out, this.#show(remoteAddress, remotePort, 0));
+      Object.assign(out, this.#show(remoteAddress, remotePort, boundLink));
       return 0;
     });
   }
@@ -146,8 +155,9 @@ export class UdpHandle {
   }
 
   setMulticastTTL(ttl: number): number {
-    if (!(ttl >= 0 && ttl < 256)) return errnoOf('EINVAL');
-    return this.#set({ multicastHopLimit: Math.trunc(ttl) });
+    if (ttl < 0 || ttl >= 256) return errnoOf('EINVAL');
+    // What is no number counts as 0, as for every whole number that Node hands down.
+    return this.#set({ multicastHopLimit: Math.trunc(ttl) || 0 });
   }
 
   setBroadcast(flag: number): number {

@@ -36,6 +36,10 @@ export function readFamily(text: string, family: 4 | 6, links: Links): Place | u
   return { address: IpAddress.parse(text.slice(0, percent)), link };
 }
 
+/** Whether an address means nothing without the link that is missing (RFC 4007 §11). */
+export const lacksLink = ({ address, link }: Place): boolean =>
+  link === 0 && address.family === 6 && (address.isLinkLocal || ((address.w0 >>> 16) & 0xff0f) === 0xff02);
+
 /**
  * Reads an address of the family of a socket: one of IPv4 knows no other, one of IPv6 takes IPv4 in its
  * mapped form. A zone is the name of a link, or its index as `addLink` gave it.

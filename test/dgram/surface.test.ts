@@ -247,4 +247,46 @@ describe('dgram: the corners', () => {
     socket.close();
     world.close();
   });
+
+  sameAsNode(
+    'a hop limit that is no number, groups that cannot be left, the address of all',
+    async (world) => {
+      const seen: unknown[] = [];
+      const socket = world.client.createSocket('udp4');
+      await bound(socket);
+      seen.push(
+        socket.setMulticastTTL(Number.NaN),
+        socket.setMulticastTTL(1.5),
+        thrown(() => socket.setTTL(Number.NaN)),
+      );
+      for (const args of [
+        ['127.0.0.1'],
+        ['1.2.3.4', '127.0.0.1'],
+        ['224.1.1.9', '10.200.1.1'],
+        ['224.1.1.9', '127.0.0.1'],
+      ]) {
+        seen.push(thrown(() => socket.dropMembership(...(args as [string]))));
+      }
+      socket.close();
+      const everyone = world.client.createSocket('udp4');
+      seen.push(
+        await bound(everyone, '255.255.255.255').then((port) => port > 0),
+        everyone.address().address,
+      );
+      everyone.close();
+      return seen;
+    },
+  );
+
+  sameAsNode('link-local addresses without a link', async (world) => {
+    const seen: unknown[] = [];
+    for (const address of ['fe80::9', 'ff02::9', 'fe80::9%nowhere']) {
+      const socket = world.client.createSocket('udp6');
+      socket.bind(0, address);
+      const [error] = await once(socket, 'error');
+      seen.push(describeError(error, world));
+      socket.close();
+    }
+    return seen;
+  });
 });
