@@ -1,6 +1,6 @@
 /** `BoundSocket`, which Node has since version 24: a port that is taken first, and used later. */
 import { once } from 'node:events';
-import nodeNet, { type Server, type Socket } from 'node:net';
+import type { AddressInfo, Server, Socket } from 'node:net';
 import { expect } from 'chai';
 import type { BoundSocket } from '../../lib/index.js';
 import { describeError, listen, textOf, thrown } from './support/recording.js';
@@ -128,7 +128,7 @@ describe('net: BoundSocket', () => {
         bound,
         () => seen.push('listening'),
       );
-      const address = server.address() as nodeNet.AddressInfo;
+      const address = server.address() as AddressInfo;
       seen.push(address.port === port && address.address === world.host);
       seen.push((server as unknown as { _connectionKey: string })._connectionKey);
       await once(server, 'listening');
