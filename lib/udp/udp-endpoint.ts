@@ -167,7 +167,8 @@ export class UdpEndpoint implements TableEntry {
     if (address.family !== this.family && this.#options.v6Only) throw fail('EINVAL');
     const { ip, table } = this.#context;
     const isOne = address.isUnspecified || ip.isLocal(address);
-    if (!isOne && !address.isMulticast && !ip.isBroadcast(address)) throw fail('EADDRNOTAVAIL');
+    const isMany = address.isMulticast || address.isLimitedBroadcast || ip.isBroadcast(address);
+    if (!isOne && !isMany) throw fail('EADDRNOTAVAIL');
     const chosen = port === 0 ? this.#freePort(address) : port;
     if (chosen === 0 || !table.isFree(this, address, chosen)) throw fail('EADDRINUSE');
     this.localAddress = address;
