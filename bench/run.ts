@@ -10,6 +10,7 @@ import { SingleBar } from 'cli-progress';
 import { Command, CommanderError } from 'commander';
 import type { MicroResult } from './micro/harness.js';
 import { compareResults, hasGotWorse } from './support/compare.js';
+import { CURVES, type CurveContext, type CurvePlan, type CurveResults } from './support/curves.js';
 import { isMissed, judgeAll } from './support/goals.js';
 import { MEASURES } from './support/measures.js';
 import { type BenchResult, failuresOf, readResult, resultText, writeResult } from './support/results.js';
@@ -35,6 +36,9 @@ interface Options {
   readonly warmUp: number;
   readonly compare?: string;
   readonly check?: boolean;
+  /** Names, all with `--curves` alone, none with `--no-curves`. */
+  readonly curves?: boolean | readonly string[];
+  readonly idle: number;
   /** False with `--no-micro`. */
   readonly micro: boolean;
 }
@@ -95,6 +99,24 @@ const measureMicro = (): MicroResult[] =>
     }),
   ) as MicroResult[];
 
+/** The curves asked for; where only a part of the table is, none unless asked for. */
+function curvesOf(options: Options, isWhole: boolean): CurvePlan[] {
+  const { curves = isWhole } = options;
+  if (curves === false) return [];
+  return pick(CURVES, curves === true ? undefined : curves);
+}
+
+async function measureCurves(plans: readonly CurvePlan[], context: CurveContext): Promise<CurveResults> {
+  const results: CurveResults = { curves: [], idle: [], failures: [] };
+  for (const plan of plans) {
+    const { curves, idle, failures } = await plan.run(context);
+    results.curves.push(...curves);
+    results.idle.push(...idle);
+    results.failures.push(...failures);
+  }
+  return results;
+}
+
 async function measure(options: Options): Promise<BenchResult> {
   const infos = await inspectTargets(pick(TARGETS, options.targets));
   const possible = infos.filter(({ missing }) => missing === undefined).map(({ name }) => name);
@@ -105,12 +127,18 @@ async function measure(options: Options): Promise<BenchResult> {
     seconds: options.seconds,
     warmUpSeconds: options.warmUp,
   };
-  const whole = options.only === undefined && options.targets === undefined;
-  const progress = progressBar(stepsOf(plan));
+  const isWhole = options.only === undefined && options.targets === undefined;
+  const curvePlans = curvesOf(options, isWhole);
+  const silent: Progress = { begin: () => {}, done: () => {} };
+  const context = { ...plan, idleConnections: options.idle, progress: silent };
+  const progress = progressBar(
+    stepsOf(plan) + curvePlans.reduce((steps, one) => steps + one.steps(context), 0),
+  );
   try {
     const samples = await measureAll(plan, progress);
-    const micro = whole && options.micro ? measureMicro() : [];
-    return { ...emptyResult(plan, infos), samples, micro };
+    const { curves, idle, failures } = await measureCurves(curvePlans, { ...context, progress });
+    const micro = isWhole && options.micro ? measureMicro() : [];
+    return { ...emptyResult(plan, infos), samples: [...samples, ...failures], idle, curves, micro };
   } finally {
     progress.stop();
   }
@@ -145,6 +173,9 @@ const program = new Command('npm run bench --')
   .option('--json [file]', 'print every figure as JSON, or write it into a file beside the table')
   .option('--compare <file>', 'say which differences from an earlier --json are outside the noise')
   .option('--check', 'exit with status 4 when a goal is missed')
+  .option('--curves [name...]', `scaling curves: ${CURVES.map((item) => item.name).join(', ')}`)
+  .option('--no-curves', 'leave them out')
+  .option('--idle <n>', 'most idle connections of their curve', positiveWhole, 100_000)
   .option('--no-micro', 'leave out codecs, checksums and buffers')
   .exitOverride()
   .action(main);

@@ -35,7 +35,8 @@ export const measuresOf = (plan: Plan, target: Target): Measure[] =>
 export const stepsOf = (plan: Plan): number =>
   plan.rounds * plan.targets.reduce((sum, target) => sum + measuresOf(plan, target).length, 0);
 
-const messageOf = (error: unknown): string =>
+/** What is kept of an error. */
+export const messageOf = (error: unknown): string =>
   (error instanceof Error ? error.message : String(error)).trim().slice(0, 500);
 
 async function takeSample(running: RunningTarget, measure: Measure, plan: Plan): Promise<Partial<Sample>> {

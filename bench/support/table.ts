@@ -124,6 +124,7 @@ const costUnit = (measure: MeasureInfo): string =>
 
 /** Median over rounds: processor seconds per 10^9 bytes, or µs per packet. */
 export function costOf(result: BenchResult, target: string, measure: MeasureInfo): number {
+  if (costUnit(measure) === '') return Number.NaN;
   const costs = samplesOf(result, target, measure.name).flatMap(({ cost }) =>
     cost === undefined || cost.packets === 0 ? [] : [cost],
   );
