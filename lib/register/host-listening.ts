@@ -1,6 +1,7 @@
 /** Servers that listen on what only the host has: paths, descriptors, handles. */
 import type nodeNet from 'node:net';
 import { normalizeArguments } from '../net/arguments.js';
+import { StackBoundSocket } from '../net/bound-socket.js';
 
 type Call = (...args: unknown[]) => unknown;
 
@@ -42,9 +43,16 @@ function wishOf(args: readonly unknown[]): HostWish {
 /** Whether a call of `connect` names a path, which then counts more than a port. */
 export const connectsToHost = (args: readonly unknown[]): boolean => Boolean(wishOf(args).path);
 
+/** Whether a port is taken on the host: by a `BoundSocket` of Node's own, as those with a path are. */
+const isBoundOnHost = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && (value as { isPipe?: unknown }).isPipe === true;
+
 /** Whether a call of `listen` names a handle, a descriptor, or a path and no port. */
 export function listensOnHost(args: readonly unknown[]): boolean {
-  const { path, port, fd, handle, _handle } = wishOf(args);
+  const wish = wishOf(args);
+  const { path, port, fd, handle, _handle } = wish;
+  if (isBoundOnHost(wish)) return true;
+  if (handle instanceof StackBoundSocket) return false;
   if (handle || _handle || (typeof fd === 'number' && fd >= 0)) return true;
   return typeof path === 'string' && path !== '' && port === undefined;
 }

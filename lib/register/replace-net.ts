@@ -31,6 +31,7 @@ import { refuseHandles } from './refuse-handles.js';
 import { replaceDns } from './replace-dns.js';
 import { hideFromTls, isHiddenFromTls, tlsConnect } from './steer-tls.js';
 import '../net/stack-net.js';
+import { StackBoundSocket } from '../net/bound-socket.js';
 import { ListenerHandle } from '../net/listener-handle.js';
 import { connectsToHost, hostListen, listensOnHost } from './host-listening.js';
 
@@ -54,6 +55,7 @@ export function replaceNet(stack: Stack): void {
   const { net } = stack;
   const Socket = socketClass(net.Socket as unknown as Class);
   const Server = serverClass(net.Server as unknown as Class);
+  const { BoundSocket: nodeBound } = original as { BoundSocket?: Class };
   const connect = (...args: unknown[]): unknown =>
     (connectsToHost(args) ? (original.connect as Call) : (net.connect as Call))(...args);
   const http1 = http.Agent.prototype as unknown as { createConnection: unknown };
@@ -70,6 +72,8 @@ export function replaceNet(stack: Stack): void {
     connect,
     createConnection: connect,
     createServer: (...args: unknown[]) => Reflect.construct(Server, args),
+    // Of Node 24.
+    ...(nodeBound && { BoundSocket: boundSocketClass(net.BoundSocket as unknown as Class, nodeBound) }),
   });
   Object.assign(tls, { connect: tlsConnect(stack, original.tlsConnect) });
   Object.assign(http2, { connect: stack.http2.connect });
@@ -88,6 +92,7 @@ const standsOnHost = (options: unknown): boolean =>
   typeof options === 'number' ||
   (typeof options === 'object' &&
     options !== null &&
+    !('handle' in options && options.handle instanceof StackBoundSocket) &&
     (('handle' in options && Boolean(options.handle)) || ('fd' in options && options.fd !== undefined)));
 
 /** `net.Socket`: of the stack, or of the host for what only the host has. */
@@ -106,6 +111,19 @@ function socketClass(stackSocket: Class): Class {
       return Reflect.construct(hybrid, args);
     },
     get: (target, key, receiver) => memberOf({ target, key, receiver, hybrid, node: nodeSocket }),
+  });
+  return asConstructor(hybrid);
+}
+
+/** `net.BoundSocket`: of the stack, or of the host for paths. */
+function boundSocketClass(stackBound: Class, nodeBound: Class): Class {
+  const hybrid: Class = new Proxy(stackBound, {
+    construct(target, args, newTarget) {
+      const isPath = (args[0] as { path?: unknown } | undefined)?.path !== undefined;
+      const base = isPath ? nodeBound : target;
+      return Reflect.construct(base, args, newTarget === hybrid ? base : newTarget) as object;
+    },
+    get: (target, key, receiver) => memberOf({ target, key, receiver, hybrid, node: nodeBound }),
   });
   return asConstructor(hybrid);
 }

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect } from 'chai';
+import { NODE_MAJOR } from '../../lib/net/node-version.js';
 import { certificate } from '../net/support/certificate.js';
 import { Child, run } from '../support/child.js';
 
@@ -68,6 +69,39 @@ const inKernel = (port) => ['tcp', 'tcp6'].some((name) => require('node:fs')
        });`,
     );
     expect(outcome).to.deep.equal([[true, true, true], [true, true, true, true, false], 'echo', false]);
+  });
+
+  it('takes ports for servers and sockets to come, where Node can', async function () {
+    if (NODE_MAJOR < 24) {
+      const known = await play('bound.cjs', `console.log(JSON.stringify('BoundSocket' in require('net')))`);
+      expect(known).to.equal(false);
+      return;
+    }
+    const path = join(directory, 'bound.sock');
+    const outcome = await play(
+      'bound.cjs',
+      `const net = require('net');
+       const { once } = require('events');
+       ${IN_KERNEL}
+       (async () => {
+         const bound = new net.BoundSocket({ host: '127.0.0.1' });
+         const server = net.createServer((socket) => socket.end('over the stack')).listen({ handle: bound });
+         const { port } = server.address();
+         const local = new net.BoundSocket();
+         const from = local.address().port;
+         const socket = new net.Socket({ handle: local }).connect(port, '127.0.0.1');
+         const [text] = await once(socket, 'data');
+         const seen = [String(text), socket.localPort === from, inKernel(port), inKernel(from)];
+         const pipe = new net.BoundSocket({ path: ${JSON.stringify(path)} });
+         const onHost = net.createServer((socket) => socket.end('over the host')).listen(pipe);
+         await once(onHost, 'listening');
+         const [answer] = await once(net.connect(${JSON.stringify(path)}), 'data');
+         seen.push(pipe instanceof net.BoundSocket && bound instanceof net.BoundSocket, String(answer));
+         server.close();
+         onHost.close(() => console.log(JSON.stringify(seen)));
+       })();`,
+    );
+    expect(outcome).to.deep.equal(['over the stack', true, false, false, true, 'over the host']);
   });
 
   it('serves and asks http, fetch, https, tls and http2', async () => {
