@@ -61,11 +61,11 @@ export { createPipe, type PipeDevice, type PipeOptions } from './link/pipe-devic
 export { AddonError } from './link/tun-addon.js';
 export { TunDevice, type TunOptions, type TunStats } from './link/tun-device.js';
 export { openPrivateTun, type PrivateTun, type PrivateTunOptions } from './link/tun-private.js';
-export type { BoundSocketOptions } from './net/bound-socket.js';
+export type { BoundSocket, BoundSocketOptions } from './net/bound-socket.js';
 export type { Connector, ConnectorOptions, ConnectorWish } from './net/connector.js';
 export type { DispatcherOptions, FetchDispatcher, MakeDispatcher, UndiciModule } from './net/dispatcher.js';
 export type { Http2Module } from './net/http2.js';
-export type { BoundSocket, NetModule } from './net/net.js';
+export type { NetModule } from './net/net.js';
 export type { RequestHandler, Serve, ServerApplication } from './net/serve.js';
 export type { TcpSocket } from './net/socket-tcp.js';
 // Gives every stack `net`, `tls`, `http2`, `serve`, `dispatcher`, `agent`, `httpsAgent` and `connector`.

@@ -2,7 +2,7 @@
  * `net.BoundSocket`, which Node has since version 24: a local address and port, taken at once, for a server or a
  * socket to come.
  */
-import { isIP } from 'node:net';
+import { type AddressInfo, isIP } from 'node:net';
 import { checkBoolean, checkObject, checkPort, checkString } from './arguments.js';
 import type { BoundPort, NetContext } from './context.js';
 import { argumentValueError, codeOf, errnoError, hostPortError, plainError } from './node-errors.js';
@@ -22,8 +22,20 @@ export interface BoundSocketOptions {
   path?: string | undefined;
 }
 
+/** A port that is taken, and that a server or a socket may adopt. */
+export interface BoundSocket extends Disposable {
+  /** Paths, of which this is false, are the host's. */
+  readonly isPipe: boolean;
+  /** Where it is. @throws `ERR_SOCKET_HANDLE_ADOPTED` */
+  address(): AddressInfo;
+  /** -1: there is no descriptor of the host's. @throws `ERR_SOCKET_HANDLE_ADOPTED` */
+  fd(): number;
+  /** Gives the port back, which nobody has adopted. @throws `ERR_SOCKET_HANDLE_ADOPTED` */
+  close(): void;
+}
+
 /** A port that is taken. `openNet` makes a class of it per stack. */
-export class StackBoundSocket {
+export class StackBoundSocket implements BoundSocket {
   readonly #stack: NetContext['stack'];
   /** undefined once it was adopted, or closed. */
   #bound: BoundPort | undefined;
@@ -36,18 +48,15 @@ export class StackBoundSocket {
     this.#bound = bind(stack, options);
   }
 
-  /** @throws `ERR_SOCKET_HANDLE_ADOPTED` */
   address(): Address {
     return addressOf(this.#whole());
   }
 
-  /** -1: there is no descriptor of the host's. @throws `ERR_SOCKET_HANDLE_ADOPTED` */
   fd(): number {
     this.#whole();
     return -1;
   }
 
-  /** Gives the port back, which nobody has adopted. @throws `ERR_SOCKET_HANDLE_ADOPTED` */
   close(): void {
     this.#whole().close();
     this.#bound = undefined;
@@ -58,7 +67,6 @@ export class StackBoundSocket {
     this.#bound = undefined;
   }
 
-  /** Paths are the host's. */
   get isPipe(): boolean {
     return false;
   }

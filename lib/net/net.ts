@@ -4,7 +4,7 @@ import { EventEmitter } from 'node:events';
 import net from 'node:net';
 import { Duplex } from 'node:stream';
 import { checkBoolean, checkInteger, normalizeArguments } from './arguments.js';
-import { type BoundSocketOptions, StackBoundSocket } from './bound-socket.js';
+import { type BoundSocket, type BoundSocketOptions, StackBoundSocket } from './bound-socket.js';
 import { callable } from './callable.js';
 import type { ConnectOptions } from './connecting.js';
 import { kContext, type NetContext, type SocketStack } from './context.js';
@@ -16,9 +16,6 @@ import { checkSocketOptions, type SocketOptions, streamOptions } from './socket-
 import { TickCount } from './tick-count.js';
 
 type NodeNet = typeof net;
-
-/** A port that is taken, and that a server or a socket may adopt. */
-export type BoundSocket = Pick<StackBoundSocket, keyof StackBoundSocket>;
 
 /**
  * What `node:net` offers, in its own types, so that code written for one takes the other. Sockets and
