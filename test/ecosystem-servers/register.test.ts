@@ -6,19 +6,10 @@ import { FAMILIES, type InteropBed, KERNEL } from '../support/interop.js';
 import { EXPECTED } from './clients/grpc.js';
 import { REDIS_PORT } from './clients/redis.js';
 import { startRedis } from './support/redis.js';
+import { processOver, REGISTERED } from './support/registered.js';
 import { bedWith, dataDirectory, needs } from './support/server.js';
 
 const PROGRAM = fileURLToPath(new URL('./clients/program.ts', import.meta.url));
-const REGISTER = new URL('../../lib/register/register.ts', import.meta.url).href;
-
-/** Addresses of the stack that such a process has, and of the kernel's side of its TUN. */
-const REGISTERED = { 4: '10.8.0.2', 6: 'fd08::2' } as const;
-const ENVIRONMENT = {
-  TUNSTACK_TUN: 'tun1',
-  TUNSTACK_ADDRESSES: '10.8.0.2/24,fd08::2/64',
-  TUNSTACK_HOST_ADDRESSES: '10.8.0.1/24,fd08::1/64',
-};
-
 describe('tunstack/register', function () {
   this.timeout(40_000);
   this.slow(10_000);
@@ -30,8 +21,7 @@ describe('tunstack/register', function () {
 
   /** Starts a program in the namespace: over a stack of its own, or over the kernel. */
   const start = (over: 'stack' | 'kernel', ...args: string[]): Child => {
-    const flags = ['--import=tsx', ...(over === 'stack' ? [`--import=${REGISTER}`] : [])];
-    const env = over === 'stack' ? ENVIRONMENT : {};
+    const { flags, env } = processOver(over);
     return bed.namespace.spawn(process.execPath, [...flags, PROGRAM, ...args], { limitMs: 35_000, env });
   };
 
@@ -101,10 +91,5 @@ describe('tunstack/register', function () {
   it('carries mongodb, as far as a server of a few messages goes', async () => {
     const outcome = await against(['kernel', 'mongo-server', KERNEL[4]], ['stack', 'mongodb']);
     expect(outcome).to.deep.equal({ same: true });
-  });
-
-  it('carries amqplib, as far as a server of a few methods goes', async () => {
-    const outcome = await against(['kernel', 'amqp-server', KERNEL[4]], ['stack', 'amqplib']);
-    expect(outcome).to.deep.equal({ queue: 'questions', messageCount: 42 });
   });
 });

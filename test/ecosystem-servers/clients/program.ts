@@ -7,9 +7,10 @@ import { readFileSync } from 'node:fs';
 import type { AddressInfo, Server } from 'node:net';
 import * as grpc from '@grpc/grpc-js';
 import { content, sha256 } from '../support/content.js';
+import { amqp, exercise as exerciseAmqp } from './amqp.js';
 import { exercise, grpcServer, unavailable } from './grpc.js';
 import { plain } from './scene.js';
-import { amqpServer, mongoServer } from './wire.js';
+import { mongoServer } from './wire.js';
 
 const [, , name, host, portText = '0', caFile, servername] = process.argv;
 const port = Number(portText);
@@ -25,7 +26,6 @@ async function serve(server: Server): Promise<unknown> {
 
 const programs: Record<string, () => Promise<unknown>> = {
   'mongo-server': () => serve(mongoServer()),
-  'amqp-server': () => serve(amqpServer()),
 
   'grpc-server': () =>
     new Promise((resolve, reject) => {
@@ -73,13 +73,10 @@ const programs: Record<string, () => Promise<unknown>> = {
   },
 
   async amqplib() {
-    const { connect } = await import('amqplib');
-    const connection = await connect(`amqp://${target}`);
-    const channel = await connection.createChannel();
-    const { messageCount, queue } = await channel.assertQueue('questions');
-    await channel.close();
+    const connection = await amqp(host, port);
+    const outcome = await exerciseAmqp(connection);
     await connection.close();
-    return { queue, messageCount };
+    return outcome;
   },
 };
 

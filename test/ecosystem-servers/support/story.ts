@@ -7,13 +7,20 @@ import { expect } from 'chai';
 import type { Child } from '../../support/child.js';
 import { type InteropBed, KERNEL } from '../../support/interop.js';
 import { STOP, STOPPED, type Story } from '../clients/scene.js';
+import { processOver } from './registered.js';
 
 const TELLER = fileURLToPath(new URL('../clients/tell.ts', import.meta.url));
+
+/** Where a story is, for the process that tells it. */
+interface Told {
+  readonly module: string;
+  readonly name: string;
+}
 
 /** Tells a story twice, each time with a server of its own. @returns what happened, when it was the same */
 export async function toldAlike(
   bed: InteropBed,
-  tale: { story: Story; module: string; name: string },
+  tale: Told & { readonly story: Story },
   start: () => Promise<Child>,
 ): Promise<unknown> {
   const server = await start();
@@ -23,18 +30,31 @@ export async function toldAlike(
   } finally {
     await server.kill();
   }
-  const theirs = await toldByNode(bed, tale, await start());
+  const theirs = await toldByProcess(bed, { ...tale, over: 'kernel' }, await start());
   expect(ours).to.deep.equal(theirs);
   return ours;
 }
 
-async function toldByNode(
+/** As `toldAlike`, for packages without a hook: first in a process with `tunstack/register`. */
+export async function registeredToldAlike(
   bed: InteropBed,
-  { module, name }: { module: string; name: string },
+  tale: Told,
+  start: () => Promise<Child>,
+): Promise<unknown> {
+  const ours = await toldByProcess(bed, { ...tale, over: 'stack' }, await start());
+  const theirs = await toldByProcess(bed, { ...tale, over: 'kernel' }, await start());
+  expect(ours).to.deep.equal(theirs);
+  return ours;
+}
+
+async function toldByProcess(
+  bed: InteropBed,
+  { module, name, over }: Told & { readonly over: 'stack' | 'kernel' },
   server: Child,
 ): Promise<unknown> {
-  const args = ['--import=tsx', TELLER, module, name, KERNEL[4]];
-  const teller = bed.namespace.spawn(process.execPath, args, { openStdin: true, limitMs: 60_000 });
+  const { flags, env } = processOver(over);
+  const args = [...flags, TELLER, module, name, KERNEL[4]];
+  const teller = bed.namespace.spawn(process.execPath, args, { openStdin: true, limitMs: 60_000, env });
   try {
     const stop = teller.output(new RegExp(STOP)).then(async () => {
       await server.kill();
