@@ -3,19 +3,13 @@
  * errors instead of throwing. `_handle` of a socket shows it, as Node's does.
  */
 import { AsyncResource } from 'node:async_hooks';
+import { lacksLink, type Place } from '../net/zones.js';
 import { type DgramStack, Happened, type UdpEndpoint } from './dgram-stack.js';
 import { attempt, errnoOf } from './errno.js';
 import { type GroupCalls, groupCalls } from './handle-groups.js';
 import type { Lookup } from './lookups.js';
 import { Outbox, type SendRequest } from './outbox.js';
-import {
-  lacksLink,
-  type Place,
-  readPlace,
-  type SocketPlace,
-  type SocketType,
-  showAddress,
-} from './places.js';
+import { readPlace, type SocketPlace, type SocketType, showAddress } from './places.js';
 
 /** Flags of `bind`, as libuv numbers them. */
 export const BindFlag = { IPV6_ONLY: 1, REUSE_ADDRESS: 4, REUSE_PORT: 8 } as const;

@@ -7,6 +7,7 @@ import { checkBoolean, checkObject, checkPort, checkString } from './arguments.j
 import type { BoundPort, NetContext } from './context.js';
 import { argumentValueError, codeOf, errnoError, hostPortError, plainError } from './node-errors.js';
 import type { Address } from './tcp-handle.js';
+import { lacksLink, readTcpPlace } from './zones.js';
 
 /** Where `new BoundSocket` binds. */
 export interface BoundSocketOptions {
@@ -33,6 +34,8 @@ export interface BoundSocket extends Disposable {
   /** Gives the port back, which nobody has adopted. @throws `ERR_SOCKET_HANDLE_ADOPTED` */
   close(): void;
 }
+
+let take: (from: StackBoundSocket, stack: NetContext['stack'], name: string) => BoundPort;
 
 /** A port that is taken. `openNet` makes a class of it per stack. */
 export class StackBoundSocket implements BoundSocket {
@@ -76,15 +79,22 @@ export class StackBoundSocket implements BoundSocket {
     return this.#bound;
   }
 
-  /** The port that `value`, a bound socket or none, has taken; from now on it is the caller's. */
-  static adopt(value: unknown, stack: NetContext['stack'], name: string): BoundPort | undefined {
-    if (!(value instanceof StackBoundSocket)) return undefined;
-    const bound = value.#whole();
-    if (value.#stack !== stack) throw argumentValueError(name, value, 'belongs to another stack');
-    value.#bound = undefined;
-    return bound;
+  static {
+    take = (from, stack, name) => {
+      const bound = from.#whole();
+      if (from.#stack !== stack) throw argumentValueError(name, from, 'belongs to another stack');
+      from.#bound = undefined;
+      return bound;
+    };
   }
 }
+
+/**
+ * The port that `value`, a bound socket or something else, has taken; from now on it is the caller's.
+ * @throws `ERR_SOCKET_HANDLE_ADOPTED`; `ERR_INVALID_ARG_VALUE` where it is of another stack
+ */
+export const adoptPort = (value: unknown, stack: NetContext['stack'], name: string): BoundPort | undefined =>
+  value instanceof StackBoundSocket ? take(value, stack, name) : undefined;
 
 function bind(stack: NetContext['stack'], options: BoundSocketOptions): BoundPort {
   checkObject(options, 'options');
@@ -102,7 +112,9 @@ function bind(stack: NetContext['stack'], options: BoundSocketOptions): BoundPor
     throw argumentValueError('options.host', host, reason);
   }
   try {
-    return stack.bindTcp({ address: host, port, ipv6Only, reusePort });
+    const { address, link } = readTcpPlace(host, stack.ip);
+    if (lacksLink({ address, link })) throw errnoError('EINVAL', 'bind');
+    return stack.bindTcp({ address, port, ipv6Only, reusePort, ...(link > 0 ? { link } : {}) });
   } catch (error) {
     throw hostPortError(codeOf(error), 'bind', { address: host, port });
   }

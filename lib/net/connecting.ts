@@ -30,6 +30,7 @@ import { lookupOf } from './resolve.js';
 import type { StackSocket } from './socket.js';
 import { attach } from './socket-owner.js';
 import { kState, type SocketState } from './socket-state.js';
+import { type Links, readTcpPlace } from './zones.js';
 
 export interface ConnectOptions {
   port?: number | string | undefined;
@@ -266,14 +267,11 @@ function begin(socket: StackSocket, target: Target, failed: (code: string) => vo
       ...(target.fastOpen ? { fastOpen: true } : {}),
       ...(typeOfService === undefined ? {} : { trafficClass: typeOfService }),
     };
-    const local = {
-      ...(localAddress === undefined ? {} : { localAddress }),
-      ...(localPort ? { localPort } : {}),
-    };
-    const wish = { address, port, options };
+    const { stack } = socket[kContext];
+    const wish = { ...placesOf(target, stack.ip), port, options };
     const endpoint = bound
       ? connectFrom(bound, wish, family)
-      : socket[kContext].stack.connectTcp({ ...wish, ...local });
+      : stack.connectTcp({ ...wish, ...(localPort ? { localPort } : {}) });
     state.bound = undefined;
     attach(socket, { endpoint, isMapped: family === 6, connectFailed: failed });
   } catch (error) {
@@ -287,6 +285,18 @@ function begin(socket: StackSocket, target: Target, failed: (code: string) => vo
   }
   socket.emit('connectionAttempt', address, port, family);
   return undefined;
+}
+
+/** Where to and from, by the link that the zone of either names. */
+function placesOf({ address, localAddress }: Target, links: Links) {
+  const remote = readTcpPlace(address, links);
+  const local = localAddress === undefined ? undefined : readTcpPlace(localAddress, links);
+  const link = remote.link || (local?.link ?? 0);
+  return {
+    address: remote.address,
+    ...(local === undefined ? {} : { localAddress: local.address }),
+    ...(link > 0 ? { link } : {}),
+  };
 }
 
 /** What a local end that was asked for may be refused with. */

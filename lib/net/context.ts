@@ -7,6 +7,7 @@ import type { ReceiveSlab } from './receive-slab.js';
 import type { StackSocket } from './socket.js';
 import type { SocketOptions } from './socket-state.js';
 import type { TickCount } from './tick-count.js';
+import type { Links } from './zones.js';
 
 /** The connection below a socket. Public methods only, so that a test may play it. */
 export type Endpoint = Pick<TcpEndpoint, keyof TcpEndpoint>;
@@ -30,6 +31,7 @@ export interface SocketStack extends Pick<Stack, 'hold' | 'release'> {
   listenTcp(options: Parameters<Stack['listenTcp']>[0]): ListenerEndpoint;
   connectTcp(options: Parameters<Stack['connectTcp']>[0]): Endpoint;
   bindTcp(options: Parameters<Stack['bindTcp']>[0]): BoundPort;
+  readonly ip: Links;
 }
 
 export interface NetContext {

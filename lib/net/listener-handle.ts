@@ -3,10 +3,12 @@ import { AsyncResource } from 'node:async_hooks';
 import { channel } from 'node:diagnostics_channel';
 import { type BlockList, isIP } from 'node:net';
 import type { BoundPort, Endpoint, ListenerEndpoint, NetContext } from './context.js';
+import { errnoError } from './node-errors.js';
 import { NODE_MAJOR } from './node-version.js';
 import { attach } from './socket-owner.js';
 import { applySettings, kState } from './socket-state.js';
 import type { Address } from './tcp-handle.js';
+import { type Links, lacksLink, readTcpPlace, showTcpAddress } from './zones.js';
 
 /**
  * A server that connections are given to: `StackServer`, or one of Node's own (http, https, http2, tls),
@@ -52,6 +54,10 @@ export class ListenerHandle {
   readonly #context: NetContext;
   readonly #server: ConnectionServer;
   readonly #listener: ListenerEndpoint;
+  /** Whether it is a socket of IPv6, to which IPv4 has mapped addresses, its own included. */
+  readonly #isIpv6: boolean;
+  /** Index of the link it listens on alone; 0 for all. */
+  readonly #link: number;
   readonly #scope = new AsyncResource('TUNSTACK_TCPSERVER');
   #isRef = true;
   #holds = false;
@@ -62,14 +68,18 @@ export class ListenerHandle {
     this.#context = context;
     this.#server = server;
     this.#listener = listenerOf(context, options);
+    this.#link = 'bound' in options ? 0 : readTcpPlace(options.address, context.stack.ip).link;
+    this.#isIpv6 =
+      'bound' in options ? this.#listener.localAddress.family === 6 : isIP(options.address) === 6;
     this.#listener.onConnection = () => this.#accept();
     this.#updateHold();
   }
 
   address(): Address {
-    const { localAddress, localPort } = this.#listener;
-    const family = localAddress.family === 6 ? 'IPv6' : 'IPv4';
-    return { address: localAddress.toString(), family, port: localPort };
+    const { localAddress, localPort: port } = this.#listener;
+    const family = this.#isIpv6 ? 'IPv6' : 'IPv4';
+    const zone = { link: this.#link, links: this.#context.stack.ip };
+    return { address: showTcpAddress(localAddress, this.#isIpv6, zone), family, port };
   }
 
   /** For servers of Node's, which ask their handle in this way. */
@@ -121,11 +131,11 @@ export class ListenerHandle {
 
   #accepted(endpoint: Endpoint): void {
     const server = this.#server;
-    const isMapped = this.#listener.localAddress.family === 6;
+    const isMapped = this.#isIpv6;
     const { maxConnections } = server;
     const isLimited = typeof maxConnections === 'number' && (maxConnections > 0 || ZERO_IS_A_LIMIT);
     if (isLimited && server._connections >= maxConnections) {
-      drop(server, endpoint, isMapped);
+      drop(server, endpoint, { isMapped, links: this.#context.stack.ip });
       return;
     }
     if (isBlocked(server, endpoint, isMapped)) {
@@ -154,29 +164,41 @@ export class ListenerHandle {
   }
 }
 
+/** @throws StackError EINVAL for what only one link has, or where no link can say whose it is */
 function listenerOf({ stack }: NetContext, options: PortOptions | BoundOptions): ListenerEndpoint {
   if ('bound' in options) return options.bound.listen({ backlog: options.backlog });
-  const { fastOpen, ...place } = options;
-  return stack.listenTcp({ ...place, ...(fastOpen ? { options: { fastOpen } } : {}) });
+  const { fastOpen, address: text, ...rest } = options;
+  const { address, link } = readTcpPlace(text, stack.ip);
+  const isGroup = address.family === 6 && address.isMulticast;
+  if (isGroup || lacksLink({ address, link })) throw errnoError('EINVAL', 'listen');
+  const place = link > 0 ? { address, link } : { address };
+  return stack.listenTcp({ ...rest, ...place, ...(fastOpen ? { options: { fastOpen } } : {}) });
 }
-
-const shown = (address: Endpoint['localAddress'], isMapped: boolean): string =>
-  isMapped && address.family === 4 ? `::ffff:${address}` : address.toString();
 
 function isBlocked({ blockList }: ConnectionServer, endpoint: Endpoint, isMapped: boolean): boolean {
   if (!blockList) return false;
-  const address = shown(endpoint.remoteAddress, isMapped);
+  const { remoteAddress } = endpoint;
+  const address = isMapped && remoteAddress.family === 4 ? `::ffff:${remoteAddress}` : String(remoteAddress);
   return blockList.check(address, isIP(address) === 4 ? 'ipv4' : 'ipv6');
 }
 
+/** How addresses are shown. */
+interface Shown {
+  readonly isMapped: boolean;
+  readonly links: Links;
+}
+
 /** Turns a connection away, and says whose it was. */
-function drop(server: ConnectionServer, endpoint: Endpoint, isMapped: boolean): void {
+function drop(server: ConnectionServer, endpoint: Endpoint, { isMapped, links }: Shown): void {
+  const shown = (address: Endpoint['localAddress']): string =>
+    showTcpAddress(address, isMapped, { link: endpoint.link, links });
   const family = isMapped ? 'IPv6' : `IPv${endpoint.family}`;
   server.emit('drop', {
-    localAddress: shown(endpoint.localAddress, isMapped),
+    __proto__: null,
+    localAddress: shown(endpoint.localAddress),
     localPort: endpoint.localPort,
     localFamily: family,
-    remoteAddress: shown(endpoint.remoteAddress, isMapped),
+    remoteAddress: shown(endpoint.remoteAddress),
     remotePort: endpoint.remotePort,
     remoteFamily: family,
   });

@@ -9,6 +9,7 @@ import type { Endpoint, NetContext, TextSink } from './context.js';
 import type { Inlet } from './inlet.js';
 import { errnoError } from './node-errors.js';
 import { Outlet } from './outlet.js';
+import { showTcpAddress } from './zones.js';
 
 /** Hears what becomes of a connection. What it throws is thrown anew outside the stack's turn. */
 export interface HandleOwner {
@@ -147,9 +148,11 @@ export class TcpHandle implements TcpEndpointHandler, TextSink {
   }
 
   #address(address: Endpoint['localAddress'], port: number): Address {
-    if (address.family === 6) return { address: address.toString(), family: 'IPv6', port };
-    if (this.#isMapped) return { address: `::ffff:${address}`, family: 'IPv6', port };
-    return { address: address.toString(), family: 'IPv4', port };
+    const shown = showTcpAddress(address, this.#isMapped, {
+      link: this.endpoint.link,
+      links: this.#stack.ip,
+    });
+    return { address: shown, family: address.family === 6 || this.#isMapped ? 'IPv6' : 'IPv4', port };
   }
 
   // ---- reading -----------------------------------------------------------------------------------

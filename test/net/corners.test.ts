@@ -1,8 +1,8 @@
 /** Corners of sockets and servers that few programs come to, beside `node:net`. */
 import { once } from 'node:events';
-import type { Socket } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { NODE_MAJOR } from '../../lib/net/node-version.js';
-import { anonymous, listen, recordText, thrown, turns } from './support/recording.js';
+import { anonymous, listen, record, recordText, thrown, turns } from './support/recording.js';
 import { sameAsNode } from './support/scenario.js';
 
 describe('net: corners', () => {
@@ -71,5 +71,78 @@ describe('net: corners', () => {
       seen.push(thrown(() => new Socket(options)));
     }
     return Promise.resolve(seen);
+  });
+
+  sameAsNode('a mapped address to listen on, and connections to it', async (world) => {
+    const seen: unknown[] = [];
+    const server = world.server.createServer((socket) => {
+      seen.push(socket.localAddress, socket.localFamily, socket.remoteAddress, socket.remoteFamily);
+      socket.end();
+    });
+    const port = await listen(server, `::ffff:${world.host}`);
+    const { address, family } = server.address() as AddressInfo;
+    const client = world.client.connect(port, world.host).resume();
+    await once(client, 'close');
+    server.close();
+    return [address, family, ...seen].map((text) => anonymous(String(text), world));
+  });
+
+  sameAsNode('what is told of a connection that is turned away', async (world) => {
+    const server = world.server.createServer();
+    server.maxConnections = 1;
+    const port = await listen(server);
+    const accepting = once(server, 'connection');
+    const first = world.client.connect(port, world.host);
+    const [accepted] = (await accepting) as [Socket];
+    const second = world.client.connect(port, world.host).on('error', () => {});
+    const [place] = (await once(server, 'drop')) as [Record<string, unknown>];
+    const entries = Object.entries(place).map(([key, value]) => [
+      key,
+      typeof value === 'string' ? anonymous(value, world) : typeof value,
+    ]);
+    for (const socket of [first, accepted, second]) socket.destroy();
+    server.close();
+    return [Object.getPrototypeOf(place), ...entries];
+  });
+
+  sameAsNode('addresses to listen on that only one link has, or nobody', async (world) => {
+    const seen: unknown[] = [];
+    for (const host of [
+      'fe80::9',
+      'ff02::9',
+      'ff0e::9',
+      'fe80::9%nowhere',
+      '::1%nowhere',
+      '::%nowhere',
+      '2001:db8::9',
+    ]) {
+      const server = world.server.createServer();
+      server.listen(0, host);
+      const outcome = await Promise.race([once(server, 'listening'), once(server, 'error')]).catch((e) => [
+        e,
+      ]);
+      const [error] = outcome as [NodeJS.ErrnoException?];
+      seen.push([host, error?.message, error?.errno, (server.address() as AddressInfo | null)?.address]);
+      server.close();
+    }
+    return seen;
+  });
+
+  sameAsNode('addresses to connect to that only one link has, and zones without need', async (world) => {
+    const server = world.server.createServer((socket) => socket.end());
+    const port = await listen(server);
+    const seen: unknown[] = [];
+    for (const host of ['fe80::9', 'fe80::9%nowhere', `${world.host6}%nowhere`]) {
+      const socket = world.client.connect(port, host).resume();
+      const { log } = record(socket, world);
+      await once(socket, 'close').catch(() => {});
+      seen.push(
+        host === `${world.host6}%nowhere`
+          ? log
+          : [(log[0] as unknown[])[0], (log[0] as [unknown, { code: string }])[1].code],
+      );
+    }
+    server.close();
+    return seen;
   });
 });

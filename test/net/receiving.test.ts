@@ -105,6 +105,7 @@ describe('net: the receive slab', () => {
 
 /** An endpoint that is told by the test what happens to it. */
 class PlayedEndpoint {
+  readonly link = 0;
   handler: TcpEndpointHandler | undefined;
   readonly localAddress = IpAddress.parse('10.0.0.1');
   readonly remoteAddress = IpAddress.parse('10.0.0.2');
@@ -182,6 +183,7 @@ function played() {
   const count = { holds: 0 };
   let offered: PlayedEndpoint[] = [];
   const stack: SocketStack = {
+    ip: { portIndex: () => -1, portName: () => '' },
     hold: () => void count.holds++,
     release: () => void count.holds--,
     connectTcp: () => endpoint as unknown as Endpoint,

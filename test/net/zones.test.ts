@@ -1,6 +1,7 @@
 /** Link-local addresses, which mean something only together with a link (RFC 4007). */
 import type { RemoteInfo } from 'node:dgram';
 import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
 import '../../lib/dgram/stack-dgram.js';
 import { createPipe } from '../../lib/link/pipe-device.js';
@@ -67,6 +68,36 @@ describe('link-local addresses', () => {
       `fe80::2%${links[1].near}`,
     ]);
     client.close();
+    server.close();
+    close();
+  });
+
+  it('are listened on and connected to by sockets of net, which show the zone', async () => {
+    const { near, far, links, close } = twiceJoined();
+    const [first, second] = links;
+    const server = far.net.createServer((socket) => {
+      socket.end(`${socket.remoteAddress} to ${socket.localAddress}`);
+    });
+    server.listen(0, `fe80::2%${second.far}`);
+    await once(server, 'listening');
+    const { address, port } = server.address() as AddressInfo;
+    expect(address).to.equal(`fe80::2%${second.far}`);
+    const socket = near.net.connect(port, `fe80::2%${second.near}`);
+    const [text] = (await once(socket, 'data')) as [Buffer];
+    expect(String(text)).to.equal(`fe80::1%${second.far} to fe80::2%${second.far}`);
+    expect([socket.localAddress, socket.remoteAddress]).to.deep.equal([
+      `fe80::1%${second.near}`,
+      `fe80::2%${second.near}`,
+    ]);
+    // Over the other link the same addresses are others.
+    const [refused] = await once(near.net.connect(port, `fe80::2%${first.near}`), 'error');
+    expect(refused).to.have.property('message', `connect ECONNREFUSED fe80::2%${first.near}:${port}`);
+    // A zone of the own end says it as well.
+    const local = near.net
+      .connect({ port, host: 'fe80::2', localAddress: `fe80::1%${second.near}` })
+      .resume();
+    await once(local, 'close');
+    expect(local.bytesRead).to.be.above(0);
     server.close();
     close();
   });
