@@ -4,14 +4,16 @@ import { expect } from 'chai';
 import type { Child } from '../support/child.js';
 import { FAMILIES, type InteropBed, KERNEL } from '../support/interop.js';
 import { EXPECTED } from './clients/grpc.js';
+import { MONGO_PORT } from './clients/mongo.js';
 import { REDIS_PORT } from './clients/redis.js';
 import { startRedis } from './support/redis.js';
 import { processOver, REGISTERED } from './support/registered.js';
 import { bedWith, dataDirectory, needs } from './support/server.js';
+import { registeredToldAlike } from './support/story.js';
 
 const PROGRAM = fileURLToPath(new URL('./clients/program.ts', import.meta.url));
 describe('tunstack/register', function () {
-  this.timeout(40_000);
+  this.timeout(100_000);
   this.slow(10_000);
   let bed: InteropBed;
   before(async function () {
@@ -91,5 +93,19 @@ describe('tunstack/register', function () {
   it('carries mongodb, as far as a server of a few messages goes', async () => {
     const outcome = await against(['kernel', 'mongo-server', KERNEL[4]], ['stack', 'mongodb']);
     expect(outcome).to.deep.equal({ same: true });
+  });
+
+  it('loses and refuses connections of mongodb as node:net does', async () => {
+    const module = new URL('./clients/mongo.ts', import.meta.url).href;
+    const told = await registeredToldAlike(bed, { module, name: 'lostServer' }, async () => {
+      const server = start('kernel', 'mongo-server', KERNEL[4], String(MONGO_PORT));
+      await server.output(/"port":/);
+      return server;
+    });
+    expect(told).to.have.length(8);
+    expect((told as unknown[]).filter((what) => what === true)).to.have.length(3);
+    expect(JSON.stringify(told))
+      .to.include('read ECONNRESET')
+      .and.include('connect ECONNREFUSED 10.9.0.1:27017');
   });
 });

@@ -9,6 +9,7 @@ import * as grpc from '@grpc/grpc-js';
 import { content, sha256 } from '../support/content.js';
 import { amqp, exercise as exerciseAmqp } from './amqp.js';
 import { exercise, grpcServer, unavailable } from './grpc.js';
+import { echoes, mongo } from './mongo.js';
 import { plain } from './scene.js';
 import { mongoServer } from './wire.js';
 
@@ -60,16 +61,11 @@ const programs: Record<string, () => Promise<unknown>> = {
   },
 
   async mongodb() {
-    const { MongoClient } = await import('mongodb');
-    const client = new MongoClient(`mongodb://${target}/?directConnection=true`, {
-      serverApi: '1',
-      serverSelectionTimeoutMS: 20_000,
-    });
+    const client = mongo(target);
     await client.connect();
-    const value = content(1_000_000);
-    const { echo } = await client.db('tests').command({ ping: 1, echo: value });
+    const same = await echoes(client);
     await client.close();
-    return { same: sha256((echo as { buffer: Uint8Array }).buffer) === sha256(value) };
+    return { same };
   },
 
   async amqplib() {

@@ -12,26 +12,43 @@ function framed(socket: Socket, take: (data: Buffer) => number): void {
   });
 }
 
-/** Answers `hello` and `ping` in messages of type OP_MSG, and echoes the document of any `insert`. */
+const OP_MSG = 2013;
+
+function reply(request: BSON.Document, responseTo: number): Buffer {
+  const state = { isWritablePrimary: true, minWireVersion: 0, maxWireVersion: 21, readOnly: false };
+  const limits = {
+    maxBsonObjectSize: 16_777_216,
+    maxMessageSizeBytes: 48_000_000,
+    maxWriteBatchSize: 100_000,
+  };
+  const content = 'hello' in request ? { ...state, ...limits } : { echo: request.echo as unknown };
+  const body = BSON.serialize({ ok: 1, ...content });
+  const header = Buffer.alloc(21);
+  header.writeInt32LE(header.length + body.length, 0);
+  header.writeInt32LE(responseTo, 8);
+  header.writeInt32LE(OP_MSG, 12);
+  return Buffer.concat([header, body]);
+}
+
+/** Ways to lose a connection, instead of an answer. */
+const LOSSES: Readonly<Record<string, (socket: Socket, answer: Buffer) => unknown>> = {
+  end: (socket) => socket.end(),
+  reset: (socket) => socket.resetAndDestroy(),
+  break: (socket, answer) => socket.end(answer.subarray(0, -1)),
+  later: () => {},
+};
+
+/** Answers `hello` and `ping` in messages of type OP_MSG, with what is to be echoed; or loses the connection. */
 export const mongoServer = (): Server =>
   net.createServer((socket) => {
     framed(socket, (data) => {
       if (data.length < 4 || data.length < data.readInt32LE(0)) return 0;
       const length = data.readInt32LE(0);
       const request = BSON.deserialize(data.subarray(21, 21 + data.readInt32LE(21)));
-      const isHello = 'hello' in request;
-      const state = { isWritablePrimary: true, minWireVersion: 0, maxWireVersion: 21, readOnly: false };
-      const limits = {
-        maxBsonObjectSize: 16_777_216,
-        maxMessageSizeBytes: 48_000_000,
-        maxWriteBatchSize: 100_000,
-      };
-      const body = BSON.serialize({ ok: 1, ...(isHello ? { ...state, ...limits } : { echo: request.echo }) });
-      const header = Buffer.alloc(21);
-      header.writeInt32LE(header.length + body.length, 0);
-      header.writeInt32LE(data.readInt32LE(4), 8);
-      header.writeInt32LE(2013, 12);
-      socket.write(Buffer.concat([header, body]));
+      const answer = reply(request, data.readInt32LE(4));
+      const lose = LOSSES[String(request.lose)];
+      if (lose === undefined) socket.write(answer);
+      else lose(socket, answer);
       return length;
     });
   });
