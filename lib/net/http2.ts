@@ -3,7 +3,6 @@ import http2, { type ClientHttp2Session, type SecureClientSessionOptions } from 
 import { isIP, type TcpNetConnectOpts } from 'node:net';
 import { promisify } from 'node:util';
 import type { NetOfStack } from './net.js';
-import type { StackSocket } from './socket.js';
 import { connectTls, type TlsConnectOptions } from './tls.js';
 import { wrapForSession } from './wrapping.js';
 
@@ -19,7 +18,11 @@ const { connect: connectSession } = http2;
 type Options = SecureClientSessionOptions & { allowHTTP1?: boolean; ALPNCallback?: unknown };
 type Listener = (session: ClientHttp2Session, socket: unknown) => void;
 
-export function createHttp2(owner: NetOfStack): Http2Module {
+/** @param connectPlain what connections without TLS are made with */
+export function createHttp2(
+  owner: NetOfStack,
+  connectPlain: (options: TcpNetConnectOpts) => object = owner.module.connect,
+): Http2Module {
   const connect = (authority: string | URL, given?: Options | Listener, third?: Listener) => {
     const options = typeof given === 'function' ? {} : (given ?? {});
     const listener = typeof given === 'function' ? given : third;
@@ -29,13 +32,14 @@ export function createHttp2(owner: NetOfStack): Http2Module {
   const connectionTo = (authority: URL, options: Options): never => {
     const protocol = authority.protocol || options.protocol || 'https:';
     const isSecure = protocol === 'https:';
-    const host = (authority.hostname || 'localhost').replace(/^\[(.*)\]$/, '$1');
-    const port = Number(authority.port || (isSecure ? 443 : 80));
+    // Node's own words for a protocol that is neither.
+    if (!isSecure && protocol !== 'http:')
+      connectSession(authority, { ...options, createConnection: undefined } as Options);
+    const host = (authority.hostname || authority.host || 'localhost').replace(/^\[(.*)\]$/, '$1');
+    const port = authority.port || (isSecure ? '443' : '80');
     const socket = isSecure
       ? connectTls(owner, [port, host, tlsOptions(options, host)])
-      : wrapForSession(
-          owner.module.connect({ port, host, ...options } as TcpNetConnectOpts) as unknown as StackSocket,
-        );
+      : wrapForSession(connectPlain({ port, host, ...options } as unknown as TcpNetConnectOpts));
     return socket as never;
   };
   Object.defineProperty(connect, promisify.custom, {

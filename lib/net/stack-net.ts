@@ -56,6 +56,10 @@ function modulesOf(stack: Stack): Modules {
   return known;
 }
 
+/** The `http2` of a stack whose connections without TLS are made by `connect`. */
+export const http2Of = (stack: Stack, connect: Parameters<typeof createHttp2>[1]): Http2Module =>
+  createHttp2(modulesOf(stack).net, connect);
+
 /** What importing this file adds to all stacks. */
 const ADDITIONS = {
   get net(): NetModule {

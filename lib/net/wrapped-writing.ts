@@ -12,27 +12,35 @@ export interface StreamHandle {
   onshutdown(request: object): number;
   finishWrite(request: object, status: number): void;
   finishShutdown(request: object, status: number): void;
-  close(closed: () => void): void;
+  close: (closed: () => void) => void;
 }
 
 const { ECANCELED, ENOTCONN, EPIPE } = constants.errno;
 
+/**
+ * When C++ hears of a write that the connection took at once: HTTP/2 before its call returns, as with the kernel, so
+ * that what it sends next is not kept back; TLS, which takes that amiss, a turn of the event loop later.
+ */
+export type Outcome = 'at once' | 'next turn';
+
 /** From now on what C++ writes by `handle` is written to `socket` here. */
-export function takeWriting(handle: StreamHandle, socket: StackSocket): void {
-  new WrappedWriting(handle, socket).begin();
+export function takeWriting(handle: StreamHandle, socket: StackSocket, outcome: Outcome): void {
+  new WrappedWriting(handle, socket, outcome).begin();
 }
 
 class WrappedWriting {
   readonly #handle: StreamHandle;
   readonly #socket: StackSocket;
+  readonly #outcome: Outcome;
   /** Writes that C++ waits for. */
   readonly #writes = new Set<object>();
   #shutdown: object | undefined;
   #isEnding = false;
 
-  constructor(handle: StreamHandle, socket: StackSocket) {
+  constructor(handle: StreamHandle, socket: StackSocket, outcome: Outcome) {
     this.#handle = handle;
     this.#socket = socket;
+    this.#outcome = outcome;
   }
 
   begin(): void {
@@ -56,12 +64,14 @@ class WrappedWriting {
     let left = chunks.length;
     const written = (error?: Error | null): void => {
       left--;
-      // C++ does not expect the outcome before this call returns.
       if (error || left === 0) setImmediate(() => this.#written(request, statusOf(error)));
     };
     socket.cork();
     for (const chunk of chunks) socket.write(chunk, written);
     socket.uncork();
+    if (this.#outcome === 'at once' && socket.writableLength === 0 && !socket.destroyed) {
+      this.#written(request, 0);
+    }
     return 0;
   }
 
@@ -94,7 +104,7 @@ class WrappedWriting {
   /** The handle is closed: nothing more will come of what it waits for. */
   #cancel(): void {
     this.#isEnding = true;
-    for (const request of [...this.#writes]) this.#written(request, -ECANCELED);
+    for (const request of this.#writes) this.#written(request, -ECANCELED);
     this.#ended(-ECANCELED);
   }
 }

@@ -8,7 +8,7 @@ import { PassThrough } from 'node:stream';
 import tls from 'node:tls';
 import type { StackSocket } from './socket.js';
 import { kState, remoteEndOf } from './socket-state.js';
-import { type StreamHandle, takeWriting } from './wrapped-writing.js';
+import { type Outcome, type StreamHandle, takeWriting } from './wrapped-writing.js';
 
 /**
  * Whether Node's wrapper reads this socket: its listener is the only one to hand text to `readBuffer`.
@@ -24,6 +24,7 @@ interface HandleMethods {
   getpeername(out: object): number;
   ref(): void;
   unref(): void;
+  hasRef(): boolean;
   setNoDelay(on: boolean): number;
   /** Times are in seconds; not all versions of Node name all. */
   setKeepAlive(on: boolean, delay: number, interval?: number, count?: number): number;
@@ -32,7 +33,7 @@ interface HandleMethods {
 /** Node's wrapper around `stream`, as far as it is used here. */
 interface Wrapper {
   readonly stream?: unknown;
-  readonly _handle?: (Partial<HandleMethods> & { readBuffer?(chunk: Uint8Array): void }) | null;
+  readonly _handle?: (Partial<HandleMethods> & { readBuffer?: (chunk: Uint8Array) => void }) | null;
   connecting?: boolean;
   emit?(event: string): boolean;
   on?(event: 'error', listener: (error: Error) => void): unknown;
@@ -46,7 +47,7 @@ interface WrappedTls {
 /** Gives a TLS socket what it asks of the socket below: addresses, `ref`, `unref` and settings. */
 export function lendToTls(tlsSocket: object): void {
   const wrapper = (tlsSocket as WrappedTls)._handle?._parentWrap;
-  if (!lend(wrapper)) return;
+  if (!lend(wrapper, 'next turn')) return;
   const { readBuffer } = wrapper?._handle ?? {};
   if (readBuffer === undefined) return;
   // TLS gives up at once and closes in a microtask: what comes between, in the same turn, is not for it any more.
@@ -67,7 +68,7 @@ export function lendWithEnd(tlsSocket: tls.TLSSocket): void {
 
 /** As `lendToTls`, for the session of an HTTP/2 server or client. */
 export function lendToSession(session: object): void {
-  lend((session as { socket?: Wrapper }).socket);
+  lend((session as { socket?: Wrapper }).socket, 'at once');
 }
 
 /** What a socket tells of its attempts to connect before it is connected. */
@@ -107,11 +108,11 @@ export function followConnection(tlsSocket: tls.TLSSocket, socket: StackSocket):
  * A socket for the session of an HTTP/2 client. The session would take a wrapper of its own making for
  * connected at once, and emit `connect` before there is a connection or none; this one tells when.
  */
-export function wrapForSession(socket: StackSocket): object {
+export function wrapForSession(socket: object): object {
   const Wrapping = wrapperClass();
-  if (Wrapping === undefined) return socket;
+  if (Wrapping === undefined || !isStackSocket(socket)) return socket;
   const wrapper = new Wrapping(socket);
-  lend(wrapper);
+  lend(wrapper, 'at once');
   wrapper.connecting = socket.connecting;
   socket.once('connect', () => {
     wrapper.connecting = false;
@@ -133,7 +134,7 @@ function wrapperClass(): WrapperClass | undefined {
 const UV_ENOTCONN = -107;
 
 /** @returns false where there is no socket of a stack below, or it was done before */
-function lend(wrapper: Wrapper | null | undefined): boolean {
+function lend(wrapper: Wrapper | null | undefined, outcome: Outcome): boolean {
   const handle = wrapper?._handle;
   const socket = wrapper?.stream;
   if (!handle || !isStackSocket(socket) || handle.getpeername !== undefined) return false;
@@ -149,6 +150,7 @@ function lend(wrapper: Wrapper | null | undefined): boolean {
     },
     ref: () => void socket.ref(),
     unref: () => void socket.unref(),
+    hasRef: () => socket[kState].isRef,
     setNoDelay(on) {
       socket.setNoDelay(on);
       return 0;
@@ -159,7 +161,7 @@ function lend(wrapper: Wrapper | null | undefined): boolean {
     },
   };
   Object.assign(handle, methods);
-  if (isStreamHandle(handle)) takeWriting(handle, socket);
+  if (isStreamHandle(handle)) takeWriting(handle, socket, outcome);
   return true;
 }
 

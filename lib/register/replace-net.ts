@@ -26,14 +26,14 @@ import { syncBuiltinESMExports } from 'node:module';
 import nodeNet from 'node:net';
 import tls from 'node:tls';
 import 'node:tty';
+import { StackBoundSocket } from '../net/bound-socket.js';
+import { ListenerHandle } from '../net/listener-handle.js';
+import { http2Of } from '../net/stack-net.js';
 import type { Stack } from '../stack/stack.js';
+import { connectsToHost, hostListen, listensOnHost } from './host-listening.js';
 import { refuseHandles } from './refuse-handles.js';
 import { replaceDns } from './replace-dns.js';
 import { hideFromTls, isHiddenFromTls, tlsConnect } from './steer-tls.js';
-import '../net/stack-net.js';
-import { StackBoundSocket } from '../net/bound-socket.js';
-import { ListenerHandle } from '../net/listener-handle.js';
-import { connectsToHost, hostListen, listensOnHost } from './host-listening.js';
 
 type Call = (...args: unknown[]) => unknown;
 type Class = new (...args: unknown[]) => object;
@@ -76,7 +76,8 @@ export function replaceNet(stack: Stack): void {
     ...(nodeBound && { BoundSocket: boundSocketClass(net.BoundSocket as unknown as Class, nodeBound) }),
   });
   Object.assign(tls, { connect: tlsConnect(stack, original.tlsConnect) });
-  Object.assign(http2, { connect: stack.http2.connect });
+  // By whatever `net.connect` is then: there are those who put one of their own in its place.
+  Object.assign(http2, { connect: http2Of(stack, (options) => nodeNet.connect(options)).connect });
   replaceDns(stack);
   hideFromTls(net.Socket);
   steerHostClasses(stack);

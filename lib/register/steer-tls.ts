@@ -5,7 +5,7 @@
 import type { Socket } from 'node:net';
 import tls from 'node:tls';
 import { normalizeArguments } from '../net/arguments.js';
-import { lendToTls } from '../net/wrapping.js';
+import { lendToTls, lendWithEnd } from '../net/wrapping.js';
 import type { Stack } from '../stack/stack.js';
 import '../net/stack-net.js';
 import { connectsToHost } from './host-listening.js';
@@ -31,6 +31,9 @@ export function hideFromTls(StackSocket: typeof Socket): void {
       return init.apply(this, args);
     } finally {
       isHidden = false;
+      // However it was made: by a server that was handed a connection, or by `new tls.TLSSocket(socket)`.
+      if (isStackTls) lendToTls(this);
+      else lendWithEnd(this);
     }
   };
 }
@@ -43,11 +46,7 @@ export function tlsConnect(stack: Stack, connect: Call): Call {
   const connectOverStack = stack.tls.connect as unknown as Call;
   return (...args) => {
     if (connectsToHost(args)) return connect(...args);
-    if (hasSocket(args)) {
-      const secured = connect(...args) as tls.TLSSocket;
-      lendToTls(secured);
-      return secured;
-    }
+    if (hasSocket(args)) return connect(...args);
     isStackTls = true;
     try {
       return connectOverStack(...args);
