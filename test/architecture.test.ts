@@ -40,10 +40,19 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'net/node-errors',
     'net/node-version',
     'net/resolve',
+    'net/show-as-node',
   ],
   // Needs nothing of Node's but names.
   streams: ['base', 'wire/ip-address', 'stack', 'net/resolve'],
-  dns: ['base', 'wire/ip-address', 'stack', 'net/arguments', 'net/node-errors', 'net/node-version'],
+  dns: [
+    'base',
+    'wire/ip-address',
+    'stack',
+    'net/arguments',
+    'net/node-errors',
+    'net/node-version',
+    'net/show-as-node',
+  ],
   // A whole process is given a stack: where it comes from, and what is put in its place.
   register: ['net', 'dns', 'stack', 'link'],
   sim: ['base', 'wire', 'link', 'stack'],

@@ -1,8 +1,9 @@
 /** `node:dgram` for a private stack: the same calls, classes and events, over the stack's own UDP. */
-import type nodeDgram from 'node:dgram';
+import nodeDgram from 'node:dgram';
 import { EventEmitter } from 'node:events';
 import { deprecate } from 'node:util';
 import { callable } from '../net/callable.js';
+import { showAsNode } from '../net/show-as-node.js';
 import type { DgramStack } from './dgram-stack.js';
 import { errnoOf } from './errno.js';
 import { UdpHandle } from './handle.js';
@@ -39,6 +40,7 @@ export function createDgram(stack: DgramStack): DgramModule {
       'DEP0112',
     ),
   };
+  showAsNode(module, nodeDgram);
   // The class keeps Node's promises, which the types of its many overloads cannot be told.
   return module as unknown as DgramModule;
 }

@@ -2,12 +2,14 @@
  * `dgram.Socket` over a UDP endpoint of a private stack. Its state and its steps are those of Node's own, so
  * that events and errors come in the same order and the same tick.
  */
+import { Socket } from 'node:dgram';
 import diagnostics from 'node:diagnostics_channel';
 import { EventEmitter } from 'node:events';
 import { promisify } from 'node:util';
 import { checkAbortSignal, checkNumber, checkPort, checkString } from '../net/arguments.js';
 import { plainError, typeError } from '../net/node-errors.js';
 import { NODE_MAJOR } from '../net/node-version.js';
+import { showAsNode } from '../net/show-as-node.js';
 import { type BindAtOnceOptions, bindAtOnce, connectAtOnce, type SyncUdpSocket } from './at-once.js';
 import { flagsOf, refusalOf, startReceiving } from './binding.js';
 import type { DgramStack } from './dgram-stack.js';
@@ -190,6 +192,7 @@ export class StackDgramSocket extends DgramSettings implements SyncUdpSocket {
 }
 
 addLegacyNames(StackDgramSocket.prototype);
+for (const { prototype } of [DgramSettings, StackDgramSocket]) showAsNode(prototype, Socket.prototype);
 
 /** Makes a socket of an object: a new one, or that of a constructor which inherits by `Socket.call(this, …)`. */
 export function initialize(socket: StackDgramSocket, stack: DgramStack, args: readonly unknown[]): void {

@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { checkHostname, checkPort, checkString } from '../net/arguments.js';
 import { argumentValueError, typeError } from '../net/node-errors.js';
 import { NODE_MAJOR } from '../net/node-version.js';
+import { showAsNode } from '../net/show-as-node.js';
 import { IpAddress } from '../wire/ip-address.js';
 import { Channel } from './channel.js';
 import { checkCallback, checkOneOf, type LookupSettings, readLookupOptions, readServers } from './checks.js';
@@ -107,6 +108,8 @@ export function openDns(stack: DnsStack): DnsOfStack {
     ...bound(resolver),
     promises,
   };
+  showAsNode(module, nodeDns);
+  showAsNode(promises, nodeDns.promises);
   return {
     module: module as unknown as DnsModule,
     knows: (hostname) =>

@@ -1,8 +1,10 @@
 /** `dns.Resolver` and `dns.promises.Resolver` over a private stack. */
 import { AsyncResource } from 'node:async_hooks';
+import dns from 'node:dns';
 import { isIP } from 'node:net';
 import { checkString } from '../net/arguments.js';
 import { argumentTypeError, argumentValueError } from '../net/node-errors.js';
+import { showAsNode } from '../net/show-as-node.js';
 import { DNS_PORT } from '../stack/dns-options.js';
 import { IpAddress } from '../wire/ip-address.js';
 import { Channel } from './channel.js';
@@ -186,6 +188,7 @@ export function createResolver(stack: DnsStack): ResolverClass {
       );
     }
   }
+  showAsNode(Resolver.prototype, dns.Resolver.prototype);
   return Resolver;
 }
 
@@ -222,5 +225,6 @@ export function createPromisesResolver(stack: DnsStack): ResolverClass {
       );
     }
   }
+  showAsNode(Resolver.prototype, dns.promises.Resolver.prototype);
   return Resolver;
 }

@@ -3,7 +3,7 @@ import { tracingChannel } from 'node:diagnostics_channel';
 import { addAbortListener } from 'node:events';
 import { isIP } from 'node:net';
 import { checkAbortSignal, checkPort, normalizeArguments, toNumber } from './arguments.js';
-import { StackBoundSocket } from './bound-socket.js';
+import { adoptPort } from './bound-socket.js';
 import type { BoundPort, NetContext } from './context.js';
 import { type ConnectionServer, ListenerHandle } from './listener-handle.js';
 import { argumentValueError, codeOf, describedError, plainError } from './node-errors.js';
@@ -147,10 +147,7 @@ const LINK_LOCAL = /^fe[89ab][0-9a-f]:/i;
 /** The port of a `BoundSocket`, which is listened on from now on. */
 function adoptedBy(context: NetContext, options: ListenOptions): BoundPort | undefined {
   const { stack } = context;
-  return (
-    StackBoundSocket.adopt(options, stack, 'options') ??
-    StackBoundSocket.adopt(options.handle, stack, 'options.handle')
-  );
+  return adoptPort(options, stack, 'options') ?? adoptPort(options.handle, stack, 'options.handle');
 }
 
 type Begun = Pick<Place, 'address' | 'port'>;

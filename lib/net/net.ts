@@ -11,6 +11,7 @@ import { kContext, type NetContext, type SocketStack } from './context.js';
 import { SCRATCH_BYTES } from './outlet.js';
 import { ReceiveSlab } from './receive-slab.js';
 import { initializeServer, StackServer } from './server.js';
+import { showAsNode } from './show-as-node.js';
 import { initializeSocket, StackSocket } from './socket.js';
 import { checkSocketOptions, type SocketOptions, streamOptions } from './socket-state.js';
 import { TickCount } from './tick-count.js';
@@ -86,6 +87,7 @@ export function openNet(stack: SocketStack): NetOfStack {
     BoundSocket,
     SocketAddress: net.SocketAddress,
     _normalizeArgs: normalizeArguments,
+    ...simultaneousAccepts(),
     isIP: net.isIP,
     isIPv4: net.isIPv4,
     isIPv6: net.isIPv6,
@@ -101,8 +103,15 @@ export function openNet(stack: SocketStack): NetOfStack {
     createConnection: connect,
     ...familySelection(context),
   };
+  showAsNode(module, net);
   // The classes keep Node's promises, which the types of its many overloads cannot be told.
   return { module: module as unknown as NetModule, context };
+}
+
+/** A call of Node before 24, for Windows: it does nothing but warn. */
+function simultaneousAccepts(): object {
+  const name = '_setSimultaneousAccepts';
+  return name in net ? { [name]: net[name] } : {};
 }
 
 function connectNew(context: NetContext, args: unknown[]): StackSocket {

@@ -1,6 +1,6 @@
 /** `net.Server` over a listener of a private stack. */
 import { EventEmitter } from 'node:events';
-import type { BlockList } from 'node:net';
+import { type BlockList, Server } from 'node:net';
 import { getDefaultHighWaterMark } from 'node:stream';
 import { checkBlockList, checkNumber } from './arguments.js';
 import { kContext, type NetContext } from './context.js';
@@ -8,6 +8,7 @@ import { wholeSeconds } from './keep-alive.js';
 import type { ListenerHandle } from './listener-handle.js';
 import { type ListeningServer, listenOn } from './listening.js';
 import { argumentTypeError, plainError } from './node-errors.js';
+import { showAsNode } from './show-as-node.js';
 import type { StackSocket } from './socket.js';
 import type { Address } from './tcp-handle.js';
 
@@ -115,6 +116,8 @@ export class StackServer extends EventEmitter implements ListeningServer {
     else this.emit('error', error);
   }
 }
+
+showAsNode(StackServer.prototype, Server.prototype);
 
 /** The rest of the constructor, apart so that it serves `Server.call(this, options)` too. */
 export function initializeServer(

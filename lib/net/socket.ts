@@ -1,15 +1,16 @@
 /** `net.Socket` over a connection of a private stack. */
 import { channel } from 'node:diagnostics_channel';
-import type { BlockList } from 'node:net';
+import { type BlockList, Socket } from 'node:net';
 import { addAbortSignal, Duplex } from 'node:stream';
 import type { ConnectionInfo, LiveOption, TcpOptions } from '../stack/tcp-endpoint.js';
 import { checkDuration, checkFunction, normalizeArguments } from './arguments.js';
-import { StackBoundSocket } from './bound-socket.js';
+import { adoptPort } from './bound-socket.js';
 import { type ConnectOptions, connectSocket } from './connecting.js';
 import { kContext, type NetContext } from './context.js';
 import { applyKeepAlive, readKeepAlive } from './keep-alive.js';
 import { missingArgumentError, plainError } from './node-errors.js';
 import { NODE_MAJOR } from './node-version.js';
+import { showAsNode } from './show-as-node.js';
 import {
   byteLength,
   type Chunk,
@@ -25,9 +26,8 @@ import {
   streamOptions,
 } from './socket-state.js';
 import { setTcpOption, setTypeOfService, type TcpSocket, typeOfService } from './socket-tcp.js';
-import { handleToWrite, writeAfterEnd, writeOnceConnected } from './socket-writing.js';
+import { handleToWrite, peerEnded, writeOnceConnected } from './socket-writing.js';
 import type { Address, WriteDone } from './tcp-handle.js';
-import { isWrapped } from './wrapping.js';
 
 /** Whether a socket that was never connected waits for that before it finishes; since Node 22 it does not. */
 const ENDS_WHEN_CONNECTED = NODE_MAJOR < 22;
@@ -135,7 +135,15 @@ export class StackSocket extends Duplex implements TcpSocket {
   }
 
   address(): Address | Record<string, never> {
+    return this._getsockname();
+  }
+
+  _getsockname(): Address | Record<string, never> {
     return localEndOf(this[kState]) ?? {};
+  }
+
+  _getpeername(): Address | Record<string, never> {
+    return remoteEndOf(this[kState]) ?? {};
   }
 
   // ---- connecting ----------------------------------------------------------------------------------
@@ -366,6 +374,7 @@ export class StackSocket extends Duplex implements TcpSocket {
   }
 }
 
+showAsNode(StackSocket.prototype, Socket.prototype);
 Object.defineProperty(StackSocket.prototype, kState, { value: NO_SOCKET, writable: true });
 
 /** The rest of the constructor, apart so that it serves `Socket.call(this, options)` too. */
@@ -379,16 +388,8 @@ export function initializeSocket(socket: StackSocket, options: SocketOptions): v
   socket._parent = null;
   socket._host = null;
   socket._hadError = false;
-  state.bound = StackBoundSocket.adopt(options.handle, socket[kContext].stack, 'options.handle');
+  state.bound = adoptPort(options.handle, socket[kContext].stack, 'options.handle');
   socket.on('end', peerEnded);
   if (options.signal) addAbortSignal(options.signal, socket);
   if (options.blockList) socket.blockList = options.blockList;
-}
-
-/** The peer has finished, and so will this socket, unless it may go on writing. */
-function peerEnded(this: StackSocket): void {
-  if (this.allowHalfOpen) return;
-  // TLS has an answer to give, and ends the socket after it.
-  if (isWrapped(this)) this.allowHalfOpen = true;
-  else this.write = writeAfterEnd;
 }
