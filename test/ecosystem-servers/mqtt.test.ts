@@ -1,9 +1,15 @@
 /** `mqtt` over a stack, with mosquitto on the other side. */
+import { once } from 'node:events';
+import http, { type Server } from 'node:http';
+import https from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { pipeline } from 'node:stream/promises';
 import { expect } from 'chai';
-import type { MqttClient } from 'mqtt';
+import { connect, type MqttClient } from 'mqtt';
+import { createWebSocketStream, WebSocketServer } from 'ws';
 import type { Child } from '../support/child.js';
-import { FAMILIES, type InteropBed, KERNEL } from '../support/interop.js';
-import { lostBroker, mqttClient, next, overTcp } from './clients/mqtt.js';
+import { FAMILIES, type InteropBed, KERNEL, STACK } from '../support/interop.js';
+import { lostBroker, MQTT_PORT, mqttClient, next, overTcp } from './clients/mqtt.js';
 import { type Identity, identity } from './support/certificates.js';
 import { content, sha256 } from './support/content.js';
 import { MQTTS_PORT, startMosquitto } from './support/mosquitto.js';
@@ -11,7 +17,7 @@ import { bedWith, dataDirectory } from './support/server.js';
 import { toldAlike } from './support/story.js';
 
 describe('mqtt and mosquitto', function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
   this.slow(5000);
   let bed: InteropBed;
   let server: Child;
@@ -28,6 +34,8 @@ describe('mqtt and mosquitto', function () {
 
   /** Publishes messages of many sizes and qualities to itself, and compares what comes back. */
   async function echoes(client: MqttClient): Promise<void> {
+    const errors: Error[] = [];
+    client.on('error', (error) => errors.push(error as Error));
     await next(client, 'connect');
     await client.subscribeAsync('echo', { qos: 2 });
     const heard: string[] = [];
@@ -47,9 +55,9 @@ describe('mqtt and mosquitto', function () {
     }
     await complete;
     expect(heard).to.deep.equal(sent);
-    // The broker closes on DISCONNECT: what TLS says after that, it answers with a reset.
-    client.on('error', () => {});
+    // The broker closes on DISCONNECT, and answers what TLS says after that with a reset: no error of ours.
     await client.endAsync();
+    expect(errors).to.deep.equal([]);
   }
 
   for (const family of FAMILIES) {
@@ -61,6 +69,35 @@ describe('mqtt and mosquitto', function () {
     const place = { host: KERNEL[4], port: MQTTS_PORT, ca: authority.ca };
     return echoes(mqttClient(() => bed.stack.tls.connect(place)));
   });
+
+  for (const secured of [false, true]) {
+    it(`carries them over ${secured ? 'a secured WebSocket' : 'a WebSocket'}`, async () => {
+      const { server: web, port } = await webSockets(secured);
+      const { ca, servername } = authority;
+      const wish = { ca, servername };
+      const agent = secured ? bed.stack.httpsAgent(wish) : bed.stack.agent();
+      try {
+        const url = `${secured ? 'wss' : 'ws'}://${STACK[4]}:${port}`;
+        await echoes(connect(url, { wsOptions: { agent }, ...wish }));
+      } finally {
+        agent.destroy();
+        web.close();
+      }
+    });
+  }
+
+  /** A server of WebSockets on the stack before the broker, which has none of its own: both ways through the stack. */
+  async function webSockets(secured: boolean): Promise<{ server: Server; port: number }> {
+    const { key, cert } = authority;
+    const server = secured ? https.createServer({ key, cert }) : http.createServer();
+    new WebSocketServer({ server }).on('connection', (socket) => {
+      const stream = createWebSocketStream(socket);
+      void pipeline(stream, bed.net.connect(MQTT_PORT, KERNEL[4]), stream).catch(() => {});
+    });
+    bed.stack.serve(server, 0);
+    await once(server, 'listening');
+    return { server, port: (server.address() as AddressInfo).port };
+  }
 
   it('hands a thousand messages in order to two subscribers', async () => {
     const [publisher, ...subscribers] = [1, 2, 3].map(() => overTcp(bed.net, KERNEL[4]));

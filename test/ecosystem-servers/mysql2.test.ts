@@ -5,7 +5,7 @@ import { createConnection } from 'mysql2';
 import mysql from 'mysql2/promise';
 import type { Child } from '../support/child.js';
 import { FAMILIES, type InteropBed, KERNEL } from '../support/interop.js';
-import { lostServer, mysqlOptions, socketOf } from './clients/mysql.js';
+import { compressed, lostServer, mysqlOptions, socketOf } from './clients/mysql.js';
 import { plain } from './clients/scene.js';
 import { identity } from './support/certificates.js';
 import { content, sha256 } from './support/content.js';
@@ -109,11 +109,21 @@ describe('mysql2 and MariaDB', function () {
     await other.end();
   });
 
-  it('reports a lost server and a refused connection as over node:net', async () => {
-    await server.kill();
+  describe('as over node:net', () => {
+    before(() => server.kill());
     const module = new URL('./clients/mysql.ts', import.meta.url).href;
-    const tale = { story: lostServer, module, name: 'lostServer' };
-    const told = await toldAlike(bed, tale, () => startMariadb(bed, files));
-    expect(JSON.stringify(told)).to.include('connect ECONNREFUSED 10.9.0.1:3306');
+
+    it('reports a lost server and a refused connection', async () => {
+      const tale = { story: lostServer, module, name: 'lostServer' };
+      const told = await toldAlike(bed, tale, () => startMariadb(bed, files));
+      expect(JSON.stringify(told)).to.include('connect ECONNREFUSED 10.9.0.1:3306');
+    });
+
+    it('carries compressed packets', async () => {
+      const tale = { story: compressed, module, name: 'compressed' };
+      const told = (await toldAlike(bed, tale, () => startMariadb(bed, files))) as unknown[];
+      expect(told[0]).to.equal('ON');
+      expect(told.slice(1, 15)).to.deep.equal(Array.from({ length: 14 }, () => true));
+    });
   });
 });
