@@ -6,12 +6,15 @@
  * something of the stack's own is worse than it was; 4 with `--check`, a goal was missed.
  */
 import { execFileSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { SingleBar } from 'cli-progress';
 import { Command, CommanderError } from 'commander';
 import type { MicroResult } from './micro/harness.js';
 import { compareResults, hasGotWorse } from './support/compare.js';
 import { CURVES, type CurveContext, type CurvePlan, type CurveResults } from './support/curves.js';
 import { isMissed, judgeAll } from './support/goals.js';
+import { htmlPage } from './support/html.js';
 import { MEASURES } from './support/measures.js';
 import { type BenchResult, failuresOf, readResult, resultText, writeResult } from './support/results.js';
 import {
@@ -25,10 +28,15 @@ import {
 import { comparisonText, report } from './support/table.js';
 import { TARGETS } from './support/targets.js';
 
+/** Where the page and the figures of the last run are. */
+const LAST_PAGE = 'build-bench/benchmark.html';
+const LAST_RUN = 'build-bench/benchmark.json';
 const EXIT = { failed: 1, usage: 2, worse: 3, missed: 4 } as const;
 
 interface Options {
   readonly json?: boolean | string;
+  /** False with `--no-html`. */
+  readonly html: string | false;
   readonly only?: readonly string[];
   readonly targets?: readonly string[];
   readonly rounds: number;
@@ -144,9 +152,22 @@ async function measure(options: Options): Promise<BenchResult> {
   }
 }
 
+/** Writes what outlasts the terminal: the page, and the figures for a later `--compare`. */
+function keep(result: BenchResult, { html, json }: Options): void {
+  if (html !== false) {
+    mkdirSync(dirname(html), { recursive: true });
+    writeFileSync(html, htmlPage(result));
+    console.error(`The page: ${html}`);
+  }
+  const figures = typeof json === 'string' ? json : LAST_RUN;
+  mkdirSync(dirname(figures), { recursive: true });
+  writeResult(figures, result);
+  console.error(`The figures: ${figures}`);
+}
+
 function finish(result: BenchResult, options: Options, before: BenchResult | undefined): number {
   const differences = before === undefined ? [] : compareResults(before, result);
-  if (typeof options.json === 'string') writeResult(options.json, result);
+  keep(result, options);
   if (options.json === true) process.stdout.write(resultText(result));
   else console.log(report(result));
   if (before !== undefined) {
@@ -170,7 +191,9 @@ const program = new Command('npm run bench --')
   .option('--rounds <n>', 'how often everything is measured', positiveWhole, 5)
   .option('--seconds <n>', 'length of one measurement', positive, 1)
   .option('--warm-up <n>', 'seconds each load runs before it counts', notNegative, 0.5)
-  .option('--json [file]', 'print every figure as JSON, or write it into a file beside the table')
+  .option('--json [file]', 'print every figure as JSON instead of the table, or write it into a file')
+  .option('--html <file>', 'where the page with the charts goes', LAST_PAGE)
+  .option('--no-html', 'write no page')
   .option('--compare <file>', 'say which differences from an earlier --json are outside the noise')
   .option('--check', 'exit with status 4 when a goal is missed')
   .option('--curves [name...]', `scaling curves: ${CURVES.map((item) => item.name).join(', ')}`)

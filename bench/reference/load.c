@@ -16,7 +16,7 @@
 
 #include "common.h"
 
-enum { CHUNK = 256 * 1024, BATCH = 64, EVENTS = 256, MAX_SAMPLES = 4 << 20, HISTOGRAM_US = 200 };
+enum { CHUNK = 256 * 1024, BATCH = 64, EVENTS = 256, MAX_SAMPLES = 4 << 20, HISTOGRAM_US = 200, ANSWER_MS = 10000 };
 
 typedef struct {
   const char* address;
@@ -323,7 +323,7 @@ static void run_connections(const Job* job) {
 
 /* ── hold ── */
 
-/* One byte out and back on each. Returns how many were answered, each within the time poll allows. */
+/* One byte out and back on each. Returns how many were answered, each within ANSWER_MS. */
 static int ask_each(const Job* job, const int* fds) {
   int answered = 0;
   for (int first = 0; first < job->count; first += BATCH) {
@@ -331,7 +331,7 @@ static int ask_each(const Job* job, const int* fds) {
     for (int i = first; i < last; i++) send_message(fds[i], 1);
     for (int i = first; i < last; i++) {
       struct pollfd waiting = {.fd = fds[i], .events = POLLIN};
-      if (poll(&waiting, 1, 2000) > 0 && read(fds[i], chunk, 1) == 1) answered++;
+      if (poll(&waiting, 1, ANSWER_MS) > 0 && read(fds[i], chunk, 1) == 1) answered++;
     }
   }
   return answered;

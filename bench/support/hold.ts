@@ -102,7 +102,7 @@ async function endAll(clients: readonly Child[]): Promise<void> {
 /** Nothing happens for this long while the idle server is watched. */
 const QUIET_MS = 1000;
 /** Timers of connections just opened and answered have run out after this. */
-const SETTLE_MS = 500;
+const SETTLE_MS = 1500;
 const pause = (milliseconds: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, milliseconds));
 const ONE_BUSY: LoadJob = { mode: 'msg', count: 1 };
