@@ -56,12 +56,15 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   // A whole process is given a stack: where it comes from, and what is put in its place.
   register: ['net', 'dns', 'stack', 'link'],
   sim: ['base', 'wire', 'link', 'stack'],
+  // Stacks side by side in threads, and what the layers of each ask their neighbours.
+  shard: ['base', 'wire', 'link', 'stack', 'tcp/neighbours', 'udp/neighbours'],
 };
 /** These meet everything: the command line, and the list of what is public. */
 const OPEN_ROOMS = ['cli', ''];
 
 /** Files that may use Node: its modules, its globals, its time and randomness. */
-const HOST_FILES = /^lib\/(stack\/system-[^/]+|link\/tun-[^/]+|(net|dgram|dns|register|cli)\/.+)\.ts$/;
+const HOST_FILES =
+  /^lib\/(stack\/system-[^/]+|link\/tun-[^/]+|shard\/(sharded-stack|worker[^/]*)|(net|dgram|dns|register|cli)\/.+)\.ts$/;
 
 /** Packages `lib/` may import, and where. */
 const PACKAGES: Readonly<Record<string, RegExp>> = {

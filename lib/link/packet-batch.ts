@@ -118,6 +118,11 @@ export class PacketBatch {
     return this.words[slotAt(i) + SlotWord.MARK];
   }
 
+  /** Sets the routing mark. */
+  setMark(i: number, mark: number): void {
+    this.words[slotAt(i) + SlotWord.MARK] = mark;
+  }
+
   /** Nanoseconds of the monotonic clock at arrival; 0 when nobody took them. */
   timeNs(i: number): number {
     const at = slotAt(i);

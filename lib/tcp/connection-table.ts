@@ -10,6 +10,7 @@ import { invariant } from '../base/errors.js';
 import type { Random } from '../base/random.js';
 import { TableHash } from '../base/siphash.js';
 import type { IpPacket } from '../wire/ip-packet.js';
+import type { TcpNeighbours } from './neighbours.js';
 import { portsWord, TUPLE_WORDS, type Tuple, tupleWords } from './tuple.js';
 
 const FIRST_SLOTS = 64;
@@ -18,6 +19,8 @@ const FIRST_PLACES = 256;
 const KEY_WORDS = TUPLE_WORDS + 1;
 
 export class ConnectionTable<Occupant> {
+  /** Who else is to know which tuples are taken. */
+  neighbours: TcpNeighbours | undefined;
   readonly #hash: TableHash;
   /** Slot + 1 in each place of the hash table; 0 for none. */
   #places = new Int32Array(FIRST_PLACES);
@@ -85,6 +88,7 @@ export class ConnectionTable<Occupant> {
     this.#hashes[slot] = hash;
     this.#occupants[slot] = occupant;
     this.#place(slot, hash);
+    this.neighbours?.occupied(this.#probe, 0);
     return slot;
   }
 
@@ -98,6 +102,7 @@ export class ConnectionTable<Occupant> {
     while (this.#places[place] !== slot + 1) place = (place + 1) & this.#mask;
     this.#closeGap(place);
     if (this.#tuples[slot * KEY_WORDS + TUPLE_WORDS] !== 0) this.#bound--;
+    this.neighbours?.vacated(this.#tuples, slot * KEY_WORDS);
     this.#occupants[slot] = undefined;
     this.#free.push(slot);
     this.#size--;

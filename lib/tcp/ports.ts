@@ -2,6 +2,7 @@
 import { StackError } from '../base/errors.js';
 import { type Random, randomBelow } from '../base/random.js';
 import type { IpAddress } from '../wire/ip-address.js';
+import type { TcpNeighbours } from './neighbours.js';
 
 /** A claim on a port. */
 export interface PortClaim {
@@ -16,6 +17,8 @@ export interface PortClaim {
 }
 
 export class TcpPorts {
+  /** Who else is to know which ports are claimed. */
+  neighbours: TcpNeighbours | undefined;
   readonly #claims = new Map<number, PortClaim[]>();
   readonly #first: number;
   readonly #count: number;
@@ -43,6 +46,7 @@ export class TcpPorts {
     }
     claims.push(claim);
     this.#claims.set(claim.port, claims);
+    if (claims.length === 1) this.neighbours?.portTaken(claim.port);
   }
 
   release(claim: PortClaim): void {
@@ -50,7 +54,7 @@ export class TcpPorts {
     if (claims === undefined) return;
     const index = claims.indexOf(claim);
     if (index >= 0) claims.splice(index, 1);
-    if (claims.length === 0) this.#claims.delete(claim.port);
+    if (claims.length === 0 && this.#claims.delete(claim.port)) this.neighbours?.portFreed(claim.port);
   }
 
   /**

@@ -6,6 +6,7 @@ import { type Seq, seq, seqInWindow } from '../base/seq.js';
 import { DropReason } from '../base/stats.js';
 import { packetChecksumHolds } from '../wire/checksum.js';
 import { Cast, ChecksumState, type IpPacket } from '../wire/ip-packet.js';
+import { TcpFlag } from '../wire/tcp.js';
 import { ActiveOpen, type ConnectRequest } from './active-open.js';
 import { ConnectionBooks } from './connection-books.js';
 import { ConnectionEvent } from './connection-parameters.js';
@@ -15,6 +16,7 @@ import { InitialSequence } from './initial-sequence.js';
 import type { TcpContext } from './layer-context.js';
 import type { TcpListener } from './listener.js';
 import { Listeners, type ListenRequest, type PortRequest } from './listeners.js';
+import { StrangerKind, type TcpNeighbours } from './neighbours.js';
 import { PassiveOpen } from './passive-open.js';
 import { type PortClaim, TcpPorts } from './ports.js';
 import { TcpSegment } from './segment.js';
@@ -32,6 +34,7 @@ export class TcpLayer {
   readonly #listeners: Listeners;
   readonly #ports: TcpPorts;
   readonly #segment = new TcpSegment();
+  #neighbours: TcpNeighbours | undefined;
   /** Listeners with something to accept. */
   readonly #accepting = new Set<TcpListener>();
   readonly #tell = (entry: ConnectionEntry): void => this.#tellOwner(entry);
@@ -60,6 +63,13 @@ export class TcpLayer {
   /** Connections that nobody owns any more and that still have something to deliver. */
   get unfinished(): number {
     return this.#books.unfinished;
+  }
+
+  /** Other stacks share our addresses from now on. Set before the first connection and listener. */
+  setNeighbours(neighbours: TcpNeighbours): void {
+    this.#neighbours = neighbours;
+    this.#books.table.neighbours = neighbours;
+    this.#ports.neighbours = neighbours;
   }
 
   /** Passive OPEN. See `Listeners.add`. */
@@ -176,12 +186,21 @@ export class TcpLayer {
 
   #strangerArrived(packet: IpPacket, segment: TcpSegment, iss: Seq | undefined): void {
     const listener = this.#listeners.find(packet, segment.destinationPort, segment.sourcePort);
+    if (this.#neighbours !== undefined && this.#isTheirs(packet, segment, listener !== undefined)) return;
     if (listener !== undefined) {
       this.#passive.listenArrived(listener, packet, segment, iss);
       return;
     }
     this.#context.stats.drop(DropReason.TcpNoConnection);
     this.#replies.reset(packet, segment);
+  }
+
+  /** Whether the segment is for one of the stacks that share our addresses, which has it now. */
+  #isTheirs(packet: IpPacket, segment: TcpSegment, isHeard: boolean): boolean {
+    const isSyn = segment.has(TcpFlag.SYN) && !segment.has(TcpFlag.ACK);
+    const kind = isSyn ? (isHeard ? StrangerKind.SynHeard : StrangerKind.SynUnheard) : StrangerKind.Segment;
+    const { destinationPort, sourcePort } = segment;
+    return this.#neighbours?.takeSegment(packet, destinationPort, sourcePort, kind) === true;
   }
 
   #timeWaitArrived(record: TimeWait, packet: IpPacket, segment: TcpSegment): void {

@@ -6,6 +6,7 @@ import { type Random, randomBelow } from '../base/random.js';
 import { TableHash } from '../base/siphash.js';
 import type { IpAddress } from '../wire/ip-address.js';
 import type { IpPacket } from '../wire/ip-packet.js';
+import type { UdpNeighbours } from './neighbours.js';
 
 /** What the table looks at in a socket. */
 export interface TableEntry {
@@ -82,6 +83,8 @@ export class EndpointTable<E extends TableEntry> {
   readonly #wildcard = new Map<number, E[]>();
   /** All sockets of a port, for conflicts and for packets to many. */
   readonly #byPort = new Map<number, E[]>();
+  /** Who else is to know which ports are taken. */
+  neighbours: UdpNeighbours | undefined;
   #size = 0;
 
   constructor(random: Random) {
@@ -97,6 +100,7 @@ export class EndpointTable<E extends TableEntry> {
   /** Adds a socket that has a port. The newest of a chain is found first, as on Linux. */
   add(entry: E): void {
     this.#size++;
+    if (!this.#byPort.has(entry.localPort)) this.neighbours?.portTaken(entry.localPort);
     prepend(this.#byPort, entry.localPort, entry);
     prepend(this.#mapOf(entry), this.#keyOf(entry), entry);
   }
@@ -105,6 +109,7 @@ export class EndpointTable<E extends TableEntry> {
   remove(entry: E): void {
     if (!take(this.#byPort, entry.localPort, entry)) return;
     take(this.#mapOf(entry), this.#keyOf(entry), entry);
+    if (!this.#byPort.has(entry.localPort)) this.neighbours?.portFreed(entry.localPort);
     this.#size--;
   }
 

@@ -12,6 +12,7 @@ import type { UdpContext } from './context.js';
 import { UdpEvent } from './datagram.js';
 import { DatagramSender, UDP_HEADER_BYTES, UDP_PROTOCOL } from './datagram-sender.js';
 import { EndpointTable, EndWords } from './endpoint-table.js';
+import type { UdpNeighbours } from './neighbours.js';
 import { resolveUdpOptions, type UdpOptions, type UdpSocketOptions } from './options.js';
 import { PathMtuSearch, type PathMtuSearchOptions, type SearchHost } from './path-mtu-search.js';
 import { UdpEndpoint } from './udp-endpoint.js';
@@ -39,6 +40,7 @@ export class UdpLayer {
   readonly #awaiting = new Set<UdpEndpoint>();
   readonly #searches = new Set<PathMtuSearch>();
   readonly #searchHost: SearchHost;
+  #neighbours: UdpNeighbours | undefined;
 
   /** @throws TypeError, ArgumentTypeError, ArgumentRangeError for options that cannot be */
   constructor(parts: UdpLayerParts) {
@@ -76,6 +78,12 @@ export class UdpLayer {
   /** Bytes in all receive queues. */
   get memoryBytes(): number {
     return this.#context.memoryBytes;
+  }
+
+  /** Other stacks share our addresses from now on. Set before the first socket. */
+  setNeighbours(neighbours: UdpNeighbours): void {
+    this.#neighbours = neighbours;
+    this.#context.table.neighbours = neighbours;
   }
 
   /**
@@ -181,7 +189,7 @@ export class UdpLayer {
     const ends = this.#ends;
     ends.setFrom(packet, view.getUint16(payloadAt), view.getUint16(payloadAt + 2));
     if (packet.cast === Cast.Unicast) this.#deliverToOne(packet);
-    else if (this.#deliverToAll(packet) === 0) this.#noPort();
+    else this.#deliverToMany(packet);
   }
 
   /** An ICMP error about a packet whose payload was UDP. */
@@ -204,10 +212,16 @@ export class UdpLayer {
     endpoint.icmpError(error, destinationPort);
   }
 
+  #deliverToMany(packet: IpPacket): void {
+    const elsewhere = this.#neighbours?.copyDatagram(packet, this.#ends.localPort) ?? 0;
+    if (this.#deliverToAll(packet) + elsewhere === 0) this.#noPort();
+  }
+
   #deliverToOne(packet: IpPacket): void {
     const ends = this.#ends;
     const endpoint = ends.localPort === 0 ? undefined : this.#context.table.find(ends);
     if (endpoint === undefined) {
+      if (this.#neighbours?.takeDatagram(packet, ends.localPort, ends.remotePort) === true) return;
       this.#noPort();
       this.#context.ip.portUnreachable(packet);
       return;
