@@ -10,6 +10,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { SingleBar } from 'cli-progress';
 import { Command, CommanderError } from 'commander';
+import { installed } from '../test/support/child.js';
 import type { MicroResult } from './micro/harness.js';
 import { compareResults, hasGotWorse } from './support/compare.js';
 import { CURVES, type CurveContext, type CurvePlan, type CurveResults } from './support/curves.js';
@@ -107,9 +108,11 @@ const measureMicro = (): MicroResult[] =>
     }),
   ) as MicroResult[];
 
+const isWhole = (options: Options): boolean => options.only === undefined && options.targets === undefined;
+
 /** The curves asked for; where only a part of the table is, none unless asked for. */
-function curvesOf(options: Options, isWhole: boolean): CurvePlan[] {
-  const { curves = isWhole } = options;
+function curvesOf(options: Options): CurvePlan[] {
+  const { curves = isWhole(options) } = options;
   if (curves === false) return [];
   return pick(CURVES, curves === true ? undefined : curves);
 }
@@ -135,8 +138,7 @@ async function measure(options: Options): Promise<BenchResult> {
     seconds: options.seconds,
     warmUpSeconds: options.warmUp,
   };
-  const isWhole = options.only === undefined && options.targets === undefined;
-  const curvePlans = curvesOf(options, isWhole);
+  const curvePlans = curvesOf(options);
   const silent: Progress = { begin: () => {}, done: () => {} };
   const context = { ...plan, idleConnections: options.idle, progress: silent };
   const progress = progressBar(
@@ -145,7 +147,7 @@ async function measure(options: Options): Promise<BenchResult> {
   try {
     const samples = await measureAll(plan, progress);
     const { curves, idle, failures } = await measureCurves(curvePlans, { ...context, progress });
-    const micro = isWhole && options.micro ? measureMicro() : [];
+    const micro = isWhole(options) && options.micro ? measureMicro() : [];
     return { ...emptyResult(plan, infos), samples: [...samples, ...failures], idle, curves, micro };
   } finally {
     progress.stop();
@@ -153,13 +155,16 @@ async function measure(options: Options): Promise<BenchResult> {
 }
 
 /** Writes what outlasts the terminal: the page, and the figures for a later `--compare`. */
-function keep(result: BenchResult, { html, json }: Options): void {
+function keep(result: BenchResult, options: Options): void {
+  const { html, json } = options;
   if (html !== false) {
     mkdirSync(dirname(html), { recursive: true });
     writeFileSync(html, htmlPage(result));
     console.error(`The page: ${html}`);
   }
-  const figures = typeof json === 'string' ? json : LAST_RUN;
+  // A run of a part is no reason to lose a whole one.
+  const figures = typeof json === 'string' ? json : isWhole(options) ? LAST_RUN : undefined;
+  if (figures === undefined) return;
   mkdirSync(dirname(figures), { recursive: true });
   writeResult(figures, result);
   console.error(`The figures: ${figures}`);
@@ -179,11 +184,26 @@ function finish(result: BenchResult, options: Options, before: BenchResult | und
   return options.check && judgeAll(result).some(isMissed) ? EXIT.missed : 0;
 }
 
+/** @throws UsageError when it cannot be read or is something else */
+function earlierRun(path: string): BenchResult {
+  try {
+    return readResult(path);
+  } catch (error) {
+    throw new UsageError(`${path}: ${error instanceof Error ? error.message : 'unreadable'}`);
+  }
+}
+
 async function main(options: Options): Promise<void> {
-  // What cannot be read is better known before ten minutes of measurements.
-  const before = options.compare === undefined ? undefined : readResult(options.compare);
+  // What cannot be read is better known before a quarter of an hour of measurements.
+  const before = options.compare === undefined ? undefined : earlierRun(options.compare);
+  if (process.getuid?.() !== 0) throw new Error('needs root, to make network namespaces and enter them');
+  if (!(await installed('cc'))) throw new Error('needs a C compiler: apt-get install gcc');
   process.exitCode = finish(await measure(options), options, before);
 }
+
+// With us end our children and, with these, their namespaces.
+process.once('SIGINT', () => process.exit(130));
+process.once('SIGTERM', () => process.exit(143));
 
 const program = new Command('npm run bench --')
   .option('--only <measure...>', `only ${MEASURES.map((item) => item.name).join(', ')}`)

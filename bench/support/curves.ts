@@ -152,10 +152,10 @@ const idleCurve: CurvePlan = {
     const failures: Sample[] = [];
     const lines: { name: string; y: (number | null)[] }[] = [];
     for (const target of rowsOf(context, IDLE_ROWS)) {
-      const { progress, seconds } = context;
+      const { progress, seconds, warmUpSeconds } = context;
       const { name } = target;
       const taken = await takePoints(target, { name: 'idle', x, progress }, (running, count) =>
-        measureIdle(running, name, { count, seconds }),
+        measureIdle(running, name, { count, seconds, warmUpSeconds }),
       );
       idle.push(...taken.points);
       failures.push(...taken.failures, ...unanswered(taken.points));

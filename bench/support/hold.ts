@@ -107,15 +107,23 @@ const pause = (milliseconds: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, milliseconds));
 const ONE_BUSY: LoadJob = { mode: 'msg', count: 1 };
 
+export interface IdlePlan {
+  readonly count: number;
+  readonly seconds: number;
+  /** How long the busy connection runs before it counts, s. */
+  readonly warmUpSeconds: number;
+}
+
 /** Holds `count` connections, has each answer, and measures one that is busy beside them. */
 export async function measureIdle(
   target: RunningTarget,
   name: string,
-  { count, seconds }: { readonly count: number; readonly seconds: number },
+  { count, seconds, warmUpSeconds }: IdlePlan,
 ): Promise<IdleResult> {
   const held = await holdConnections(target, count);
   try {
     const { answered, seconds: answerSeconds } = await held.ask();
+    if (warmUpSeconds > 0) await load(target, warmUpSeconds, ONE_BUSY);
     await pause(SETTLE_MS);
     const quiet = target.counters();
     await pause(QUIET_MS);

@@ -5,7 +5,16 @@ import { dirname, join } from 'node:path';
 import { type GoalOutcome, judgeAll } from './goals.js';
 import { type BenchResult, type MeasureInfo, samplesOf, valuesOf } from './results.js';
 import { median, summarise } from './statistics.js';
-import { costTable, curveTables, fixed, goalLine, idleTable, latencyTable, ratioTable } from './table.js';
+import {
+  costTable,
+  curveTables,
+  fixed,
+  goalLine,
+  idleTable,
+  latencyTable,
+  microTable,
+  ratioTable,
+} from './table.js';
 
 /** One chart of the page, as `bench/page/page.js` draws it. */
 type Chart =
@@ -161,6 +170,7 @@ ${preformatted("Processor time and memory of the server's process", costTable(re
 ${preformatted('One round trip at a time, µs', latencyTable(result))}
 ${preformatted('Idle connections, and one busy beside them', idleTable(result))}
 ${preformatted('Scaling', curveTables(result))}
+${preformatted('Single operations, without any link', microTable(result.micro))}
 <footer>Charts: uPlot, MIT licence, included in this page.</footer>
 <script type="application/json" id="charts">${embedded([...drawn, ...lines])}</script>
 <script>${script}</script>

@@ -1,4 +1,5 @@
 /** The figures of a run as text, for a terminal. */
+import type { MicroResult } from '../micro/harness.js';
 import { ALPHA, type Difference, LEAST_CHANGE } from './compare.js';
 import { type GoalOutcome, judgeAll, NEIGHBOURS } from './goals.js';
 import {
@@ -185,6 +186,18 @@ export function curveTables(result: BenchResult): string {
     .join('\n\n');
 }
 
+/** Time of one operation, what it leaves to be collected, and how fast it works through bytes. */
+export function microTable(micro: readonly MicroResult[]): string {
+  if (micro.length === 0) return '';
+  const rows = micro.map(({ name, nsPerOperation, bytesPerOperation, gigabytesPerSecond }) => [
+    name,
+    fixed(nsPerOperation, nsPerOperation < 100 ? 1 : 0),
+    fixed(bytesPerOperation, bytesPerOperation < 10 ? 1 : 0),
+    fixed(gigabytesPerSecond ?? Number.NaN, 1),
+  ]);
+  return columns([['', 'ns', 'B garbage', 'GB/s'], ...rows]);
+}
+
 const section = (title: string, body: string): string[] => (body === '' ? [] : [`\n${title}\n\n${body}`]);
 
 /** The whole run. */
@@ -203,6 +216,7 @@ export function report(result: BenchResult): string {
     ...section('One round trip at a time, µs', latencyTable(result)),
     ...section('Idle connections, and one busy beside them', idleTable(result)),
     ...section('Scaling', curveTables(result)),
+    ...section('Single operations, without any link', microTable(result.micro)),
     ...section('Not measured', missing.map(({ title, missing: why }) => `${title}: ${why}`).join('\n')),
     ...section(
       'Failed',
