@@ -21,6 +21,7 @@ import {
   argumentValueError,
   blockedError,
   codeOf,
+  errnoError,
   hostPortError,
   plainError,
   type SystemError,
@@ -28,7 +29,7 @@ import {
 import { NODE_MAJOR } from './node-version.js';
 import { lookupOf } from './resolve.js';
 import type { StackSocket } from './socket.js';
-import { attach } from './socket-owner.js';
+import { attach, attachPath } from './socket-owner.js';
 import { kState, type SocketState } from './socket-state.js';
 import { type Links, readTcpPlace } from './zones.js';
 
@@ -36,7 +37,7 @@ export interface ConnectOptions {
   port?: number | string | undefined;
   /** `localhost`, this stack itself, by default. */
   host?: string | undefined;
-  /** No stack but the host's has these: `connect` fails with `EAFNOSUPPORT`. */
+  /** No stack has these: the socket then stands on one of the host. */
   path?: string | undefined;
   localAddress?: string | undefined;
   localPort?: number | undefined;
@@ -70,7 +71,12 @@ export function connectSocket(socket: StackSocket, options: ConnectOptions): voi
   const { path } = options;
   if (path) {
     if (typeof path !== 'string') throw argumentTypeError('options.path', 'string', path);
-    process.nextTick(() => fail(socket, hostPortError('EAFNOSUPPORT', 'connect', { address: path })));
+    const { handle } = socket[kState];
+    if (handle === undefined) attachPath(socket, path);
+    else {
+      const code = handle.isConnecting ? 'EALREADY' : 'EISCONN';
+      process.nextTick(() => fail(socket, hostPortError(code, 'connect', { address: path })));
+    }
     return;
   }
   const plan = checkOptions(socket, options);
@@ -145,7 +151,7 @@ const FAMILIES: Readonly<Record<string, number>> = { IPv4: 4, IPv6: 6 };
 /** Asks for one address, or for all where several may be tried. */
 function lookUp(socket: StackSocket, plan: Plan, options: ConnectOptions): void {
   const { host } = plan;
-  const family = typeof options.family === 'string' ? FAMILIES[options.family] : options.family;
+  const family = FAMILIES[String(options.family)] ?? options.family;
   const isEither = family !== 4 && family !== 6;
   const hints = options.hints || (isEither ? ADDRCONFIG : 0);
   const find = options.lookup ?? lookupOf(socket[kContext].stack);
@@ -256,11 +262,20 @@ function begin(socket: StackSocket, target: Target, failed: (code: string) => vo
   const state = socket[kState];
   const { handle, bound, typeOfService } = state;
   if (handle !== undefined) {
+    socket.emit('connectionAttempt', address, port, family);
     return connectError(
       handle.isConnecting ? 'EALREADY' : 'EISCONN',
       target,
       localDetails(handle.localEnd()),
     );
+  }
+  if (port === 0) {
+    // Nobody can listen there: what the host says, without asking.
+    socket.emit('connectionAttempt', address, port, family);
+    setImmediate(() => {
+      if (socket.connecting) failed('ECONNREFUSED');
+    });
+    return undefined;
   }
   try {
     const options = {
@@ -268,10 +283,14 @@ function begin(socket: StackSocket, target: Target, failed: (code: string) => vo
       ...(typeOfService === undefined ? {} : { trafficClass: typeOfService }),
     };
     const { stack } = socket[kContext];
+    // libuv takes the lower 16 bits, and Node finds that it is another port.
+    const bindPort = (localPort ?? 0) & 0xffff;
+    if (localPort !== undefined && localPort > 0 && bindPort !== localPort)
+      throw errnoError('EADDRINUSE', 'bind');
     const wish = { ...placesOf(target, stack.ip), port, options };
     const endpoint = bound
       ? connectFrom(bound, wish, family)
-      : stack.connectTcp({ ...wish, ...(localPort ? { localPort } : {}) });
+      : stack.connectTcp({ ...wish, localPort: bindPort });
     state.bound = undefined;
     attach(socket, { endpoint, isMapped: family === 6, connectFailed: failed });
   } catch (error) {
@@ -302,7 +321,8 @@ function placesOf({ address, localAddress }: Target, links: Links) {
 /** What a local end that was asked for may be refused with. */
 const BIND_ERRORS: ReadonlySet<string> = new Set(['EADDRINUSE', 'EADDRNOTAVAIL', 'EINVAL', 'EACCES']);
 
-const localDetails = ({ address, port }: { address: string; port: number }): string => `${address}:${port}`;
+const localDetails = (end: { address: string; port: number } | undefined): string | undefined =>
+  end && `${end.address}:${end.port}`;
 
 function connectError(code: string, target: Target, details?: string): SystemError {
   const { localAddress, localPort } = target;

@@ -26,6 +26,8 @@ export interface ListenOptions {
   fastOpen?: boolean | undefined;
   /** Share the port with other servers that ask for it too; connections are spread over them. False by default. */
   reusePort?: boolean | undefined;
+  /** As for `path`, with `EINVAL`. */
+  fd?: number | undefined;
   /** No stack but the host's has these: listening fails with `EAFNOSUPPORT`. */
   path?: string | undefined;
   signal?: AbortSignal | undefined;
@@ -48,6 +50,9 @@ export interface ListeningServer extends ConnectionServer {
 
 /** Says when servers begin to listen, and how that ended. */
 const listens = tracingChannel('net.server.listen');
+
+/** Whether `ipv6Only` counts where no host is given; before Node 22 it did not. */
+const IPV6_ONLY_BY_DEFAULT = NODE_MAJOR >= 22;
 
 /** What Node asks the kernel for when nobody says. */
 const DEFAULT_BACKLOG = 511;
@@ -75,6 +80,12 @@ export function listenOn(context: NetContext, server: ListeningServer, args: rea
   }
   obeySignal(server, options.signal);
   const backlog = options.backlog || toNumber(args[1]) || toNumber(args[2]) || DEFAULT_BACKLOG;
+  const { fd } = options;
+  if (typeof fd === 'number' && fd >= 0) {
+    // As for one that is nothing to listen on: descriptors are the host's.
+    failLater(server, describedError('EINVAL', 'listen', { address: null }));
+    return;
+  }
   const port = portOf(args, options);
   if (port === undefined) {
     const { path } = options;
@@ -88,7 +99,7 @@ export function listenOn(context: NetContext, server: ListeningServer, args: rea
       address,
       port,
       backlog,
-      ipv6Only: ipv6Only === true,
+      ipv6Only: ipv6Only === true && (IPV6_ONLY_BY_DEFAULT || Boolean(options.host)),
       fastOpen: fastOpen === true,
       reusePort: reusePort === true,
     });

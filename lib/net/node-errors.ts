@@ -22,7 +22,7 @@ export interface SystemError extends CodedError {
 }
 
 export interface Place {
-  readonly address?: string | undefined;
+  readonly address?: string | null | undefined;
   /** 0 counts as none. */
   readonly port?: number | undefined;
 }
@@ -77,7 +77,7 @@ function newSystemError(message: string, code: string, syscall: string): SystemE
 }
 
 function withPlace(error: SystemError, { address, port }: Place): SystemError {
-  if (address !== undefined) error.address = address;
+  if (address !== undefined) error.address = address as string;
   if (port) error.port = port;
   return error;
 }

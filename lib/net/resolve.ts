@@ -20,8 +20,8 @@ export function lookupOf(stack: object): LookupFunction {
   return (hostname, options, callback) => {
     checkHostname(hostname, 'hostname');
     const own = dnsOf(stack);
-    if (isLocalhost(hostname)) lookupLocalhost(options, callback);
-    else if (own?.knows(hostname)) own.module.lookup(hostname, options, callback);
+    if (own?.knows(hostname)) own.module.lookup(hostname, options, callback);
+    else if (isLocalhost(hostname)) lookupLocalhost(options, callback);
     else dns.lookup(hostname, options, callback);
   };
 }

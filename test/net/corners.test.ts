@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import type { AddressInfo, Socket } from 'node:net';
 import { NODE_MAJOR } from '../../lib/net/node-version.js';
-import { anonymous, listen, record, recordText, thrown, turns } from './support/recording.js';
+import { anonymous, listen, portOf, record, recordText, thrown, turns } from './support/recording.js';
 import { sameAsNode } from './support/scenario.js';
 
 describe('net: corners', () => {
@@ -144,5 +144,58 @@ describe('net: corners', () => {
     }
     server.close();
     return seen;
+  });
+
+  sameAsNode('families that are none, port 0, and local ports that are none', async (world) => {
+    const seen: unknown[] = [];
+    for (const family of [7, 'x', -4]) {
+      seen.push(thrown(() => world.client.connect({ port: 1, host: 'localhost', family: family as number })));
+    }
+    const { host } = world;
+    const server = world.server.createServer();
+    const port = await listen(server, host);
+    for (const options of [
+      { port: 0 },
+      { port: 1, localPort: 70_000 },
+      { port: 1, localPort: 1.5 },
+      { port, localPort: -9 },
+    ]) {
+      const socket = world.client.connect({ host, ...options });
+      const { log, closed } = record(socket, world);
+      socket.on('connectionAttempt', (address, to) =>
+        log.push(['attempt', anonymous(address, world), to === port || to]),
+      );
+      socket.on('connect', () => socket.destroy());
+      await closed;
+      seen.push(log);
+    }
+    server.close();
+    return seen;
+  });
+
+  sameAsNode('connecting twice', async (world) => {
+    const server = world.server.createServer();
+    const port = await listen(server, world.host);
+    const socket = world.client.connect(port, world.host);
+    const { log, closed } = record(socket, world);
+    socket.on('connectionAttempt', () => log.push('attempt'));
+    socket.connect(port, world.host);
+    await closed;
+    server.close();
+    return log;
+  });
+
+  sameAsNode('`ipv6Only` without a host, and descriptors to listen on', async (world) => {
+    const server = world.server.createServer((socket) => socket.end());
+    server.listen({ port: 0, ipv6Only: true });
+    await once(server, 'listening');
+    const socket = world.client.connect(portOf(server), world.host);
+    const { log, closed } = record(socket.resume(), world);
+    await closed;
+    server.close();
+    const other = world.server.createServer();
+    other.listen({ fd: 4242 });
+    const [error] = (await once(other, 'error')) as [Error];
+    return [log, { ...error }, error.message, other.listening];
   });
 });
