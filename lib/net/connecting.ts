@@ -12,26 +12,21 @@ import {
   checkNumber,
   checkPort,
 } from './arguments.js';
-import { addressOf, connectFrom } from './bound-socket.js';
+import { begin, connectError, refusalOf, type Target } from './attempt.js';
 import { kContext } from './context.js';
 import { alternate, type Found, invalidIpAddress, isUsable, problemOf } from './found-addresses.js';
 import {
   aggregateError,
   argumentTypeError,
   argumentValueError,
-  blockedError,
-  codeOf,
-  errnoError,
   hostPortError,
   plainError,
-  type SystemError,
 } from './node-errors.js';
 import { NODE_MAJOR } from './node-version.js';
 import { lookupOf } from './resolve.js';
 import type { StackSocket } from './socket.js';
-import { attach, attachPath } from './socket-owner.js';
+import { attachPath } from './socket-owner.js';
 import { kState, type SocketState } from './socket-state.js';
-import { type Links, readTcpPlace } from './zones.js';
 
 export interface ConnectOptions {
   port?: number | string | undefined;
@@ -54,16 +49,6 @@ export interface ConnectOptions {
    * where the server is known, unless several addresses are tried. The server may get it twice. False by default.
    */
   fastOpen?: boolean | undefined;
-}
-
-/** One address to try, and the local end to try it from. */
-interface Target {
-  readonly address: string;
-  readonly family: number;
-  readonly port: number;
-  readonly localAddress: string | undefined;
-  readonly localPort: number | undefined;
-  readonly fastOpen: boolean;
 }
 
 /** Looks up and connects, in a later tick. @throws argument errors */
@@ -242,95 +227,10 @@ function tryOne(socket: StackSocket, plan: Plan, found: Found): void {
   else if (target.fastOpen) writeEarly(socket[kState]);
 }
 
-/** `ERR_IP_BLOCKED`, where the socket's block list has the address. */
-function refusalOf({ blockList }: StackSocket, { address, family }: Found): Error | undefined {
-  return blockList?.check(address, family === 4 ? 'ipv4' : 'ipv6') ? blockedError(address) : undefined;
-}
-
 /** What was written so far may go with the SYN, which leaves at the end of this turn. */
 function writeEarly(state: SocketState): void {
   state.handle?.put(state.pending);
   state.pending = [];
-}
-
-/**
- * Sends the SYN. @returns what made that impossible
- * @param failed hears of the failure of what was begun
- */
-function begin(socket: StackSocket, target: Target, failed: (code: string) => void): SystemError | undefined {
-  const { address, family, port, localAddress, localPort } = target;
-  const state = socket[kState];
-  const { handle, bound, typeOfService } = state;
-  if (handle !== undefined) {
-    socket.emit('connectionAttempt', address, port, family);
-    return connectError(
-      handle.isConnecting ? 'EALREADY' : 'EISCONN',
-      target,
-      localDetails(handle.localEnd()),
-    );
-  }
-  if (port === 0) {
-    // Nobody can listen there: what the host says, without asking.
-    socket.emit('connectionAttempt', address, port, family);
-    setImmediate(() => {
-      if (socket.connecting) failed('ECONNREFUSED');
-    });
-    return undefined;
-  }
-  try {
-    const options = {
-      ...(target.fastOpen ? { fastOpen: true } : {}),
-      ...(typeOfService === undefined ? {} : { trafficClass: typeOfService }),
-    };
-    const { stack } = socket[kContext];
-    // libuv takes the lower 16 bits, and Node finds that it is another port.
-    const bindPort = (localPort ?? 0) & 0xffff;
-    if (localPort !== undefined && localPort > 0 && bindPort !== localPort)
-      throw errnoError('EADDRINUSE', 'bind');
-    const wish = { ...placesOf(target, stack.ip), port, options };
-    const endpoint = bound
-      ? connectFrom(bound, wish, family)
-      : stack.connectTcp({ ...wish, localPort: bindPort });
-    state.bound = undefined;
-    attach(socket, { endpoint, isMapped: family === 6, connectFailed: failed });
-  } catch (error) {
-    const code = codeOf(error);
-    if (localAddress !== undefined && BIND_ERRORS.has(code)) {
-      return hostPortError(code, 'bind', { address: localAddress, port: localPort });
-    }
-    socket.emit('connectionAttempt', address, port, family);
-    const any = family === 4 ? '0.0.0.0:0' : ':::0';
-    return connectError(code, target, bound ? localDetails(addressOf(bound)) : any);
-  }
-  socket.emit('connectionAttempt', address, port, family);
-  return undefined;
-}
-
-/** Where to and from, by the link that the zone of either names. */
-function placesOf({ address, localAddress }: Target, links: Links) {
-  const remote = readTcpPlace(address, links);
-  const local = localAddress === undefined ? undefined : readTcpPlace(localAddress, links);
-  const link = remote.link || (local?.link ?? 0);
-  return {
-    address: remote.address,
-    ...(local === undefined ? {} : { localAddress: local.address }),
-    ...(link > 0 ? { link } : {}),
-  };
-}
-
-/** What a local end that was asked for may be refused with. */
-const BIND_ERRORS: ReadonlySet<string> = new Set(['EADDRINUSE', 'EADDRNOTAVAIL', 'EINVAL', 'EACCES']);
-
-const localDetails = (end: { address: string; port: number } | undefined): string | undefined =>
-  end && `${end.address}:${end.port}`;
-
-function connectError(code: string, target: Target, details?: string): SystemError {
-  const { localAddress, localPort } = target;
-  if (details !== undefined || !localAddress || !localPort) {
-    return hostPortError(code, 'connect', target, details);
-  }
-  const error = hostPortError(code, 'connect', target, `${localAddress}:${localPort}`);
-  return Object.assign(error, { localAddress, localPort });
 }
 
 /** Tries several addresses in turn, each for a while; the first that answers wins. */

@@ -3,8 +3,8 @@
 import type { Stack } from '../stack/stack.js';
 import { IpAddress } from '../wire/ip-address.js';
 
-/** The names of links. */
-export type Links = Pick<Stack['ip'], 'portIndex' | 'portName'>;
+/** The names of links, and the addresses on them. */
+export type Links = Pick<Stack['ip'], 'addresses' | 'portIndex' | 'portName'>;
 
 /** Where to or where from: an address and, for those of one link only, the link. */
 export interface Place {
@@ -38,6 +38,12 @@ export function showTcpAddress(address: IpAddress, isMapped: boolean, { link, li
 export interface LinkOf {
   readonly link: number;
   readonly links: Links;
+}
+
+/** Index of the first link with an fe80:: address of its own; 0 for none. */
+export function firstLinkLocal(links: Links): number {
+  const found = links.addresses().find(({ address, port }) => port > 0 && /^fe[89ab]/.test(address));
+  return found?.port ?? 0;
 }
 
 /** Whether an address means nothing without the link that is missing: fe80:: and ff02::. */

@@ -183,7 +183,7 @@ function played() {
   const count = { holds: 0 };
   let offered: PlayedEndpoint[] = [];
   const stack: SocketStack = {
-    ip: { portIndex: () => -1, portName: () => '' },
+    ip: { portIndex: () => -1, portName: () => '', addresses: () => [] },
     hold: () => void count.holds++,
     release: () => void count.holds--,
     connectTcp: () => endpoint as unknown as Endpoint,

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
 import '../../lib/dgram/stack-dgram.js';
 import { createPipe } from '../../lib/link/pipe-device.js';
+import { NODE_MAJOR } from '../../lib/net/node-version.js';
 import { SystemClock } from '../../lib/stack/system-clock.js';
 import { newStack } from './support/worlds.js';
 
@@ -92,6 +93,9 @@ describe('link-local addresses', () => {
     // Over the other link the same addresses are others.
     const [refused] = await once(near.net.connect(port, `fe80::2%${first.near}`), 'error');
     expect(refused).to.have.property('message', `connect ECONNREFUSED fe80::2%${first.near}:${port}`);
+    // Without a zone Node takes the first link since version 22, and fails before.
+    const [anywhere] = await once(near.net.connect(port, 'fe80::2'), 'error');
+    expect(anywhere).to.have.property('code', NODE_MAJOR >= 22 ? 'ECONNREFUSED' : 'EINVAL');
     // A zone of the own end says it as well.
     const local = near.net
       .connect({ port, host: 'fe80::2', localAddress: `fe80::1%${second.near}` })
