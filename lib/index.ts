@@ -71,6 +71,16 @@ export type { TcpSocket } from './net/socket-tcp.js';
 // Gives every stack `net`, `tls`, `http2`, `serve`, `dispatcher`, `agent`, `httpsAgent` and `connector`.
 export { createNet } from './net/stack-net.js';
 export type { TlsModule } from './net/tls.js';
+export type { ShardStats } from './shard/hand-over.js';
+export type { Counters, OneShardStats, ShardStackOptions, ShardTunOptions } from './shard/messages.js';
+export {
+  createShardedStack,
+  type ShardDeath,
+  ShardedStack,
+  type ShardedStackOptions,
+  type ShardedStats,
+} from './shard/sharded-stack.js';
+export type { ServeShard, ShardContext } from './shard/worker.js';
 export {
   type IpVersion,
   PacketdrillFailure,

@@ -57,7 +57,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   register: ['net', 'dns', 'stack', 'link'],
   sim: ['base', 'wire', 'link', 'stack'],
   // Stacks side by side in threads, and what the layers of each ask their neighbours.
-  shard: ['base', 'wire', 'link', 'stack', 'tcp/neighbours', 'udp/neighbours'],
+  shard: ['base', 'wire', 'link', 'stack', 'tcp/neighbours', 'udp/neighbours', 'index'],
 };
 /** These meet everything: the command line, and the list of what is public. */
 const OPEN_ROOMS = ['cli', ''];

@@ -8,6 +8,7 @@ import { expect } from 'chai';
 import type { FetchReply, FetchRequest } from '../../examples/electron/messages.js';
 import { openPrivateTun } from '../../lib/link/tun-private.js';
 import { Child } from '../support/child.js';
+import { TestNamespace } from '../support/netns.js';
 import { skip } from '../support/skip.js';
 
 const LIMIT_MS = 30_000;
@@ -61,6 +62,22 @@ describe('examples', function () {
     let next = 0;
     for (const line of lines) if (line.startsWith(expected[next] ?? '-')) next++;
     expect(expected[next], lines.join('\n')).to.equal(undefined);
+  });
+
+  it('many-cores: connections are served by all threads of one stack', async function () {
+    const namespace = await TestNamespace.createOrSkip(this);
+    try {
+      const node = ['--import', 'tsx', 'examples/many-cores.ts', '2'];
+      const { stdout } = await namespace.exec(process.execPath, node, { limitMs: LIMIT_MS });
+      expect(stdout.trimEnd().split('\n')).to.deep.equal([
+        '2 threads share one interface',
+        'hello from thread 0',
+        'hello from thread 1',
+        '100 connections, 0 packets handed over',
+      ]);
+    } finally {
+      await namespace.close();
+    }
   });
 
   it('virtual-time: repeats a run byte for byte, and waits 127 s for nobody', async () => {
