@@ -9,6 +9,9 @@ import { type Piece, type ReceiveSlab, SLAB_BYTES, viewOf } from './receive-slab
  */
 const MAX_GATHERED_BYTES = 1 << 20;
 
+/** Where an inlet finds what it has not taken yet. */
+export type TextSource = Pick<Endpoint, 'read' | 'readableBytes'>;
+
 export interface Inlet {
   /** Bytes the application was given so far. */
   readonly bytesDelivered: number;
@@ -20,7 +23,7 @@ export interface Inlet {
    * Gives the application one piece: what was taken, else from the endpoint's buffer.
    * @returns false when it wants no more for now
    */
-  deliver(endpoint: Endpoint): boolean;
+  deliver(source: TextSource): boolean;
   /** Forgets what was taken. */
   clear(): void;
 }
@@ -51,7 +54,7 @@ export class SlabInlet implements Inlet {
     return true;
   }
 
-  deliver(endpoint: Endpoint): boolean {
+  deliver(endpoint: TextSource): boolean {
     const piece = this.hasText ? this.#nextPiece() : this.#read(endpoint);
     if (piece === undefined) return true;
     this.bytesDelivered += piece.end - piece.start;
@@ -72,7 +75,7 @@ export class SlabInlet implements Inlet {
     return piece;
   }
 
-  #read(endpoint: Endpoint): Piece | undefined {
+  #read(endpoint: TextSource): Piece | undefined {
     const wanted = Math.min(endpoint.readableBytes, SLAB_BYTES);
     if (wanted === 0) return undefined;
     const piece = this.#slab.reserve(wanted);
@@ -121,7 +124,7 @@ export class BufferInlet implements Inlet {
     return true;
   }
 
-  deliver(endpoint: Endpoint): boolean {
+  deliver(endpoint: TextSource): boolean {
     const room = this.#buffer.length - this.#filled;
     if (room > 0) this.#filled += endpoint.read(this.#buffer, this.#filled, room);
     const bytes = this.#filled;

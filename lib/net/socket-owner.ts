@@ -2,6 +2,7 @@
 import type { Endpoint } from './context.js';
 import { kContext } from './context.js';
 import { errnoError } from './node-errors.js';
+import { PathHandle } from './path-handle.js';
 import type { StackSocket } from './socket.js';
 import { applySettings, kState, newInlet } from './socket-state.js';
 import { type HandleOwner, TcpHandle } from './tcp-handle.js';
@@ -29,6 +30,19 @@ export function attach(socket: StackSocket, attachment: Attachment): TcpHandle {
   state.handle = handle;
   if (connectFailed === undefined) applySettings(state);
   return handle;
+}
+
+/** Joins a socket to the host's path, to which it connects. */
+export function attachPath(socket: StackSocket, path: string): void {
+  const state = socket[kState];
+  const handle = new PathHandle({
+    path,
+    inlet: newInlet(socket[kContext], state, socket),
+    owner: new SocketOwner(socket),
+    failed: (error) => void socket.destroy(error),
+  });
+  if (!state.isRef) handle.unref();
+  state.handle = handle;
 }
 
 class SocketOwner implements HandleOwner {

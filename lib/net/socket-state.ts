@@ -8,7 +8,8 @@ import type { BoundPort, NetContext } from './context.js';
 import { BufferInlet, type Inlet, type OnReadOptions, SlabInlet } from './inlet.js';
 import { applyKeepAlive, KEEP_ALIVE_DEFAULTS, wholeSeconds } from './keep-alive.js';
 import { argumentValueError, typeError } from './node-errors.js';
-import type { Address, TcpHandle } from './tcp-handle.js';
+import type { SocketHandle } from './path-handle.js';
+import type { Address } from './tcp-handle.js';
 
 export interface SocketOptions {
   /** Go on writing after the peer has finished; false by default, which ends the socket then. */
@@ -40,7 +41,7 @@ export interface Chunk {
 }
 
 export interface SocketState {
-  handle: TcpHandle | undefined;
+  handle: SocketHandle | undefined;
   /** The port to connect from, where it was taken beforehand. */
   bound: BoundPort | undefined;
   /** Whether `connect` was called since the last end. */
