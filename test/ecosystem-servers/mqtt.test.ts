@@ -35,7 +35,7 @@ describe('mqtt and mosquitto', function () {
   /** Publishes messages of many sizes and qualities to itself, and compares what comes back. */
   async function echoes(client: MqttClient): Promise<void> {
     const errors: Error[] = [];
-    client.on('error', (error) => errors.push(error as Error));
+    client.on('error', (error) => errors.push(error));
     await next(client, 'connect');
     await client.subscribeAsync('echo', { qos: 2 });
     const heard: string[] = [];

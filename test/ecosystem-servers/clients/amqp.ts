@@ -48,7 +48,7 @@ export const EXPECTED: AmqpOutcome = {
 
 const published = (channel: ConfirmChannel, queue: string, message: Buffer): Promise<void> =>
   new Promise((resolve, reject) => {
-    channel.sendToQueue(queue, message, {}, (error: unknown) => (error ? reject(error) : resolve()));
+    channel.sendToQueue(queue, message, {}, (error: Error | null) => (error ? reject(error) : resolve()));
   });
 
 /** Publishes messages of many sizes and many small ones, takes them, and asks for a queue that is not there. */
