@@ -21,7 +21,7 @@
   const colour = (i) => COLOURS[i % COLOURS.length];
   const known = (value) => value !== null && value !== undefined;
 
-  /** Keeps a bar's label from being cut off. */
+  /** As wide as its place in the page, and never too narrow for its labels. */
   const widthOf = (element) => Math.max(320, element.clientWidth);
 
   /** Medians as bars from 0, and every round as a dot: what of a difference is noise can be seen. */
@@ -84,7 +84,9 @@
           {
             label: chart.xTitle,
             labelSize: 22,
-            ...(chart.logX ? { splits: () => chart.x, values: (_, all) => all.map(String) } : {}),
+            ...(chart.logX
+              ? { splits: () => chart.x, filter: (_, splits) => splits, values: (_, all) => all.map(String) }
+              : {}),
           },
           { label: chart.yTitle, labelSize: 18, size: 65 },
         ],

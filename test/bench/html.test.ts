@@ -65,6 +65,9 @@ describe('page of the benchmark', () => {
   it('draws a chart of each column, of the distribution and of each curve', () => {
     const { charts, texts } = runPage(html);
     expect(charts).to.equal(4);
+    // A logarithmic axis names the points that were measured, and nothing else.
+    expect(texts).to.include.members(['0.01', '1', '5']);
+    expect(texts).to.not.include('null');
     expect(texts).to.include.members(['raw', 'swap', '% lost', 'Mbit/s', 'k/s', '% of round trips']);
   });
 });
