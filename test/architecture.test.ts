@@ -90,6 +90,7 @@ const LONGER_FILES: Readonly<Record<string, string>> = {};
 const LONGER_FUNCTIONS: Readonly<Record<string, string>> = {};
 const MORE_PARAMETERS: Readonly<Record<string, string>> = {
   'lib/wire/ip-address.ts IpAddress.constructor': 'a family and four words are one value, on the packet path',
+  'lib/base/copy.ts copyWords': 'as copyBytes',
   'lib/base/copy.ts copyBytes': 'from where, to where and how much: any object made for it would be garbage',
 };
 

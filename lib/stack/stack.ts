@@ -26,6 +26,7 @@ import { checkPort, toAddress } from './arguments.js';
 import { type DnsSettings, resolveDnsOptions } from './dns-options.js';
 import { LinkPort } from './link-port.js';
 import type { ConnectOptions, LinkOptions, ListenOptions, StackOptions } from './options.js';
+import { ProcessHold } from './process-hold.js';
 import { type BindOptions, TcpBinding } from './tcp-binding.js';
 import { TcpCarrier } from './tcp-carrier.js';
 import { type EndpointHost, TcpEndpoint } from './tcp-endpoint.js';
@@ -35,8 +36,6 @@ import { createUdp } from './udp-carrier.js';
 
 /** An alarm that rings later than this, µs, lets the links be read first: what arrived may matter to it. */
 const LATE_US = 20_000;
-/** How far away the alarm is that keeps the host process alive, µs; it never has anything to do. */
-const KEEP_US = 86_400e6;
 
 export type { ConnectOptions, LinkOptions, ListenOptions, StackOptions };
 
@@ -60,8 +59,7 @@ export class Stack implements EndpointHost {
   /** A field that everybody can look at would show what keys were made of. */
   readonly #random: Random;
   readonly #alarm: Alarm;
-  /** Set while the host process is to be kept alive, though no packet and no deadline may be due. */
-  readonly #keeper: Alarm;
+  readonly #hold: ProcessHold;
   readonly #ports: LinkPort[] = [];
   readonly #packet = new IpPacket();
   readonly #collecting = (): void => this.schedule();
@@ -73,9 +71,6 @@ export class Stack implements EndpointHost {
   /** What the alarm is set to, µs. */
   #alarmUs = NEVER;
   #deferred = false;
-  /** Sockets and servers that keep the host process alive. */
-  #holders = 0;
-  #holdsForOrphans = false;
 
   /** @throws ArgumentTypeError, ArgumentRangeError, ArgumentValueError, TypeError for options that are wrong */
   constructor(options: StackOptions) {
@@ -84,7 +79,7 @@ export class Stack implements EndpointHost {
     this.#random = random;
     this.dnsSettings = resolveDnsOptions(options.dns);
     this.#alarm = clock.createAlarm(() => this.#ring());
-    this.#keeper = clock.createAlarm(() => this.#keep());
+    this.#hold = new ProcessHold(clock, this.#alarm, this.#ports);
     this.ip = new IpLayer({
       random,
       clock,
@@ -106,7 +101,6 @@ export class Stack implements EndpointHost {
     const wake = this.#collecting;
     this.udp = createUdp({ random, clock, wake, stats: this.stats, ip: this.ip, options: options.udp });
     this.addLink(new LoopbackDevice({ clock }));
-    this.#alarm.unref?.();
   }
 
   /** The time of its clock, µs. */
@@ -132,7 +126,7 @@ export class Stack implements EndpointHost {
     device.onWritable = () => this.#writable();
     device.onDown = (error) => this.#down(port, error);
     device.open((batch) => this.#receive(port, batch));
-    if (this.#holders === 0) device.unref?.();
+    if (!this.#hold.isHeld) device.unref?.();
     return index;
   }
 
@@ -238,32 +232,12 @@ export class Stack implements EndpointHost {
 
   /** Keeps the host process alive, as each socket and server does; raw endpoints leave it to their owner. */
   hold(): void {
-    if (this.#holders++ > 0) return;
-    this.#alarm.ref?.();
-    this.#keep();
-    for (const port of this.#ports) port.device.ref?.();
+    this.#hold.hold();
   }
 
   /** Undoes one `hold`. */
   release(): void {
-    if (--this.#holders > 0) return;
-    this.#alarm.unref?.();
-    this.#keeper.clear();
-    for (const port of this.#ports) port.device.unref?.();
-  }
-
-  /** Links within the process have nothing the host's loop would wait for. In virtual time there is no host. */
-  #keep(): void {
-    if (this.#keeper.ref !== undefined && !this.#isClosed) this.#keeper.setAt(this.nowUs() + KEEP_US);
-  }
-
-  /** What was written before a socket was given up is still delivered: the process must live that long. */
-  #holdForOrphans(): void {
-    const holds = !this.#isClosed && this.tcp.unfinished > 0;
-    if (holds === this.#holdsForOrphans) return;
-    this.#holdsForOrphans = holds;
-    if (holds) this.hold();
-    else this.release();
+    this.#hold.release();
   }
 
   /** Ends everything: connections are reset, links closed. May be called twice. */
@@ -275,7 +249,7 @@ export class Stack implements EndpointHost {
     this.tcp.abandon();
     this.#isClosed = true;
     this.#alarm.clear();
-    this.#keeper.clear();
+    this.#hold.end();
     for (const port of this.#ports) port.device.close();
   }
 
@@ -330,6 +304,10 @@ export class Stack implements EndpointHost {
     this.#holdForOrphans();
     if (this.#inTurn || this.#isClosed) return;
     this.#setAlarm(this.nowUs());
+  }
+
+  #holdForOrphans(): void {
+    this.#hold.holdForOrphans(!this.#isClosed && this.tcp.unfinished > 0);
   }
 
   #ring(): void {
