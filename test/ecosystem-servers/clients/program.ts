@@ -11,6 +11,7 @@ import { amqp, exercise as exerciseAmqp } from './amqp.js';
 import { exercise, grpcServer, unavailable } from './grpc.js';
 import { echoes, mongo } from './mongo.js';
 import { plain } from './scene.js';
+import { socketServer, trySockets } from './sockets.js';
 import { mongoServer } from './wire.js';
 
 const [, , name, host, portText = '0', caFile, servername] = process.argv;
@@ -27,6 +28,8 @@ async function serve(server: Server): Promise<unknown> {
 
 const programs: Record<string, () => Promise<unknown>> = {
   'mongo-server': () => serve(mongoServer()),
+  'socket-server': () => serve(socketServer()),
+  sockets: () => trySockets(target),
 
   'grpc-server': () =>
     new Promise((resolve, reject) => {
