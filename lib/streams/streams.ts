@@ -1,5 +1,5 @@
 /** Connections and listeners as WHATWG streams, for code that does not want Node's. */
-import { ArgumentRangeError, StackError } from '../base/errors.js';
+import { ArgumentRangeError, ArgumentValueError, StackError } from '../base/errors.js';
 import { IpAddress } from '../wire/ip-address.js';
 import { StreamConnection } from './stream-connection.js';
 import { StreamListener } from './stream-listener.js';
@@ -15,6 +15,8 @@ export interface StreamConnectOptions {
   readonly localAddress?: string;
   /** An ephemeral one by default. */
   readonly localPort?: number;
+  /** Index of the link to leave by, which a link-local address needs; the routes choose by default. */
+  readonly link?: number;
   /** Settings of the connection, in place of the stack's. */
   readonly options?: Partial<TcpOptions>;
   /** Breaks the connection with its reason, as `abort` does, at any time. */
@@ -31,6 +33,10 @@ export interface StreamListenOptions {
   readonly backlog?: number;
   /** With `::`, do not take IPv4; false by default. */
   readonly ipv6Only?: boolean;
+  /** Share the port with other listeners that ask for it too; false by default. */
+  readonly reusePort?: boolean;
+  /** Index of the link to accept from; all by default. */
+  readonly link?: number;
   /** Settings of the connections, in place of the stack's. */
   readonly options?: Partial<TcpOptions>;
   /** Closes the listener. */
@@ -41,10 +47,14 @@ export interface StreamListenOptions {
 export interface Streams {
   /**
    * Begins to connect. What the network does to it arrives by `opened`, `closed` and the streams.
-   * @throws ArgumentRangeError for a port that is none
+   * @throws ArgumentRangeError for a port that is none, ArgumentValueError for an option nobody knows
    */
   connect(options: StreamConnectOptions): StreamConnection;
-  /** Listens. @throws StackError EADDRINUSE, EADDRNOTAVAIL; ArgumentRangeError for a port that is none */
+  /**
+   * Listens.
+   * @throws StackError EADDRINUSE, EADDRNOTAVAIL; ArgumentRangeError for a port that is none, ArgumentValueError for
+   *   an option nobody knows
+   */
   listen(options?: StreamListenOptions): StreamListener;
 }
 
@@ -52,13 +62,26 @@ export interface Streams {
 export function createStreams(stack: StreamsStack, resolve: Resolve): Streams {
   return {
     connect: (options) => connect(stack, resolve, options),
-    listen({ signal, port = 0, ...place } = {}) {
+    listen(options = {}) {
+      checkNames(options, LISTEN_OPTIONS);
+      const { signal, port = 0, ...place } = options;
       return new StreamListener(stack, stack.listenTcp({ ...place, port }), signal);
     },
   };
 }
 
+const COMMON_OPTIONS = ['port', 'link', 'options', 'signal'];
+const LISTEN_OPTIONS = [...COMMON_OPTIONS, 'address', 'backlog', 'ipv6Only', 'reusePort'];
+const CONNECT_OPTIONS = [...COMMON_OPTIONS, 'host', 'localAddress', 'localPort'];
+
+/** A `host` to listen on that nobody reads would mean every address. */
+function checkNames(options: object, known: readonly string[]): void {
+  const unknown = Object.keys(options).find((name) => !known.includes(name));
+  if (unknown !== undefined) throw new ArgumentValueError(`unknown option "${unknown}"`);
+}
+
 function connect(stack: StreamsStack, resolve: Resolve, given: StreamConnectOptions): StreamConnection {
+  checkNames(given, CONNECT_OPTIONS);
   const { host = 'localhost', signal, ...rest } = given;
   const { port } = rest;
   if (!Number.isInteger(port) || port < 0 || port > 0xffff) {

@@ -429,4 +429,16 @@ describe('streams', () => {
     expect(holds).to.equal(0);
     close();
   });
+
+  it('refuse options that nobody knows', () => {
+    const { serverStack, close } = loopbackWorld();
+    const { streams } = serverStack;
+    const wrong = { port: 0, host: '127.0.0.1' };
+    expect(() => streams.listen(wrong)).to.throw(TypeError, 'unknown option "host"');
+    const misspelt = { port: 7, adress: '127.0.0.1' };
+    expect(() => streams.connect(misspelt))
+      .to.throw(TypeError)
+      .with.property('code', 'ERR_INVALID_ARG_VALUE');
+    close();
+  });
 });
