@@ -39,10 +39,15 @@ export function attachPath(socket: StackSocket, path: string): void {
     path,
     inlet: newInlet(socket[kContext], state, socket),
     owner: new SocketOwner(socket),
-    failed: (error) => void socket.destroy(error),
+    failed: (error) => {
+      socket.connecting = false;
+      socket.emit('connectionAttemptFailed', path, undefined, undefined, error);
+      socket.destroy(error);
+    },
   });
   if (!state.isRef) handle.unref();
   state.handle = handle;
+  socket.emit('connectionAttempt', path, undefined, undefined);
 }
 
 class SocketOwner implements HandleOwner {

@@ -190,4 +190,16 @@ describe('net: corners', () => {
     const [error] = (await once(other, 'error')) as [Error];
     return [log, { ...error }, error.message, other.listening];
   });
+
+  sameAsNode('attempts at a path', async (world) => {
+    const socket = new world.client.Socket();
+    const { log, closed } = record(socket, world);
+    const told = (event: string) => socket.on(event, (...args) => log.push([event, ...args.map(String)]));
+    told('connectionAttempt');
+    told('connectionAttemptFailed');
+    socket.connect('/nowhere/at/all');
+    log.push('connecting');
+    await closed;
+    return log;
+  });
 });
