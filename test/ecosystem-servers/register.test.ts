@@ -90,6 +90,20 @@ describe('tunstack/register', function () {
     expect(ours).to.match(/^UNAVAILABLE: .*ECONNREFUSED/);
   });
 
+  it('tells a call of @grpc/grpc-js that its connection was reset', async () => {
+    const server = start('kernel', 'grpc-server', KERNEL[4]);
+    try {
+      const [, port] = await server.output(/"port":(\d+)/);
+      const client = start('stack', 'grpc-broken', KERNEL[4], port);
+      await client.output(/under way/);
+      await bed.exec('ss', '-K', 'sport', '=', port);
+      const { stdout } = await client.succeeded();
+      expect(stdout).to.match(/UNAVAILABLE: .*ECONNRESET/);
+    } finally {
+      await server.kill();
+    }
+  });
+
   it('carries mongodb, as far as a server of a few messages goes', async () => {
     const outcome = await against(['kernel', 'mongo-server', KERNEL[4]], ['stack', 'mongodb']);
     expect(outcome).to.deep.equal({ same: true });

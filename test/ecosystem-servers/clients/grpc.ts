@@ -128,3 +128,15 @@ export async function unavailable(target: string): Promise<string> {
   client.close();
   return `${grpc.status[error?.code ?? grpc.status.OK]}: ${error?.details}`;
 }
+
+/** How a call ends whose connection is lost under way, of which `isUnderWay` is told. */
+export async function broken(target: string, isUnderWay: () => void): Promise<string> {
+  const client = new Client(target, grpc.credentials.createInsecure());
+  const call = client.echo();
+  const ended = new Promise<grpc.ServiceError>((resolve) => call.once('error', resolve));
+  call.once('data', isUnderWay);
+  call.write(Buffer.from('x'));
+  const { code, details } = await ended;
+  client.close();
+  return `${grpc.status[code]}: ${details}`;
+}

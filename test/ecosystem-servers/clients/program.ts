@@ -8,7 +8,7 @@ import type { AddressInfo, Server } from 'node:net';
 import * as grpc from '@grpc/grpc-js';
 import { content, sha256 } from '../support/content.js';
 import { amqp, exercise as exerciseAmqp } from './amqp.js';
-import { exercise, grpcServer, unavailable } from './grpc.js';
+import { broken, exercise, grpcServer, unavailable } from './grpc.js';
 import { echoes, mongo } from './mongo.js';
 import { plain } from './scene.js';
 import { socketServer, trySockets } from './sockets.js';
@@ -42,6 +42,7 @@ const programs: Record<string, () => Promise<unknown>> = {
 
   grpc: () => exercise(target, caFile === undefined ? undefined : readFileSync(caFile), servername),
   'grpc-unavailable': () => unavailable(target),
+  'grpc-broken': () => broken(target, () => say('under way')),
 
   async redis() {
     const { createClient, RESP_TYPES } = await import('redis');

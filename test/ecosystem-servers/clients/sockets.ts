@@ -7,6 +7,9 @@ import { content, sha256 } from '../support/content.js';
 
 const SIZES = [0, 1, 125, 126, 65_535, 65_536, 3_000_000];
 
+/** Shorter than the 30 s that `ws` waits for the end of a connection that was closed. */
+const WS_PATIENCE_MS = 25_000;
+
 /** Echoes what it is sent by either protocol; the text `reset` resets the connection in an answer. */
 export function socketServer(): Server {
   const server = http.createServer();
@@ -32,6 +35,8 @@ export function socketServer(): Server {
 export interface SocketsOutcome {
   readonly echoed: boolean;
   readonly closed: readonly [code: number, reason: string];
+  /** Whether the close was over when the server's end came, not when `ws` gave up waiting for it. */
+  readonly prompt: boolean;
   readonly reset: readonly unknown[];
   readonly polled: boolean;
   readonly upgraded: boolean;
@@ -42,7 +47,8 @@ export interface SocketsOutcome {
 export const EXPECTED: SocketsOutcome = {
   echoed: true,
   closed: [4000, 'enough'],
-  reset: [1006],
+  prompt: true,
+  reset: ['read ECONNRESET', 1006],
   polled: true,
   upgraded: true,
   left: 'io server disconnect',
@@ -65,11 +71,14 @@ export async function trySockets(target: string, agent?: Agent): Promise<Sockets
   const closed = new Promise<[number, string]>((resolve) => {
     first.on('close', (code, reason) => resolve([code, reason.toString()]));
   });
+  const closedAt = Date.now();
   first.close(4000, 'enough');
+  const prompt = closed.then(() => Date.now() - closedAt < WS_PATIENCE_MS);
   const second = dial();
   const reset: unknown[] = [];
   second.on('open', () => second.send('reset'));
-  second.on('error', ({ message }) => reset.push(message));
+  // `ws` itself says no more than that it was closed.
+  second.on('upgrade', ({ socket }) => socket.on('error', ({ message }) => reset.push(message)));
   await new Promise<void>((resolve) => {
     second.on('close', (code) => {
       reset.push(code);
@@ -79,6 +88,7 @@ export async function trySockets(target: string, agent?: Agent): Promise<Sockets
   return {
     echoed: heard.join() === SIZES.map((bytes) => sha256(content(bytes))).join(),
     closed: await closed,
+    prompt: await prompt,
     reset,
     ...(await tryEvents(target, agent)),
   };
