@@ -90,6 +90,20 @@ describe('ioredis and redis-server', function () {
     await killer.quit();
   });
 
+  it('ends in order when it disconnects, and reports a connection that was reset', async () => {
+    const place = { host: KERNEL[4], port: REDIS_PORT };
+    const leaving = ioredis(bed.net, place);
+    await leaving.ping();
+    const ended = new Promise((resolve) => leaving.once('end', resolve));
+    leaving.disconnect();
+    await ended;
+    const client = ioredis(bed.net, place, { retryStrategy: () => null });
+    await client.ping();
+    const failed = new Promise((resolve) => client.once('error', resolve));
+    await bed.exec('ss', '-K', 'sport', '=', String(REDIS_PORT));
+    expect(await failed).to.include({ code: 'ECONNRESET', message: 'read ECONNRESET' });
+  });
+
   it('speaks TLS', async () => {
     class Connector extends AbstractConnector {
       constructor() {

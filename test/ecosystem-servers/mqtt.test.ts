@@ -134,6 +134,17 @@ describe('mqtt and mosquitto', function () {
     await Promise.all([client, listener].map((one) => one.endAsync()));
   });
 
+  it('reports a connection that was reset, and connects again', async () => {
+    const client = overTcp(bed.net, KERNEL[4], { reconnectPeriod: 20 });
+    await next(client, 'connect');
+    const failed = next(client, 'error');
+    const back = next(client, 'connect');
+    await bed.exec('ss', '-K', 'sport', '=', String(MQTT_PORT));
+    expect((await failed)[0]).to.include({ code: 'ECONNRESET', message: 'read ECONNRESET' });
+    await back;
+    await client.endAsync();
+  });
+
   it('notices by its pings when nobody answers any more', async () => {
     const client = overTcp(bed.net, KERNEL[4], { keepalive: 1, reconnectPeriod: 0 });
     await next(client, 'connect');

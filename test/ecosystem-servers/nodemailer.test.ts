@@ -1,7 +1,7 @@
 /** `nodemailer` and `smtp-server`, both over a stack, and curl from the kernel's side. */
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { expect } from 'chai';
@@ -48,6 +48,7 @@ describe('nodemailer and smtp-server', function () {
     use: (port: number, mail: Received[]) => Promise<void>,
   ): Promise<void> {
     const mail: Received[] = [];
+    const sockets: Socket[] = [];
     const smtp = new SMTPServer({
       key: authority.key,
       cert: authority.cert,
@@ -57,7 +58,8 @@ describe('nodemailer and smtp-server', function () {
         else done(new Error('Invalid login'));
       },
       onRcptTo({ address }, _session, done) {
-        if (address.startsWith('nobody@'))
+        if (address.startsWith('reset@')) for (const socket of sockets) socket.resetAndDestroy();
+        else if (address.startsWith('nobody@'))
           done(Object.assign(new Error('No such user'), { responseCode: 550 }));
         else done();
       },
@@ -73,6 +75,7 @@ describe('nodemailer and smtp-server', function () {
     });
     smtp.on('error', () => {});
     const { server } = smtp;
+    server.on('connection', (socket: Socket) => sockets.push(socket));
     bed.stack.serve(server, 0);
     await once(server, 'listening');
     try {
@@ -142,6 +145,13 @@ describe('nodemailer and smtp-server', function () {
       expect(await send(nowhere, 'reader@example.com')).to.include({
         message: `connect ECONNREFUSED ${STACK[4]}:9`,
       });
+    }));
+
+  it('reports a connection that was reset', () =>
+    serving({ disabledCommands: ['STARTTLS', 'AUTH'] }, async (port) => {
+      const transport = mailer(bed.net, { host: STACK[4], port });
+      const sending = transport.sendMail({ ...message(Buffer.alloc(10)), to: 'reset@example.com' });
+      expect(await sending.then(() => 'sent', plain)).to.include({ message: 'read ECONNRESET' });
     }));
 
   it('takes a message that curl on the kernel’s side sends, with TLS', () =>

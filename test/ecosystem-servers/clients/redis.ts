@@ -14,7 +14,8 @@ export function ioredis(
 ): Redis {
   class Connector extends AbstractConnector {
     constructor() {
-      super(2000);
+      // Longer than any test: a stream that is ended must close by itself.
+      super(120_000);
     }
     connect(): Promise<Socket> {
       this.connecting = true;
