@@ -7,12 +7,15 @@ import { compiled } from './compile.js';
 import { type LoadJob, load, perSecond } from './load.js';
 import { costSince } from './process-cost.js';
 import type { IdleResult } from './results.js';
-import type { MemoryReport, RunningTarget } from './target.js';
+import type { RunningTarget } from './target.js';
 
 /** Connections of one client process. */
 const EACH_PROCESS = 16_000;
-/** Connections are given this long to close after the measurement before. */
-const CLOSE_LIMIT_MS = 10_000;
+/** Connections are given this long to come and go; 100,000 take a while on a busy machine. */
+const SETTLE_LIMIT_MS = 60_000;
+
+const pause = (milliseconds: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 export interface HeldConnections {
   readonly count: number;
@@ -30,25 +33,25 @@ export function sharesOf(count: number): number[] {
   return Array.from({ length: processes }, (_, i) => Math.floor((count + i) / processes));
 }
 
-/** Asks until the server counts as many connections as wanted. @throws Error when it never does */
-async function memoryWith(
-  memory: () => Promise<MemoryReport>,
+/** Waits until the server counts as many connections as wanted. @throws Error when it never does */
+async function untilConnections(
+  { connections }: RunningTarget,
   isWanted: (connections: number) => boolean,
-): Promise<MemoryReport> {
-  const limit = Date.now() + CLOSE_LIMIT_MS;
+): Promise<void> {
+  const limit = Date.now() + SETTLE_LIMIT_MS;
   for (;;) {
-    const report = await memory();
-    if (isWanted(report.connections)) return report;
-    if (Date.now() > limit) throw new Error(`the server is left with ${report.connections} connections`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    const now = await connections?.();
+    if (now === undefined || isWanted(now)) return;
+    if (Date.now() > limit) throw new Error(`the server is left with ${now} connections`);
+    await pause(50);
   }
 }
 
 /** Opens `count` connections to the echo service and looks at the server's memory before and after. */
 export async function holdConnections(target: RunningTarget, count: number): Promise<HeldConnections> {
-  const { memory } = target;
   // Connections of the measurement before may still be closing.
-  const before = memory && (await memoryWith(memory, (connections) => connections === 0));
+  await untilConnections(target, (connections) => connections === 0);
+  const before = await target.memory?.();
   const residentBefore = target.residentBytes();
   const shares = sharesOf(count);
   const addresses = shares.length > 1 ? await target.addClientAddresses(shares.length) : [];
@@ -60,12 +63,13 @@ export async function holdConnections(target: RunningTarget, count: number): Pro
   let asked = 0;
   try {
     const opened = await Promise.all(clients.map((client) => client.output(/"count".*"seconds": ([\d.]+)/)));
-    const after = memory && (await memoryWith(memory, (connections) => connections >= count));
+    await untilConnections(target, (connections) => connections >= count);
+    const after = await target.memory?.();
     return {
       count,
       openSeconds: Math.max(...opened.map((match) => Number(match[1]))),
       residentBytesEach: (target.residentBytes() - residentBefore) / count,
-      ...(before && after ? { heapBytesEach: (after.bytes - before.bytes) / count } : {}),
+      ...(before === undefined || after === undefined ? {} : { heapBytesEach: (after - before) / count }),
       ask: () => askAll(clients, ++asked),
       close: () => endAll(clients),
     };
@@ -103,8 +107,6 @@ async function endAll(clients: readonly Child[]): Promise<void> {
 const QUIET_MS = 1000;
 /** Timers of connections just opened and answered have run out after this. */
 const SETTLE_MS = 1500;
-const pause = (milliseconds: number): Promise<void> =>
-  new Promise((resolve) => setTimeout(resolve, milliseconds));
 const ONE_BUSY: LoadJob = { mode: 'msg', count: 1 };
 
 export interface IdlePlan {

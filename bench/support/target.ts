@@ -6,10 +6,9 @@ import type { Child } from '../../test/support/child.js';
 import { TestNamespace } from '../../test/support/netns.js';
 import { type Counters, cpuSecondsOf, deviceCounters, residentBytesOf } from './process-cost.js';
 
-export interface MemoryReport {
-  /** Connections open now. */
+/** What a server of `bench/targets` answers. */
+interface MemoryReport {
   readonly connections: number;
-  /** Heap and what hangs from it, after a collection. */
   readonly bytes: number;
 }
 
@@ -25,8 +24,10 @@ export interface RunningTarget {
   counters(): Counters;
   /** Resident memory of the server's processes, bytes. */
   residentBytes(): number;
-  /** Absent where the server cannot tell. */
-  memory?(): Promise<MemoryReport>;
+  /** Heap and what hangs from it, after a collection, bytes. Absent where the server cannot tell. */
+  memory?(): Promise<number>;
+  /** Connections open now; costs the server little. Absent with `memory`. */
+  connections?(): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -126,14 +127,18 @@ export function reachedFrom({ client, device, others = [], servers }: Reached): 
   };
 }
 
-/** Asks a server of `bench/targets` for its memory, over its standard input and output. */
-export function memoryOf(server: Child): () => Promise<MemoryReport> {
+/** Asks a server of `bench/targets`, over its standard input and output. */
+export function questionsOf(server: Child): Required<Pick<RunningTarget, 'memory' | 'connections'>> {
   let asked = 0;
-  return async () => {
-    const number = asked++;
-    server.stdin.write(`memory ${number}\n`);
-    const [, report] = await server.output(new RegExp(`^memory ${number} (.*)$`, 'm'));
+  const ask = async (what: string): Promise<MemoryReport> => {
+    const question = `${what} ${asked++}`;
+    server.stdin.write(`${question}\n`);
+    const [, report] = await server.output(new RegExp(`^${question} (.*)$`, 'm'));
     return JSON.parse(report) as MemoryReport;
+  };
+  return {
+    memory: async () => (await ask('memory')).bytes,
+    connections: async () => (await ask('connections')).connections,
   };
 }
 

@@ -6,8 +6,8 @@ import { MEASURES } from './measures.js';
 import {
   CLIENT_ADDRESS,
   configureTun,
-  memoryOf,
   nodeTarget,
+  questionsOf,
   reachedFrom,
   SERVER_ADDRESS,
   SERVER_LIMIT_MS,
@@ -35,7 +35,7 @@ const stackTarget = (name: string, title: string, file: string, kind: string): T
       const running = reachedFrom({ client, device: 'tun0', servers: [server] });
       return {
         ...running,
-        memory: memoryOf(server),
+        ...questionsOf(server),
         close: async () => {
           server.stdin.end();
           await server.ended;
@@ -55,7 +55,7 @@ const kernelNode: Target = {
       const program = server.spawn(process.execPath, nodeTarget('kernel.ts', SERVER_ADDRESS), options);
       await program.output(/ready/);
       const running = reachedFrom({ client, device: 'veth0', others: [server], servers: [program] });
-      return { ...running, memory: memoryOf(program) };
+      return { ...running, ...questionsOf(program) };
     }),
 };
 

@@ -86,20 +86,28 @@ export async function serve(net: NetLike, dgram: DgramLike, address: string): Pr
   });
 }
 
-/** Says that we are ready, then answers questions about memory on standard input until it ends. */
+/** Says that we are ready, then answers questions on standard input until it ends. */
 export const answerQuestions = (): void => answerQuestionsAbout(() => connections);
 
-/** As `answerQuestions`, for services that count their connections themselves. */
+/**
+ * As `answerQuestions`, for services that count their connections themselves. Each line asks for the number
+ * of connections, or, when it begins with `memory`, for that and the heap after a collection.
+ */
 export function answerQuestionsAbout(connectionsNow: () => number): void {
   console.log('ready');
   createInterface({ input: process.stdin })
     .on('line', async (line) => {
-      // What the first collection finalises, the second frees.
-      globalThis.gc?.();
-      await new Promise((resolve) => setImmediate(resolve));
-      globalThis.gc?.();
-      const { heapUsed, external } = process.memoryUsage();
-      console.log(`${line} ${JSON.stringify({ connections: connectionsNow(), bytes: heapUsed + external })}`);
+      const bytes = line.startsWith('memory') ? await usedBytes() : 0;
+      console.log(`${line} ${JSON.stringify({ connections: connectionsNow(), bytes })}`);
     })
     .on('close', () => process.exit(0));
+}
+
+/** Heap and what hangs from it. What the first collection finalises, the second frees. */
+async function usedBytes(): Promise<number> {
+  globalThis.gc?.();
+  await new Promise((resolve) => setImmediate(resolve));
+  globalThis.gc?.();
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
 }
