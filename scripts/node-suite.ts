@@ -16,6 +16,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { Command, Option } from 'commander';
+import { KNOWN_DIFFERENCES } from './node-suite/known-differences.js';
 import { NOT_APPLICABLE } from './node-suite/not-applicable.js';
 import { runTest, type TestRun } from './node-suite/one-test.js';
 import { SETS, setOf } from './node-suite/sets.js';
@@ -32,7 +33,7 @@ interface Options {
   readonly limit: string;
 }
 
-type Verdict = 'passed' | 'failed' | 'not applicable' | 'not counted';
+type Verdict = 'passed' | 'failed' | 'differs' | 'not applicable' | 'not counted';
 
 interface Result {
   readonly name: string;
@@ -52,7 +53,7 @@ const program = new Command('node-suite')
   .option('--release <name>', 'the release of Debian whose sources are fetched', 'trixie')
   .addOption(new Option('--set <names...>', 'tests of which modules').choices(SETS).default(SETS))
   .option('--filter <pattern>', 'of these, tests whose names match', '')
-  .option('--all', 'run also what is listed as not applicable', false)
+  .option('--all', 'run also what is listed as not applicable or as a difference', false)
   .option('--verbose', 'print the whole output of what fails', false)
   .option('--dist <directory>', 'the compiled package', 'dist')
   .option('--limit <seconds>', 'how long a test may take', '60')
@@ -106,8 +107,8 @@ async function runAll(files: readonly string[]): Promise<Result[]> {
 
 async function judge(file: string, slot: number): Promise<Result> {
   const name = file.replace(/\.m?js$/, '');
-  const reason = NOT_APPLICABLE[name.replace(/^\w+\//, '')];
-  if (reason !== undefined && !options.all) return { name, verdict: 'not applicable', words: reason, ms: 0 };
+  const listed = listedAs(name.replace(/^\w+\//, ''));
+  if (listed !== undefined && !options.all) return { name, ...listed, ms: 0 };
   const host = await run(file, slot, undefined);
   if (host.outcome !== 'passed') {
     const words =
@@ -119,6 +120,12 @@ async function judge(file: string, slot: number): Promise<Result> {
   if (ours.outcome === 'passed') return { name, verdict: 'passed', words: '', ms };
   const words = ours.outcome === 'skipped' ? `skips itself: ${ours.words}` : `${gist(ours)}\n${ours.words}`;
   return { name, verdict: 'failed', words, ms };
+}
+
+function listedAs(test: string): Pick<Result, 'verdict' | 'words'> | undefined {
+  if (NOT_APPLICABLE[test] !== undefined) return { verdict: 'not applicable', words: NOT_APPLICABLE[test] };
+  if (KNOWN_DIFFERENCES[test] !== undefined) return { verdict: 'differs', words: KNOWN_DIFFERENCES[test] };
+  return undefined;
 }
 
 function run(file: string, slot: number, preloaded: string | undefined): Promise<TestRun> {
@@ -152,6 +159,7 @@ function report(all: readonly Result[]): void {
   const rows: [Verdict, string][] = [
     ['passed', 'over the stack as over the host'],
     ['failed', 'over the stack, but not over the host'],
+    ['differs', 'as listed in scripts/node-suite/known-differences.ts'],
     ['not applicable', 'for the reasons listed in scripts/node-suite/not-applicable.ts'],
     ['not counted', 'as they fail, or skip themselves, over the host too'],
   ];

@@ -1,14 +1,18 @@
 /**
- * Tests of Node's `net` and `dgram` that say nothing about a stack in the process: what they are about needs a handle of
- * the operating system. Each with its reason; a test that could pass does not belong here.
+ * Tests of Node's that say nothing about a stack in the process: what they are about needs a handle of the operating
+ * system, or the insides of Node's own sockets. Each with its reason; a test that could pass does not belong here, and
+ * where we differ from Node it stands in `known-differences.ts`.
  */
 
 const CLUSTER =
   'shares a handle between the processes of a cluster; here each process has a stack of its own';
 const PROCESSES = 'speaks with another process; here each process has a stack of its own';
-const PATH = 'is about paths (Unix sockets), which remain those of the host';
 const DESCRIPTOR = 'is about descriptors and handles, which remain those of the host';
 const SPY = "spies on, or takes the place of, methods of the operating system's handle in the socket";
+const INSIDES = "looks for private fields or methods of Node's own sockets";
+const EARLIER =
+  'takes the place of a part of Node before http or tls is loaded; tunstack/register loads them first';
+const CONSUMED = "gives a parser the operating system's handle of a socket";
 
 /** By name, without folder and ending. */
 export const NOT_APPLICABLE: Readonly<Record<string, string>> = {
@@ -21,11 +25,6 @@ export const NOT_APPLICABLE: Readonly<Record<string, string>> = {
   'test-net-GH-5504': PROCESSES,
   'test-net-child-process-connect-reset': PROCESSES,
   'test-net-response-size': PROCESSES,
-  'test-net-better-error-messages-listen-path': PATH,
-  'test-net-better-error-messages-path': PATH,
-  'test-net-connect-options-path': PATH,
-  'test-net-pipe-connect-errors': PATH,
-  'test-net-server-listen-path': PATH,
   'test-net-connect-options-fd': DESCRIPTOR,
   'test-net-listen-fd0': DESCRIPTOR,
   'test-net-server-listen-handle': DESCRIPTOR,
@@ -50,4 +49,21 @@ export const NOT_APPLICABLE: Readonly<Record<string, string>> = {
     'needs a switch of Node (`--test-udp-no-try-send`) that keeps its own sockets from sending',
   'test-dgram-udp6-link-local-address': "binds to a link-local address of the host's interfaces",
   'test-net-perf_hooks': 'counts entries of PerformanceObserver, which only Node itself can make',
+  'test-tls-ticket-cluster': CLUSTER,
+  'test-tls-env-extra-ca': PROCESSES,
+  'test-tls-clientcertengine-unsupported': EARLIER,
+  'test-tls-keyengine-unsupported': EARLIER,
+  'test-tls-reinitialize-listeners': INSIDES,
+  'test-tls-wrap-timeout': INSIDES,
+  'test-tls-writewrap-leak': INSIDES,
+  'test-http-chunk-problem': PROCESSES,
+  'test-http-pipeline-flood': PROCESSES,
+  'test-http-server-stale-close': PROCESSES,
+  'test-http-client-immediate-error': SPY,
+  'test-http-client-spurious-aborted': SPY,
+  'test-http-client-timeout-on-connect': INSIDES,
+  'test-http-parser-lazy-loaded': EARLIER,
+  'test-http-parser-timeout-reset': CONSUMED,
+  'test-http-regr-gh-2928': CONSUMED,
+  'test-http2-compat-socket': INSIDES,
 };
