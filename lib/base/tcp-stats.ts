@@ -12,6 +12,8 @@ export class TcpStats {
   estabResets = 0;
   /** Gauge: connections in ESTABLISHED or CLOSE-WAIT. */
   currEstab = 0;
+  /** Gauge: connections at rest, of which a record is kept until something happens to them (`restAfterMs`). */
+  resting = 0;
   /** Segments that came in, bad ones too; a super-packet counts as one. */
   inSegs = 0;
   /** Segments sent, RSTs and those sent again included; each segment of a super-packet is one. */

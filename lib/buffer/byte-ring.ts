@@ -8,9 +8,17 @@ const SMALLEST_BYTES = 4096;
 const NOTHING = new Uint8Array(0);
 const NO_VIEW = new DataView(NOTHING.buffer);
 
+/**
+ * Memory of smallest rings that nobody needs now, of all rings of the process: most connections hold something for
+ * a moment only, and so a few rings serve them all, where each would else make its own.
+ */
+const MOST_SPARE = 1024;
+const SPARE_BYTES: Uint8Array[] = [];
+const SPARE_VIEWS: DataView[] = [];
+
 export class ByteRing {
   #bytes: Uint8Array = NOTHING;
-  #view = NO_VIEW;
+  #view: DataView = NO_VIEW;
   #mask = -1;
 
   /** Bytes of memory held now. */
@@ -57,7 +65,9 @@ export class ByteRing {
   }
 
   #resize(from: number, used: number, capacity: number): void {
-    const resized = new Uint8Array(capacity);
+    const isSpare = capacity === SMALLEST_BYTES && SPARE_BYTES.length > 0;
+    const resized = isSpare ? (SPARE_BYTES.pop() as Uint8Array) : new Uint8Array(capacity);
+    const view = isSpare ? (SPARE_VIEWS.pop() as DataView) : new DataView(resized.buffer);
     const old = this.#bytes;
     const kept = Math.min(used, old.length);
     if (kept > 0) {
@@ -71,13 +81,23 @@ export class ByteRing {
         done += run;
       }
     }
+    this.free();
     this.#bytes = resized;
-    this.#view = new DataView(resized.buffer);
+    this.#view = view;
     this.#mask = capacity - 1;
+  }
+
+  /** Gives the memory back where it is little, which costs nothing to get again; the content is gone. */
+  freeSmall(): void {
+    if (this.#bytes.length === SMALLEST_BYTES) this.free();
   }
 
   /** Gives the memory back; the content is gone. */
   free(): void {
+    if (this.#bytes.length === SMALLEST_BYTES && SPARE_BYTES.length < MOST_SPARE) {
+      SPARE_BYTES.push(this.#bytes);
+      SPARE_VIEWS.push(this.#view);
+    }
     this.#bytes = NOTHING;
     this.#view = NO_VIEW;
     this.#mask = -1;

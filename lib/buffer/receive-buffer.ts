@@ -7,10 +7,11 @@
  * wait, the one that arrived later wins where they overlap.
  */
 import { type Seq, seqAdd, seqDiff, seqLe } from '../base/seq.js';
+import type { Tape } from '../base/tape.js';
 import { ByteRing } from './byte-ring.js';
 import { RangeSet } from './range-set.js';
 
-/** An empty buffer keeps at most this much memory for the next arrival, until it is trimmed. */
+/** An empty buffer keeps memory for the next arrival, until it is trimmed, but for little and for more than this. */
 const KEEP_BYTES = 1 << 20;
 
 export class ReceiveBuffer {
@@ -31,6 +32,11 @@ export class ReceiveBuffer {
   constructor(start: Seq, maxGaps = 1024) {
     this.#start = start;
     this.#maxGaps = maxGaps;
+  }
+
+  /** Empty as it is; usually the next byte to be read is at `rcvNxt`. */
+  fold(tape: Tape, rcvNxt: Seq): void {
+    this.#start = tape.number(this.#start, rcvNxt) as Seq;
   }
 
   /** Bytes the application may read. */
@@ -151,7 +157,9 @@ export class ReceiveBuffer {
   consume(bytes: number): void {
     this.#start = seqAdd(this.#start, bytes);
     this.#readable -= bytes;
-    if (this.#readable === 0 && !this.hasGaps && this.#ring.capacity > KEEP_BYTES) this.#ring.free();
+    if (this.#readable > 0 || this.hasGaps) return;
+    if (this.#ring.capacity > KEEP_BYTES) this.#ring.free();
+    else this.#ring.freeSmall();
   }
 
   /** Gives back the memory of an empty buffer. */

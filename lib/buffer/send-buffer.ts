@@ -4,9 +4,10 @@
  * to the first transmission.
  */
 import { type Seq, seqAdd, seqDiff } from '../base/seq.js';
+import type { Tape } from '../base/tape.js';
 import { ByteRing } from './byte-ring.js';
 
-/** An empty buffer keeps at most this much memory for the next write, until it is trimmed. */
+/** An empty buffer keeps memory for the next write, until it is trimmed, but for little and for more than this. */
 const KEEP_BYTES = 1 << 20;
 
 export class SendBuffer {
@@ -17,6 +18,11 @@ export class SendBuffer {
   /** @param start sequence number of the first byte */
   constructor(start: Seq) {
     this.#start = start;
+  }
+
+  /** Empty as it is; usually its next byte gets the number `sndUna`. */
+  fold(tape: Tape, sndUna: Seq): void {
+    this.#start = tape.number(this.#start, sndUna) as Seq;
   }
 
   /** Sequence number of the oldest byte held. */
@@ -63,6 +69,7 @@ export class SendBuffer {
     if (released <= 0) return;
     this.#start = upTo;
     this.#length = Math.max(0, this.#length - released);
+    if (this.#length === 0) this.#ring.freeSmall();
   }
 
   /**

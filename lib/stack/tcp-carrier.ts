@@ -2,16 +2,37 @@
 
 import type { IpLayer } from '../ip/ip-layer.js';
 import { Begin } from '../ip/ip-output.js';
-import type { IpPath } from '../ip/path.js';
+import type { IpPath, PathRequest } from '../ip/path.js';
 import type { PathWish, SegmentCarrier, SegmentPath } from '../tcp/carrier.js';
 import type { SegmentOutput } from '../tcp/segment-output.js';
-import type { IpAddress } from '../wire/ip-address.js';
+import { ANY_V4, ANY_V6, type IpAddress } from '../wire/ip-address.js';
 import type { IpPacket } from '../wire/ip-packet.js';
 import { TcpHeader } from '../wire/tcp.js';
 
 const TCP_PROTOCOL = 6;
 /** Where segments go that no path takes: they are lost, as on any network. */
 const NOWHERE_BYTES = 66_000;
+
+/** What a connection asks of the routing tables, and keeps: one shape for all, without what is not asked. */
+class TcpPathRequest implements PathRequest {
+  readonly protocol = TCP_PROTOCOL;
+  readonly destination: IpAddress;
+  readonly source: IpAddress;
+  readonly sourcePort: number;
+  readonly destinationPort: number;
+  readonly oif: number;
+  readonly mark: number;
+
+  constructor(wish: PathWish) {
+    const { destination } = wish;
+    this.destination = destination;
+    this.source = wish.source ?? (destination.family === 4 ? ANY_V4 : ANY_V6);
+    this.sourcePort = wish.sourcePort;
+    this.destinationPort = wish.destinationPort;
+    this.oif = wish.oif ?? 0;
+    this.mark = wish.mark ?? 0;
+  }
+}
 
 export class TcpCarrier implements SegmentCarrier, SegmentOutput {
   readonly #ip: IpLayer;
@@ -29,7 +50,7 @@ export class TcpCarrier implements SegmentCarrier, SegmentOutput {
   }
 
   resolve(wish: PathWish): SegmentPath {
-    return this.#ip.resolve({ ...wish, protocol: TCP_PROTOCOL });
+    return this.#ip.resolve(new TcpPathRequest(wish));
   }
 
   resolveReply(packet: IpPacket): SegmentPath {

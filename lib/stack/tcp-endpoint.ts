@@ -61,7 +61,6 @@ export class TcpEndpoint implements ConnectionOwner {
   handler: TcpEndpointHandler | undefined;
   readonly #host: EndpointHost;
   readonly #entry: ConnectionEntry;
-  readonly #connection: TcpConnection;
   #released = false;
   /** Released, and waiting for `Lingered`. */
   #lingers = false;
@@ -70,8 +69,11 @@ export class TcpEndpoint implements ConnectionOwner {
   constructor(host: EndpointHost, entry: ConnectionEntry) {
     this.#host = host;
     this.#entry = entry;
-    this.#connection = entry.connection;
     entry.owner = this;
+  }
+
+  get #connection(): TcpConnection {
+    return this.#entry.connection;
   }
 
   /** Address of this side. */
@@ -106,17 +108,17 @@ export class TcpEndpoint implements ConnectionOwner {
 
   /** Its state, as a number of `TcpState`. */
   get state(): TcpState {
-    return this.#connection.state;
+    return this.#entry.state;
   }
 
   /** Why it ended: `ECONNRESET` and the like; '' while it lives or when it ended well. */
   get errorCode(): string {
-    return this.#connection.errorCode;
+    return this.#entry.likeness.errorCode;
   }
 
   /** Whether the peer has finished sending. */
   get isPeerClosed(): boolean {
-    return this.#connection.receiver?.finReceived === true;
+    return this.#entry.likeness.receiver?.finReceived === true;
   }
 
   /** The connection itself, for tools that look at its parts. @hidden */
@@ -126,27 +128,27 @@ export class TcpEndpoint implements ConnectionOwner {
 
   /** Bytes that can be read now. */
   get readableBytes(): number {
-    return this.#connection.receiver?.readableBytes ?? 0;
+    return this.#entry.likeness.receiver?.readableBytes ?? 0;
   }
 
   /** Bytes `write` would admit now. */
   get writableBytes(): number {
-    return this.#connection.sender.freeBytes;
+    return this.#entry.likeness.sender.freeBytes;
   }
 
   /** Bytes written and not yet sent. */
   get unsentBytes(): number {
-    return this.#connection.sender.unsentBytes;
+    return this.#entry.likeness.sender.unsentBytes;
   }
 
   /** Bytes written and not yet acknowledged. */
   get unackedBytes(): number {
-    return this.#connection.sender.buffer.length;
+    return this.#entry.likeness.sender.buffer.length;
   }
 
   /** A snapshot of what the connection knows of itself, as Linux's `TCP_INFO`. */
   get info(): ConnectionInfo {
-    return connectionInfo(this.#connection, this.#entry.path.mtu, this.#host.nowUs());
+    return connectionInfo(this.#entry.likeness, this.#entry.path.mtu, this.#host.nowUs());
   }
 
   /** Has this connection observed, instead of as the stack has it; `undefined` ends that. Its `id` is 0. */
@@ -157,6 +159,7 @@ export class TcpEndpoint implements ConnectionOwner {
 
   /** Moves received bytes into `target`. @returns how many; 0 when there are none */
   read(target: Uint8Array, at = 0, length = target.length - at): number {
+    if (this.#entry.isResting) return 0;
     const connection = this.#connection;
     const bytes = connection.read(target, at, length);
     if (bytes > 0 && (connection.acks.isDue || connection.memory.account.isAwaited)) this.#touch();
@@ -192,13 +195,13 @@ export class TcpEndpoint implements ConnectionOwner {
 
   /** Whether the next byte to be read is the urgent one. */
   get isAtMark(): boolean {
-    const { receiver } = this.#connection;
+    const { receiver } = this.#entry.likeness;
     return receiver?.urgent.isAt(receiver.buffer.readSequence) === true;
   }
 
   /** Bytes up to the urgent one; 0 when none is pending. */
   get urgentBytes(): number {
-    const { receiver } = this.#connection;
+    const { receiver } = this.#entry.likeness;
     return receiver?.urgent.bytesFrom(receiver.buffer.readSequence) ?? 0;
   }
 
@@ -261,7 +264,8 @@ export class TcpEndpoint implements ConnectionOwner {
 
   /** A setting as it is now; for buffers their size now. @throws ArgumentValueError for an unknown one */
   getOption<K extends keyof TcpOptions>(name: K): TcpOptions[K] {
-    return readOption(this.#entry, name);
+    const { likeness, path } = this.#entry;
+    return readOption({ connection: likeness, path }, name);
   }
 
   /** Nagle's algorithm off or on (RFC 9293 §3.7.4). Turned off, it lets what waits leave, corked or not. */

@@ -1,8 +1,8 @@
 /** From a listener's handshake to a connection that waits to be accepted. */
 import type { Seq } from '../base/seq.js';
-import { interfaceTransportBytes, ownPath, pathTransportBytes, type SegmentPath } from './carrier.js';
+import { ownPath, type SegmentPath } from './carrier.js';
 import { TcpConnection } from './connection.js';
-import type { ConnectionParameters, PassiveHandshake } from './connection-parameters.js';
+import { type ConnectionParameters, FlowParameters, type PassiveHandshake } from './connection-parameters.js';
 import { ConnectionEntry } from './entry.js';
 import type { FastOpenPlace } from './fast-open.js';
 import { openEarly } from './fast-open-passive.js';
@@ -10,7 +10,6 @@ import type { HalfOpen } from './half-open.js';
 import type { InitialSequence } from './initial-sequence.js';
 import type { TcpContext } from './layer-context.js';
 import type { TcpListener } from './listener.js';
-import type { TcpOptions } from './options.js';
 import { applyIpOptions, routeOptions } from './route-options.js';
 import type { TcpSegment } from './segment.js';
 import type { Tuple } from './tuple.js';
@@ -78,24 +77,10 @@ export class Acceptance {
   }
 
   #parameters(place: Place, path: SegmentPath): ConnectionParameters {
-    const { stats, options, memory, congestion } = this.#context;
     const { listener, tuple, iss } = place;
-    const resolved: TcpOptions = routeOptions(listener.options, path);
-    applyIpOptions(resolved, path);
-    return {
-      options: resolved,
-      stats,
-      family: tuple.local.family,
-      localPort: tuple.localPort,
-      remotePort: tuple.remotePort,
-      iss,
-      timestampOffset: this.#sequences.timestampOffset(tuple),
-      transportBytes: pathTransportBytes(path),
-      interfaceTransportBytes: interfaceTransportBytes(path),
-      congestion,
-      memory,
-      invalidAckIntervalUs: options.invalidAckIntervalMs * 1000,
-      orphanRetries: options.orphanRetries,
-    };
+    const options = routeOptions(listener.options, path);
+    applyIpOptions(options, path);
+    const timestampOffset = this.#sequences.timestampOffset(tuple);
+    return new FlowParameters(this.#context, tuple, path, { options, iss, timestampOffset });
   }
 }

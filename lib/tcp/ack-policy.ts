@@ -5,6 +5,7 @@
  */
 import { NEVER } from '../base/clock.js';
 import type { Seq } from '../base/seq.js';
+import type { Tape } from '../base/tape.js';
 
 /** Most segments acknowledged one by one at the start of a connection (Linux `TCP_MAX_QUICKACKS`). */
 const MAX_QUICK_ACKS = 16;
@@ -58,6 +59,21 @@ export class AckPolicy {
   /** Whether an ACK is owed, at once or later. */
   get isOwed(): boolean {
     return this.isDue || this.deadlineUs !== NEVER;
+  }
+
+  /** With no ACK owed. @param quickAck as the options have it */
+  fold(tape: Tape, quickAck: boolean): void {
+    this.quickAck = tape.flag(this.quickAck !== quickAck) ? !quickAck : quickAck;
+    this.#unackedBytes = tape.number(this.#unackedBytes, 0);
+    this.#quickAcks = tape.number(this.#quickAcks, 0);
+    this.#quickLimit = tape.number(this.#quickLimit, MAX_QUICK_ACKS);
+    this.#interactive = tape.flag(this.#interactive);
+    this.#ackTimeoutUs = tape.number(this.#ackTimeoutUs, 0);
+    this.#lastReceivedUs = tape.number(this.#lastReceivedUs, 0);
+    this.#dupAcks = tape.number(this.#dupAcks, 0);
+    this.#gapAt = tape.number(this.#gapAt, 0) as Seq;
+    this.#compressed = tape.number(this.#compressed, 0);
+    this.#ends = tape.number(this.#ends, 0);
   }
 
   get ackTimeoutUs(): number {

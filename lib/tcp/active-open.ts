@@ -2,10 +2,10 @@
 import { ArgumentRangeError, StackError } from '../base/errors.js';
 import type { Seq } from '../base/seq.js';
 import { ANY_V4, ANY_V6, type IpAddress } from '../wire/ip-address.js';
-import { interfaceTransportBytes, pathTransportBytes, type SegmentPath } from './carrier.js';
+import type { SegmentPath } from './carrier.js';
 import { TcpConnection } from './connection.js';
 import type { ConnectionBooks } from './connection-books.js';
-import type { ConnectionParameters } from './connection-parameters.js';
+import { type ConnectionParameters, FlowParameters } from './connection-parameters.js';
 import { ConnectionEntry, isTimeWait } from './entry.js';
 import { FastOpenAttempt } from './fast-open-attempt.js';
 import { FastOpenCache } from './fast-open-cache.js';
@@ -151,23 +151,9 @@ export class ActiveOpen {
   }
 
   #parameters(tuple: Tuple, path: SegmentPath, given: TcpOptions, iss: Seq): ConnectionParameters {
-    const { options, stats, memory } = this.#context;
-    const resolved = routeOptions(given, path);
-    applyIpOptions(resolved, path);
-    return {
-      options: resolved,
-      stats,
-      memory,
-      family: tuple.local.family,
-      localPort: tuple.localPort,
-      remotePort: tuple.remotePort,
-      iss,
-      timestampOffset: this.#sequences.timestampOffset(tuple),
-      transportBytes: pathTransportBytes(path),
-      interfaceTransportBytes: interfaceTransportBytes(path),
-      congestion: this.#context.congestion,
-      invalidAckIntervalUs: options.invalidAckIntervalMs * 1000,
-      orphanRetries: options.orphanRetries,
-    };
+    const options = routeOptions(given, path);
+    applyIpOptions(options, path);
+    const timestampOffset = this.#sequences.timestampOffset(tuple);
+    return new FlowParameters(this.#context, tuple, path, { options, iss, timestampOffset });
   }
 }

@@ -7,9 +7,10 @@ import { DropReason } from '../base/stats.js';
 import { TcpFlag } from '../wire/tcp.js';
 import type { TcpConnection } from './connection.js';
 import { ConnectionEvent } from './connection-parameters.js';
-import { type Receiver, TextOutcome } from './receiver.js';
+import type { Receiver } from './receiver.js';
 import type { TcpSegment } from './segment.js';
 import { mayReceive } from './state.js';
+import { TextOutcome } from './text-outcome.js';
 
 /** Sixth: URG (RFC 9293 §3.8.5). */
 export function checkUrgent(c: TcpConnection, receiver: Receiver, segment: TcpSegment): void {

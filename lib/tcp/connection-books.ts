@@ -11,6 +11,7 @@ import type { HalfOpen } from './half-open.js';
 import type { TcpContext } from './layer-context.js';
 import { countsAsEstablished } from './options.js';
 import type { PassiveOpenHost } from './passive-open.js';
+import { Resting } from './resting.js';
 import { TcpState } from './state.js';
 import { TimeWait } from './time-wait.js';
 
@@ -20,6 +21,7 @@ const MAX_ROUNDS = 16;
 export class ConnectionBooks implements PassiveOpenHost {
   readonly table: ConnectionTable<Occupant>;
   readonly deadlines = new DeadlineHeap();
+  readonly resting: Resting;
   /** Connections, TIME-WAIT not counted. */
   connections = 0;
   /** Connections without an owner that still have something to deliver. */
@@ -35,6 +37,7 @@ export class ConnectionBooks implements PassiveOpenHost {
   constructor(context: TcpContext) {
     this.#context = context;
     this.table = new ConnectionTable(context.random);
+    this.resting = new Resting(context.stats.tcp, context.options.restAfterMs);
   }
 
   get hasTouched(): boolean {
@@ -147,6 +150,7 @@ export class ConnectionBooks implements PassiveOpenHost {
     else this.deadlines.set(entry.slot, connection.nextDeadlineUs);
     // Events that arose while sending are told in the next round.
     if (connection.hasEvents && entry.owner !== undefined) this.touchOwner(entry);
+    if (!entry.isRemoved) this.resting.visited(entry, nowUs);
   }
 
   #enterTimeWait(entry: ConnectionEntry, nowUs: number): void {
@@ -178,6 +182,7 @@ export class ConnectionBooks implements PassiveOpenHost {
   #forget(entry: ConnectionEntry): void {
     const { tcp } = this.#context.stats;
     entry.isRemoved = true;
+    this.resting.forget(entry);
     this.#starved.delete(entry);
     this.connections--;
     if (entry.connection.isOrphan) tcp.orphans--;

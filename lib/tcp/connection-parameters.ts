@@ -3,11 +3,14 @@ import type { Seq } from '../base/seq.js';
 import type { StackStats } from '../base/stats.js';
 import type { IpFamily } from '../wire/ip-address.js';
 import type { SynOptions } from '../wire/tcp-options.js';
+import { interfaceTransportBytes, pathTransportBytes, type SegmentPath } from './carrier.js';
 import type { CongestionMaker } from './congestion/congestion-control.js';
 import type { Ecn } from './ecn/ecn.js';
 import type { Negotiated } from './handshake.js';
+import type { TcpContext } from './layer-context.js';
 import type { MemoryAccount } from './memory.js';
 import type { TcpOptions } from './options.js';
+import type { Tuple } from './tuple.js';
 
 /** What an owner may want to know; bits of `takeEvents()`. */
 export const ConnectionEvent = {
@@ -51,6 +54,65 @@ export interface ConnectionParameters {
   /** Retransmissions granted once nobody owns the connection. */
   readonly orphanRetries: number;
 }
+
+/** What all connections of a stack are made from alike. */
+type SharedParameters = Pick<TcpContext, 'stats' | 'memory' | 'congestion' | 'options'>;
+
+/** What one connection is made from, without what it shares with all others. */
+export class FlowParameters implements ConnectionParameters {
+  readonly #shared: SharedParameters;
+  readonly #tuple: Tuple;
+  readonly options: TcpOptions;
+  readonly iss: Seq;
+  readonly timestampOffset: number;
+  readonly transportBytes: number;
+  readonly interfaceTransportBytes: number;
+
+  constructor(shared: SharedParameters, tuple: Tuple, path: SegmentPath, own: OwnParameters) {
+    this.#shared = shared;
+    this.#tuple = tuple;
+    this.options = own.options;
+    this.iss = own.iss;
+    this.timestampOffset = own.timestampOffset;
+    this.transportBytes = pathTransportBytes(path);
+    this.interfaceTransportBytes = interfaceTransportBytes(path);
+  }
+
+  get stats(): StackStats {
+    return this.#shared.stats;
+  }
+
+  get memory(): MemoryAccount {
+    return this.#shared.memory;
+  }
+
+  get congestion(): (name: string) => CongestionMaker {
+    return this.#shared.congestion;
+  }
+
+  get invalidAckIntervalUs(): number {
+    return this.#shared.options.invalidAckIntervalMs * 1000;
+  }
+
+  get orphanRetries(): number {
+    return this.#shared.options.orphanRetries;
+  }
+
+  get family(): IpFamily {
+    return this.#tuple.local.family;
+  }
+
+  get localPort(): number {
+    return this.#tuple.localPort;
+  }
+
+  get remotePort(): number {
+    return this.#tuple.remotePort;
+  }
+}
+
+/** What is chosen for one connection. */
+type OwnParameters = Pick<ConnectionParameters, 'options' | 'iss' | 'timestampOffset'>;
 
 /** How a listener's handshake went. */
 export interface PassiveHandshake {

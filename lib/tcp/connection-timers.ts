@@ -1,5 +1,6 @@
 /** What a connection does when time passes: handshake, retransmission, persist, ACKs, keep-alive, farewell. */
 import { NEVER } from '../base/clock.js';
+import type { Tape } from '../base/tape.js';
 import { type TcpConnection } from './connection.js';
 import { ConnectionEvent } from './connection-parameters.js';
 import { askAgain } from './handshake-ecn.js';
@@ -41,7 +42,7 @@ export class ConnectionTimers {
   keepAliveProbes = 0;
   keepsAlive: boolean;
   /** Idle time before the first probe, time between probes, and how many. */
-  readonly keepAliveTiming: Readonly<KeepAliveTiming>;
+  readonly keepAliveTiming: KeepAliveTiming;
   /** When the first of the time-outs under way was, µs, 0 for none; how often there was one, and how long they took. */
   timeoutSinceUs = 0;
   timeoutRecoveries = 0;
@@ -64,6 +65,27 @@ export class ConnectionTimers {
       intervalMs: keepAliveIntervalMs,
       probes: keepAliveProbes,
     };
+  }
+
+  /** With none of them running but keep-alive, and the look at the buffers. */
+  fold(tape: Tape): void {
+    const { keepAlive, keepAliveIdleMs, keepAliveIntervalMs, keepAliveProbes, userTimeoutMs } =
+      this.#connection.parameters.options;
+    this.synTransmissions = tape.number(this.synTransmissions, 1);
+    this.synSentAtUs = tape.number(this.synSentAtUs, 0);
+    this.heardAtUs = tape.number(this.heardAtUs, 0);
+    this.keepAliveDeadlineUs = tape.number(this.keepAliveDeadlineUs, NEVER);
+    this.keepAliveProbes = tape.number(this.keepAliveProbes, 0);
+    this.keepsAlive = tape.flag(this.keepsAlive !== keepAlive) ? !keepAlive : keepAlive;
+    const timing = this.keepAliveTiming;
+    timing.idleMs = tape.number(timing.idleMs, keepAliveIdleMs);
+    timing.intervalMs = tape.number(timing.intervalMs, keepAliveIntervalMs);
+    timing.probes = tape.number(timing.probes, keepAliveProbes);
+    this.timeoutSinceUs = tape.number(this.timeoutSinceUs, 0);
+    this.timeoutRecoveries = tape.number(this.timeoutRecoveries, 0);
+    this.timeoutRecoveryUs = tape.number(this.timeoutRecoveryUs, 0);
+    this.userTimeoutUs = tape.number(this.userTimeoutUs, userTimeoutMs * 1000);
+    this.trimDeadlineUs = tape.number(this.trimDeadlineUs, NEVER);
   }
 
   get nextDeadlineUs(): number {
@@ -99,6 +121,11 @@ export class ConnectionTimers {
   /** Our SYN or SYN-ACK is not acknowledged yet: in SYN-RECEIVED, and in FIN-WAIT-1 when closed there. */
   get isHandshaking(): boolean {
     return this.handshakeDeadlineUs !== NEVER;
+  }
+
+  /** It is being closed, and somebody waits for that. */
+  get isLeaving(): boolean {
+    return this.farewellDeadlineUs !== NEVER || this.lingerDeadlineUs !== NEVER;
   }
 
   handshakeDone(): void {

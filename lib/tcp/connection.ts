@@ -12,7 +12,9 @@ import type { SynOptions } from '../wire/tcp-options.js';
 import { AckPolicy } from './ack-policy.js';
 import { segmentArrived } from './arrival.js';
 import { textRead } from './arrival-text.js';
+import { challenge } from './challenge.js';
 import { abort, close, shutdownRead, shutdownWrite } from './closing.js';
+import type { CongestionControl } from './congestion/congestion-control.js';
 import {
   ConnectionEvent,
   type ConnectionParameters,
@@ -20,7 +22,7 @@ import {
   type PendingReset,
 } from './connection-parameters.js';
 import { ConnectionTimers } from './connection-timers.js';
-import { congestionFor, established, synSeen } from './establishing.js';
+import { established, provisionalCongestion, synSeen } from './establishing.js';
 import type { FastOpenPlace } from './fast-open.js';
 import type { FastOpenAttempt } from './fast-open-attempt.js';
 import { announcedMss, effectiveMss, firstWindow, type Negotiated, offer } from './handshake.js';
@@ -86,11 +88,13 @@ export class TcpConnection {
   /** The owner was refused room and waits for `Writable`. */
   isWriteBlocked = false;
   /** R1 was reached: the route should be looked at again (RFC 9293 §3.8.3). */
-  #doubtsRoute = false;
+  doubtsRoute = false;
   #transportBytes: number;
-  #lastInvalidAckUs = Number.NEGATIVE_INFINITY;
+  /** When a reply to an unacceptable segment was last sent, µs. */
+  lastInvalidAckUs = Number.NEGATIVE_INFINITY;
 
-  constructor(parameters: ConnectionParameters) {
+  /** @param congestion what it had before it rested; made anew where it is not given */
+  constructor(parameters: ConnectionParameters, congestion?: CongestionControl) {
     const { options } = parameters;
     this.parameters = parameters;
     this.options = options;
@@ -112,12 +116,7 @@ export class TcpConnection {
       options,
       stats: this.stats.tcp,
       sack: false,
-      congestion: congestionFor(parameters, options, {
-        mssBytes,
-        segments: options.initialWindow,
-        rttUs: 0,
-        nowUs: 0,
-      }),
+      congestion: congestion ?? provisionalCongestion(parameters, options, mssBytes),
       mssBytes,
     });
     this.writer = new SegmentWriter(parameters, this.sender);
@@ -155,6 +154,12 @@ export class TcpConnection {
 
   get state(): TcpState {
     return this.#state;
+  }
+
+  /** It is ESTABLISHED as it was before it rested. */
+  awake(transportBytes: number): void {
+    this.#state = TcpState.ESTABLISHED;
+    this.#transportBytes = transportBytes;
   }
 
   /** Bits of `ConnectionEvent` since the last call. */
@@ -360,25 +365,14 @@ export class TcpConnection {
     if (sender.isDrained) this.signal(ConnectionEvent.Drained);
   }
 
-  /**
-   * Answers a segment that could not be accepted with an ACK: a challenge, in the words of RFC 5961.
-   * Limited per connection, so that two confused peers come to rest (RFC 5961 §7).
-   */
+  /** Answers a segment that could not be accepted (RFC 5961 §7). */
   challenge(nowUs: number, isLimited: boolean): void {
-    if (isLimited) {
-      if (nowUs - this.#lastInvalidAckUs < this.parameters.invalidAckIntervalUs) {
-        this.stats.tcp.challengeAcksSkipped++;
-        return;
-      }
-      this.#lastInvalidAckUs = nowUs;
-    }
-    this.stats.tcp.challengeAcks++;
-    this.acks.now();
+    challenge(this, nowUs, isLimited);
   }
 
   /** R1 of RFC 9293 §3.8.3: the route may be bad, and the owner should know. */
   doubtRoute(nowUs: number): void {
-    this.#doubtsRoute = true;
+    this.doubtsRoute = true;
     this.fastOpenAttempt?.silent(this, nowUs);
     if (this.softError === '') this.softError = 'ETIMEDOUT';
     this.signal(ConnectionEvent.SoftError);
@@ -386,8 +380,8 @@ export class TcpConnection {
 
   /** Whether R1 was reached since the last call. */
   takeDoubt(): boolean {
-    const doubts = this.#doubtsRoute;
-    this.#doubtsRoute = false;
+    const doubts = this.doubtsRoute;
+    this.doubtsRoute = false;
     return doubts;
   }
 

@@ -247,6 +247,12 @@ export interface TcpLayerOptions {
   readonly invalidAckIntervalMs: number;
   /** RSTs per second for segments of no connection. */
   readonly resetsPerSecond: number;
+  /**
+   * An established connection that nothing happens to for so long is folded into a few hundred bytes, and made
+   * again from them when something does, which nobody can tell from its segments; ms. 0: whenever it has nothing to
+   * do; -1: never.
+   */
+  readonly restAfterMs: number;
   /** How long a key makes Fast Open cookies, ms; those it made are taken as long again. */
   readonly fastOpenKeyMs: number;
   /** Most servers whose Fast Open cookies are remembered. */
@@ -273,6 +279,7 @@ export const DEFAULT_TCP_LAYER_OPTIONS: TcpLayerOptions = Object.freeze<TcpLayer
   reservedPorts: [],
   invalidAckIntervalMs: 500,
   resetsPerSecond: 10_000,
+  restAfterMs: 1000,
   fastOpenKeyMs: 7_200_000,
   fastOpenServers: 4096,
 });
@@ -283,6 +290,8 @@ export const DEFAULT_TCP_LAYER_OPTIONS: TcpLayerOptions = Object.freeze<TcpLayer
  *   ArgumentRangeError for a number out of range
  */
 export function resolveTcpOptions(given: Partial<TcpOptions> = {}, base = DEFAULT_TCP_OPTIONS): TcpOptions {
+  // Connections that ask for nothing of their own share what they have.
+  if (Object.keys(given).length === 0) return base;
   checkOptionNames(given, DEFAULT_TCP_OPTIONS, 'TCP');
   checkTcpOptions(given);
   return Object.freeze({ ...base, ...given });

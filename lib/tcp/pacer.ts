@@ -3,6 +3,7 @@
  * those of the connection, and as much at once as the rate gives in a millisecond, the grain of timers.
  */
 import { NEVER } from '../base/clock.js';
+import type { Tape } from '../base/tape.js';
 import type { CongestionControl } from './congestion/congestion-control.js';
 import type { TcpOptions } from './options.js';
 
@@ -29,6 +30,13 @@ export class Pacer {
   #heldUntilUs = 0;
   /** When the next burst may leave, µs. */
   #nextUs = 0;
+
+  fold(tape: Tape): void {
+    this.isBlocked = tape.flag(this.isBlocked);
+    this.#hasWaited = tape.flag(this.#hasWaited);
+    this.#heldUntilUs = tape.number(this.#heldUntilUs, 0);
+    this.#nextUs = tape.number(this.#nextUs, 0);
+  }
 
   /** When to try again, µs. */
   get deadlineUs(): number {

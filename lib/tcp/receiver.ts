@@ -4,11 +4,13 @@
  */
 import { type Seq, seqAdd, seqDiff, seqGe, seqGt, seqInWindow, seqLt, seqMax, seqMin } from '../base/seq.js';
 import type { TcpStats } from '../base/stats.js';
+import type { Tape } from '../base/tape.js';
 import { ReceiveBuffer } from '../buffer/receive-buffer.js';
 import { TcpFlag } from '../wire/tcp.js';
 import type { MemoryAccount } from './memory.js';
 import { SackReport } from './sack-report.js';
 import type { TcpSegment } from './segment.js';
+import { TextOutcome } from './text-outcome.js';
 import { UrgentMark } from './urgent-mark.js';
 import { WindowTuner } from './window-tuner.js';
 
@@ -51,25 +53,6 @@ export interface ReceiverParameters {
   readonly stats: TcpStats;
   readonly memory: MemoryAccount;
 }
-
-/** What became of a segment's text. */
-export const TextOutcome = {
-  /** There was none, or none that is new. */
-  Nothing: 0,
-  /** It continued the stream. */
-  InOrder: 1,
-  /** It continued the stream and filled a gap: acknowledge at once (RFC 5681 §4.2). */
-  FilledGap: 2,
-  /** It lies beyond a gap. */
-  OutOfOrder: 3,
-  /** It lies behind more gaps than there may be. */
-  Refused: 4,
-  /** There was no memory for it. */
-  NoMemory: 5,
-  /** It lies beyond a gap, and does no more than prolong the SACK block reported first. */
-  Prolonged: 6,
-} as const;
-export type TextOutcome = (typeof TextOutcome)[keyof typeof TextOutcome];
 
 export class Receiver {
   readonly irs: Seq;
@@ -119,6 +102,33 @@ export class Receiver {
     this.sack = parameters.sack ? new SackReport() : undefined;
     this.#stats = parameters.stats;
     this.#memory = parameters.memory;
+  }
+
+  /** With all text read, and none behind a gap. */
+  fold(tape: Tape): void {
+    const first = seqAdd(this.irs, 1);
+    this.rcvNxt = tape.number(this.rcvNxt, first) as Seq;
+    this.rcvAdv = tape.number(this.rcvAdv, this.rcvNxt) as Seq;
+    this.lastAckSent = tape.number(this.lastAckSent, this.rcvNxt) as Seq;
+    this.tsRecent = tape.number(this.tsRecent, 0);
+    this.tsRecentAtUs = tape.number(this.tsRecentAtUs, 0);
+    this.bytesReceived = tape.number(this.bytesReceived, seqDiff(this.rcvNxt, first));
+    this.outOfOrderSegments = tape.number(this.outOfOrderSegments, 0);
+    this.discards = tape.flag(this.discards);
+    this.peerMssBytes = tape.number(this.peerMssBytes, SMALLEST_FULL_BYTES);
+    this.#lastSegmentBytes = tape.number(this.#lastSegmentBytes, 0);
+    this.#windowField = tape.number(this.#windowField, -1);
+    this.buffer.fold(tape, this.rcvNxt);
+    this.tuner.fold(tape);
+    this.urgent.fold(tape, first);
+  }
+
+  /** Whether it has nothing but numbers to remember: all text was read, and none waits behind a gap. */
+  get isQuiet(): boolean {
+    const { buffer, urgent, sack } = this;
+    if (buffer.readableBytes > 0 || buffer.hasGaps || this.finReceived || this.#finAt !== undefined)
+      return false;
+    return !urgent.isPending && (sack === undefined || sack.isEmpty);
   }
 
   /** RCV.WND: bytes from RCV.NXT to the right edge offered. */

@@ -29,6 +29,11 @@ export class SackReport {
     return this.#hasDuplicate;
   }
 
+  /** Whether there is nothing to report. */
+  get isEmpty(): boolean {
+    return this.#recentCount === 0 && !this.#hasDuplicate && this.#finAt === undefined;
+  }
+
   /** Whether range `i` is the one that the next ACK would report first, and no duplicate comes before it. */
   isNewest(waiting: RangeSet, i: number): boolean {
     if (this.#hasDuplicate || this.#recentCount === 0) return false;

@@ -48,7 +48,7 @@ export class SegmentWriter {
   readonly #timestampOffset: number;
   readonly #sender: Sender;
   /** What is told of user timeouts, and heard; only where the option is on. */
-  readonly userTimeout: UserTimeout | undefined;
+  userTimeout: UserTimeout | undefined;
   /** Segments written, those among them with text, and the bytes of that, what was sent again included. */
   segmentsSent = 0;
   textSegmentsSent = 0;

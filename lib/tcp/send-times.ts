@@ -1,5 +1,7 @@
 /** How long a connection was busy sending, and what held it up meanwhile (the chronographs of Linux `TCP_INFO`). */
 
+import type { Tape } from '../base/tape.js';
+
 export const SendState = {
   /** Everything written is acknowledged. */
   Idle: 0,
@@ -18,6 +20,14 @@ export class SendTimes {
   #bufferLimitedUs = 0;
   #state: SendState = SendState.Idle;
   #sinceUs = 0;
+
+  fold(tape: Tape): void {
+    this.#busyUs = tape.number(this.#busyUs, 0);
+    this.#windowLimitedUs = tape.number(this.#windowLimitedUs, 0);
+    this.#bufferLimitedUs = tape.number(this.#bufferLimitedUs, 0);
+    this.#state = tape.number(this.#state, SendState.Idle) as SendState;
+    this.#sinceUs = tape.number(this.#sinceUs, 0);
+  }
 
   /** From `nowUs` on the connection is in this state. */
   enter(state: SendState, nowUs: number): void {

@@ -70,8 +70,8 @@ export class Sender {
   /** Replaced as a whole where the application changes something. */
   options: TcpOptions;
   /** What the send buffer may hold: as in Linux never less again, since a hole holds it up for round trips. */
-  #bufferBytes = 65_536;
-  readonly #usage: WindowUsage;
+  grownBufferBytes = 65_536;
+  readonly usage: WindowUsage;
   #congestion: CongestionControl;
 
   constructor(parameters: SenderParameters) {
@@ -96,7 +96,7 @@ export class Sender {
     this.#congestion = parameters.congestion;
     this.congestion = parameters.congestion;
     this.planner = new SegmentPlanner(this);
-    this.#usage = new WindowUsage(iss);
+    this.usage = new WindowUsage(iss);
     this.small = new SmallSegments({ noDelay: options.noDelay, cork: options.cork, iss });
     this.options = options;
   }
@@ -117,7 +117,7 @@ export class Sender {
   set congestion(congestion: CongestionControl) {
     this.#congestion = congestion;
     this.recovery.lossListener = congestion.onLost === undefined ? undefined : congestion;
-    this.#bufferBytes = Math.max(this.#bufferBytes, bufferBytesFor(congestion));
+    this.grownBufferBytes = Math.max(this.grownBufferBytes, bufferBytesFor(congestion));
   }
 
   /** How much may be in flight now: while the window is being reduced, as RFC 9937 says. */
@@ -144,7 +144,7 @@ export class Sender {
   /** How many bytes the buffer may hold now: as the window has asked for, within the option, or as fixed. */
   get bufferLimit(): number {
     if (this.fixedBufferBytes > 0) return this.fixedBufferBytes;
-    return Math.min(this.#bufferBytes, this.options.sendBufferBytes);
+    return Math.min(this.grownBufferBytes, this.options.sendBufferBytes);
   }
 
   get freeBytes(): number {
@@ -195,7 +195,7 @@ export class Sender {
     const { episode } = recovery;
     facts.canSendNew = this.unsentBytes > 0 && seqGt(seqAdd(facts.ack, this.sndWnd), this.sndNxt);
     const sample = recovery.acknowledge(facts, this.sndUna);
-    sample.cwndLimited = this.#usage.isLimited(congestion.cwndBytes, congestion.ssthreshBytes);
+    sample.cwndLimited = this.usage.isLimited(congestion.cwndBytes, congestion.ssthreshBytes);
     this.deliveredBytes += sample.deliveredBytes;
     if (sample.ackedBytes > 0) this.#release(facts.ack, sample.ackedBytes);
     if (episode.wasSpurious) this.#undo(facts.nowUs);
@@ -204,7 +204,7 @@ export class Sender {
     if (episode.signal !== '') this.#reduce(facts.nowUs);
     else if (episode.isReducing) recovery.reduce();
     if (!episode.isReducing || !congestion.usesPrr) congestion.onAck(sample);
-    this.#bufferBytes = Math.max(this.#bufferBytes, bufferBytesFor(congestion));
+    this.grownBufferBytes = Math.max(this.grownBufferBytes, bufferBytesFor(congestion));
   }
 
   /** A loss or a mark was seen: the window shrinks, and recovery begins. */
@@ -316,7 +316,7 @@ export class Sender {
     const { recovery, planner } = this;
     recovery.paused(nowUs);
     const { inFlightBytes } = recovery;
-    this.#usage.paused(inFlightBytes, planner.cwndLimited, this.sndUna, this.sndNxt);
+    this.usage.paused(inFlightBytes, planner.cwndLimited, this.sndUna, this.sndNxt);
     planner.cwndLimited = false;
     planner.burstSegments = 0;
     const hasMore = this.unsentBytes >= this.segmentBytes || recovery.board.hasLost;

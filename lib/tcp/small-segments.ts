@@ -4,6 +4,7 @@
  */
 import { NEVER } from '../base/clock.js';
 import { type Seq, seqGt, seqLt } from '../base/seq.js';
+import type { Tape } from '../base/tape.js';
 
 /** Linux's cork holds a partial segment no longer than this, µs. */
 const CORK_US = 200_000;
@@ -30,6 +31,15 @@ export class SmallSegments {
     this.noDelay = parameters.noDelay;
     this.corked = parameters.cork;
     this.#smallEnd = parameters.iss;
+  }
+
+  /** With nothing that waits. @param sndUna SND.UNA */
+  fold(tape: Tape, sndUna: Seq): void {
+    this.noDelay = tape.flag(this.noDelay);
+    this.corked = tape.flag(this.corked);
+    this.moreComing = tape.flag(this.moreComing);
+    this.#isPushed = tape.flag(this.#isPushed);
+    this.#smallEnd = tape.number(this.#smallEnd, sndUna) as Seq;
   }
 
   /** Whether the partial segment at the end of what was written may leave. @param una SND.UNA */

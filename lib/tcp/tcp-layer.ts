@@ -319,12 +319,13 @@ export class TcpLayer {
   }
 
   get nextDeadlineUs(): number {
-    return this.#books.deadlines.earliestUs;
+    return Math.min(this.#books.deadlines.earliestUs, this.#books.resting.nextDeadlineUs);
   }
 
   /** Does what is due at `nowUs`; the flush that follows sends it. */
   deadlineReached(nowUs: number): void {
-    const { deadlines, table } = this.#books;
+    const { deadlines, table, resting } = this.#books;
+    if (resting.nextDeadlineUs <= nowUs) resting.deadlineReached(nowUs);
     while (deadlines.earliestUs <= nowUs) {
       const slot = deadlines.earliestId;
       deadlines.clear(slot);
@@ -346,13 +347,14 @@ export class TcpLayer {
     const occupant = slot < 0 ? undefined : this.#books.table.at(slot);
     if (occupant === undefined) return TcpState.CLOSED;
     if (isTimeWait(occupant)) return TcpState.TIME_WAIT;
-    return isHalfOpen(occupant) ? TcpState.SYN_RECEIVED : occupant.connection.state;
+    return isHalfOpen(occupant) ? TcpState.SYN_RECEIVED : occupant.state;
   }
 
   /** Nothing will be sent any more: counts the RSTs that never left. */
   abandon(): void {
-    for (const { connection } of this.#books.entries()) {
-      if (connection.pendingReset !== undefined) this.#context.stats.tcp.abortFailed++;
+    for (const entry of this.#books.entries()) {
+      if (!entry.isResting && entry.connection.pendingReset !== undefined)
+        this.#context.stats.tcp.abortFailed++;
     }
   }
 
@@ -365,6 +367,7 @@ export class TcpLayer {
 /** Whether a number is that of something sent and not acknowledged (RFC 5927 §4.1). */
 function isInFlight(occupant: ConnectionEntry | HalfOpen, sequence: Seq): boolean {
   if (isHalfOpen(occupant)) return sequence === occupant.iss;
+  if (occupant.isResting) return false;
   const { sndUna, sndNxt } = occupant.connection.sender;
   return seqInWindow(sequence, sndUna, (sndNxt - sndUna) | 0);
 }

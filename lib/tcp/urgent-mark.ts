@@ -3,6 +3,7 @@
  * which is also kept apart from the stream, as on Linux. Nothing is ever indexed by a pointer that came in.
  */
 import { type Seq, seqAdd, seqDiff, seqGe, seqLe } from '../base/seq.js';
+import type { Tape } from '../base/tape.js';
 import type { ReceiveBuffer } from '../buffer/receive-buffer.js';
 import type { TcpSegment } from './segment.js';
 
@@ -18,6 +19,13 @@ export class UrgentMark {
 
   constructor(rcvNxt: Seq) {
     this.rcvUp = rcvNxt;
+  }
+
+  /** With nothing urgent pending; the last urgent byte may still be taken. @param rcvUp what `rcvUp` was at first */
+  fold(tape: Tape, rcvUp: Seq): void {
+    this.rcvUp = tape.number(this.rcvUp, rcvUp) as Seq;
+    this.byte = tape.number(this.byte, -1);
+    this.#isSeen = tape.flag(this.#isSeen);
   }
 
   /** Takes an urgent pointer (RFC 9293 §3.10.7.4). @returns whether the mark moved */

@@ -4,6 +4,7 @@
  */
 
 import { type Seq, seqAdd, seqLt } from '../base/seq.js';
+import type { Tape } from '../base/tape.js';
 
 export interface WindowLimits {
   /** The MSS we announced, bytes. */
@@ -32,7 +33,7 @@ export class WindowTuner {
   /** What neither options nor the window field let it exceed, and what a clamp leaves of that. */
   readonly #largestBytes: number;
   #maxBytes: number;
-  readonly #bufferBytes: number;
+  #bufferBytes: number;
   readonly #unit: number;
   /** What the application read in the round trip under way, and in the best one before. */
   #consumedBytes = 0;
@@ -55,6 +56,20 @@ export class WindowTuner {
     this.limitBytes = Math.min(Math.max(limits.windowBytes, initial), this.#maxBytes);
     this.#bestBytes = this.limitBytes / 2;
     this.#unit = 1 << limits.windowShift;
+  }
+
+  fold(tape: Tape): void {
+    this.limitBytes = tape.number(this.limitBytes, 0);
+    this.#maxBytes = tape.number(this.#maxBytes, this.#largestBytes);
+    this.#bufferBytes = tape.number(this.#bufferBytes, this.limitBytes);
+    this.#consumedBytes = tape.number(this.#consumedBytes, 0);
+    this.#bestBytes = tape.number(this.#bestBytes, this.limitBytes / 2);
+    this.#roundStartUs = tape.number(this.#roundStartUs, 0);
+    this.#rttUs = tape.number(this.#rttUs, 0);
+    this.#lastEcho = tape.number(this.#lastEcho, 0);
+    this.#windowEnd = tape.number(this.#windowEnd, 0) as Seq;
+    this.#windowStartUs = tape.number(this.#windowStartUs, -1);
+    this.#isFixed = tape.flag(this.#isFixed);
   }
 
   /**

@@ -3,6 +3,7 @@
  * never filled says nothing of the path (RFC 7661 §4.2; Linux `tcp_is_cwnd_limited`).
  */
 import { type Seq, seqGe } from '../base/seq.js';
+import type { Tape } from '../base/tape.js';
 
 export class WindowUsage {
   /** Most bytes in flight at once in the window under way, and whether the window held something back in it. */
@@ -13,6 +14,12 @@ export class WindowUsage {
 
   constructor(iss: Seq) {
     this.#end = iss;
+  }
+
+  fold(tape: Tape, sndUna: Seq): void {
+    this.#mostBytes = tape.number(this.#mostBytes, 0);
+    this.#wasLimited = tape.flag(this.#wasLimited);
+    this.#end = tape.number(this.#end, sndUna) as Seq;
   }
 
   /** The sender has paused. @param isLimited the congestion window kept something back */

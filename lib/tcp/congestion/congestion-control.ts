@@ -4,6 +4,7 @@
  */
 import type { Random } from '../../base/random.js';
 import type { Seq } from '../../base/seq.js';
+import type { Tape } from '../../base/tape.js';
 
 /** What one ACK said. One object, filled anew for each. */
 export interface AckSample {
@@ -109,6 +110,8 @@ export interface CongestionControl {
   onLost?(lost: LostData): void;
   /** Data is about to leave, with `inFlightBytes` before it; asked for only where given. */
   onTransmit?(inFlightBytes: number, isAppLimited: boolean, nowUs: number): void;
+  /** Passes all it remembers to a tape, while its connection rests; without this it is kept as it is. @hidden */
+  fold?(tape: Tape): void;
 }
 
 /** Window and threshold of an algorithm that gives way to another, bytes. */

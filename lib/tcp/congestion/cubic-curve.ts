@@ -4,6 +4,7 @@
  * the cube of 10^4 s of jumbo segments to the byte.
  */
 import { NEVER } from '../../base/clock.js';
+import type { Tape } from '../../base/tape.js';
 
 /** How steep the curve is, segments per second cubed (RFC 9438 §5.1). */
 export const CUBIC_C = 0.4;
@@ -27,6 +28,16 @@ export class CubicCurve {
   cwndPriorBytes = 0;
   /** The stage to come is the first after a time-out (RFC 9438 §4.8). */
   afterTimeout = false;
+
+  fold(tape: Tape): void {
+    this.wMaxBytes = tape.number(this.wMaxBytes, 0);
+    this.kSeconds = tape.number(this.kSeconds, 0);
+    this.epochUs = tape.number(this.epochUs, NEVER);
+    this.countedUs = tape.number(this.countedUs, 0);
+    this.wEstBytes = tape.number(this.wEstBytes, 0);
+    this.cwndPriorBytes = tape.number(this.cwndPriorBytes, 0);
+    this.afterTimeout = tape.flag(this.afterTimeout);
+  }
 
   get isRunning(): boolean {
     return this.epochUs !== NEVER;

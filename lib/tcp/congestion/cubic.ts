@@ -6,6 +6,7 @@
  * The threshold is set from what is outstanding (RFC 9438 §4.6), as the RFC has it, where Linux takes the
  * window; a window that is not in use does not grow either.
  */
+import type { Tape } from '../../base/tape.js';
 import type {
   AckSample,
   CongestionControl,
@@ -34,6 +35,18 @@ export class Cubic implements CongestionControl {
   constructor(parameters: CongestionParameters) {
     this.#window = new CongestionWindow(parameters);
     this.#ecnBeta = parameters.abe ? ABE_BETA : CUBIC_BETA;
+  }
+
+  fold(tape: Tape): void {
+    this.#window.fold(tape);
+    if (tape.flag(this.#curve !== undefined)) {
+      this.#curve ??= new CubicCurve();
+      this.#curve.fold(tape);
+    }
+    if (tape.flag(this.#undo !== undefined)) {
+      this.#undo ??= new CubicCurve();
+      this.#undo.fold(tape);
+    }
   }
 
   get cwndBytes(): number {

@@ -8,6 +8,7 @@
  * it the whole of slow start; so the standard was chosen, whose alarm can be taken back.
  */
 import { type Seq, seqGe } from '../../base/seq.js';
+import type { Tape } from '../../base/tape.js';
 import type { AckSample } from './congestion-control.js';
 
 /** RFC 9406 §4.3. Bounds on the rise that counts, µs, between which it is a fraction of the round-trip time. */
@@ -36,6 +37,16 @@ export class HyStart {
   #cssBaselineMinRttUs = Number.POSITIVE_INFINITY;
   /** Rounds that ended in CSS, the one in which it began included. */
   #cssRounds = 0;
+
+  fold(tape: Tape): void {
+    this.#windowEnd = tape.number(this.#windowEnd, 0) as Seq;
+    this.#hasRound = tape.flag(this.#hasRound);
+    this.#lastRoundMinRttUs = tape.number(this.#lastRoundMinRttUs, Number.POSITIVE_INFINITY);
+    this.#currentRoundMinRttUs = tape.number(this.#currentRoundMinRttUs, Number.POSITIVE_INFINITY);
+    this.#rttSampleCount = tape.number(this.#rttSampleCount, 0);
+    this.#cssBaselineMinRttUs = tape.number(this.#cssBaselineMinRttUs, Number.POSITIVE_INFINITY);
+    this.#cssRounds = tape.number(this.#cssRounds, 0);
+  }
 
   /** Whether growth is divided by `CSS_GROWTH_DIVISOR`. */
   get isConservative(): boolean {

@@ -1,4 +1,5 @@
 /** NewReno: slow start, congestion avoidance and halving (RFC 5681, RFC 6582), counted in bytes (RFC 3465). */
+import type { Tape } from '../../base/tape.js';
 import type {
   AckSample,
   CongestionControl,
@@ -24,6 +25,11 @@ export class NewReno implements CongestionControl {
   constructor(parameters: CongestionParameters) {
     this.#window = new CongestionWindow(parameters);
     this.#ecnBeta = parameters.abe ? ABE_BETA : BETA;
+  }
+
+  fold(tape: Tape): void {
+    this.#window.fold(tape);
+    this.#creditBytes = tape.number(this.#creditBytes, 0);
   }
 
   get cwndBytes(): number {

@@ -2,6 +2,7 @@
  * Slow start with appropriate byte counting (RFC 3465) and HyStart++ (RFC 9406): by how much a window grows for
  * what an ACK delivered, and when the first slow start of a connection has gone far enough.
  */
+import type { Tape } from '../../base/tape.js';
 import type { AckSample } from './congestion-control.js';
 import { CSS_GROWTH_DIVISOR, HyStart } from './hystart.js';
 
@@ -16,6 +17,12 @@ export class SlowStart {
   /** `paced`: something else than slow start keeps bursts short. */
   constructor(paced: boolean) {
     this.#limitSegments = paced ? Number.POSITIVE_INFINITY : UNPACED_LIMIT_SEGMENTS;
+  }
+
+  fold(tape: Tape): void {
+    if (!tape.flag(this.#hystart !== undefined)) return;
+    this.#hystart ??= new HyStart();
+    this.#hystart.fold(tape);
   }
 
   /** Growth for `bytes` delivered, bytes; not always whole ones. */

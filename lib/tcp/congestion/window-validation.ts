@@ -4,6 +4,7 @@
  * It is not halved at every RTO as by RFC 2861 and Linux, which RFC 7661 found to gain little and to hurt
  * applications that send in bursts. After an idle RTO sending starts anew in any case (RFC 5681 §4.1).
  */
+import type { Tape } from '../../base/tape.js';
 import type { AckSample } from './congestion-control.js';
 
 /** The Nonvalidated Period of RFC 7661 §4.4: how long a window is kept that is not in use, µs. */
@@ -18,6 +19,10 @@ export class WindowValidation {
 
   constructor(nowUs: number) {
     this.#validatedAtUs = nowUs;
+  }
+
+  fold(tape: Tape): void {
+    this.#validatedAtUs = tape.number(this.#validatedAtUs, 0);
   }
 
   /** Takes an ACK. @returns whether half of a window of `cwndBytes` should go; then the period begins anew */

@@ -2,6 +2,7 @@
  * A congestion window, and what the algorithms that are built on one have in common: slow start, its validation,
  * reductions and their undoing, restart after idleness. Everything is counted in bytes.
  */
+import type { Tape } from '../../base/tape.js';
 import type { AckSample, CongestionParameters, CongestionSignal } from './congestion-control.js';
 import { SlowStart } from './slow-start.js';
 import { WindowValidation } from './window-validation.js';
@@ -38,6 +39,19 @@ export class CongestionWindow {
     this.cwndBytes = this.#bounded(Math.floor(inherited?.cwndBytes ?? initialWindowBytes));
     const ssthreshBytes = Math.floor(inherited?.ssthreshBytes ?? UNKNOWN_SSTHRESH_BYTES);
     this.ssthreshBytes = Math.min(ssthreshBytes, UNKNOWN_SSTHRESH_BYTES);
+  }
+
+  fold(tape: Tape): void {
+    this.#initialWindowBytes = tape.number(this.#initialWindowBytes, 0);
+    this.cwndBytes = tape.number(this.cwndBytes, this.#initialWindowBytes);
+    this.ssthreshBytes = tape.number(this.ssthreshBytes, UNKNOWN_SSTHRESH_BYTES);
+    this.mssBytes = tape.number(this.mssBytes, 0);
+    this.#fraction = tape.number(this.#fraction, 0);
+    this.#selectiveBytes = tape.number(this.#selectiveBytes, 0);
+    this.#priorCwndBytes = tape.number(this.#priorCwndBytes, 0);
+    this.#priorSsthreshBytes = tape.number(this.#priorSsthreshBytes, 0);
+    this.#slowStart.fold(tape);
+    this.#validation.fold(tape);
   }
 
   get isSlowStart(): boolean {

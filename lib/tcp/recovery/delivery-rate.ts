@@ -3,6 +3,7 @@
  * sending of something and its acknowledgment, over the longer of the times the sending and the
  * acknowledging of them took.
  */
+import type { Tape } from '../../base/tape.js';
 import { type AckFacts, RateResult } from './ack-facts.js';
 import { RowFlag, type SendSnapshot, type SentLog } from './sent-log.js';
 
@@ -27,6 +28,18 @@ export class DeliveryRate implements SendSnapshot {
 
   get isAppLimited(): boolean {
     return this.#appLimitedUntil > 0;
+  }
+
+  /** @param deliveredBytes what is usually delivered */
+  fold(tape: Tape, deliveredBytes: number): void {
+    this.deliveredBytes = tape.number(this.deliveredBytes, deliveredBytes);
+    this.deliveredAtUs = tape.number(this.deliveredAtUs, 0);
+    this.firstSentAtUs = tape.number(this.firstSentAtUs, 0);
+    this.totalLostBytes = tape.number(this.totalLostBytes, 0);
+    this.txInFlightBytes = tape.number(this.txInFlightBytes, 0);
+    this.lastRateBps = tape.number(this.lastRateBps, 0);
+    this.lastIsAppLimited = tape.flag(this.lastIsAppLimited);
+    this.#appLimitedUntil = tape.number(this.#appLimitedUntil, this.deliveredBytes);
   }
 
   /** A record is sent, or again. `inFlightBytes` includes it. */

@@ -3,6 +3,7 @@
  * that has left the network (RFC 5681 §3.2), and the third names the first segment lost (RFC 6582 §3.2).
  */
 import { type Seq, seqGe, seqLt } from '../../base/seq.js';
+import type { Tape } from '../../base/tape.js';
 import type { AckFacts, AckResult } from './ack-facts.js';
 import { type Episode, Phase } from './episode.js';
 import { DUP_THRESH } from './loss-by-count.js';
@@ -13,6 +14,12 @@ export class DuplicateAcks {
   /** Bytes they were taken to have delivered, to be made good by later ACKs (RFC 9937). */
   #estimatedBytes = 0;
   #mostBytes = 0;
+
+  fold(tape: Tape): void {
+    this.count = tape.number(this.count, 0);
+    this.#estimatedBytes = tape.number(this.#estimatedBytes, 0);
+    this.#mostBytes = tape.number(this.#mostBytes, 0);
+  }
 
   /** One more came, with `outstandingBytes` out. */
   counted(facts: AckFacts, result: AckResult, isRecovering: boolean, outstandingBytes: number): void {

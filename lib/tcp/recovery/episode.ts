@@ -4,6 +4,7 @@
  */
 import { type Seq, seqGe, seqGt } from '../../base/seq.js';
 import type { TcpStats } from '../../base/stats.js';
+import type { Tape } from '../../base/tape.js';
 import type { AckFacts, AckResult } from './ack-facts.js';
 import { FalseAlarm } from './false-alarm.js';
 import { ForwardRto, ForwardVerdict } from './forward-rto.js';
@@ -73,6 +74,17 @@ export class Episode {
   /** Whether the window is being reduced, so that proportional rate reduction applies. */
   get isReducing(): boolean {
     return this.phase === Phase.Recovery || this.phase === Phase.Cwr;
+  }
+
+  /** What outlives an episode: while one is under way, nothing is folded. */
+  fold(tape: Tape, sndUna: Seq): void {
+    this.recoveryPoint = tape.number(this.recoveryPoint, sndUna) as Seq;
+    this.sendsNewFirst = tape.flag(this.sendsNewFirst);
+    this.hasResent = tape.flag(this.hasResent);
+    this.endedAtPoint = tape.flag(this.endedAtPoint);
+    this.#marksAreHeard = tape.flag(this.#marksAreHeard);
+    this.#forward.isActive = tape.flag(this.#forward.isActive);
+    this.alarm.fold(tape);
   }
 
   /** An ACK, or a timer, says nothing yet. */

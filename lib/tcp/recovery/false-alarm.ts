@@ -4,6 +4,7 @@
  * the first of them (RFC 3522). The response is that of RFC 4015.
  */
 import { type Seq, seqGe, seqGt, seqLe } from '../../base/seq.js';
+import type { Tape } from '../../base/tape.js';
 import type { AckFacts } from './ack-facts.js';
 import { isEchoOlder } from './rack.js';
 
@@ -19,6 +20,15 @@ export class FalseAlarm {
   #unproven = -1;
   /** When the first retransmission was sent, µs; -1 while none has been. */
   #firstRetransmissionUs = -1;
+
+  fold(tape: Tape): void {
+    this.isOpen = tape.flag(this.isOpen);
+    this.#start = tape.number(this.#start, 0) as Seq;
+    this.#end = tape.number(this.#end, 0) as Seq;
+    this.#until = tape.number(this.#until, 0) as Seq;
+    this.#unproven = tape.number(this.#unproven, -1);
+    this.#firstRetransmissionUs = tape.number(this.#firstRetransmissionUs, -1);
+  }
 
   /** A reduction is made. @param alreadyResent segments of an earlier episode whose retransmissions are in flight */
   begin(sndUna: Seq, sndNxt: Seq, alreadyResent: number): void {

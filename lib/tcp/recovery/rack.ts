@@ -4,6 +4,7 @@
  * what is merely late adapts to the reordering of the path.
  */
 import { type Seq, seqDiff, seqGe, seqGt, seqLt } from '../../base/seq.js';
+import type { Tape } from '../../base/tape.js';
 import type { AckFacts } from './ack-facts.js';
 import { RowFlag, type SentLog } from './sent-log.js';
 
@@ -40,6 +41,18 @@ export class Rack {
 
   constructor(iss: Seq) {
     this.fack = iss;
+  }
+
+  fold(tape: Tape, sndUna: Seq): void {
+    this.xmitUs = tape.number(this.xmitUs, -1);
+    this.endSeq = tape.number(this.endSeq, sndUna) as Seq;
+    this.rttUs = tape.number(this.rttUs, 0);
+    this.fack = tape.number(this.fack, sndUna) as Seq;
+    this.reorderingSeen = tape.flag(this.reorderingSeen);
+    this.multiplier = tape.number(this.multiplier, 1);
+    this.#persist = tape.number(this.#persist, KEEP_FOR_RECOVERIES);
+    this.#dsackRoundEnd = tape.number(this.#dsackRoundEnd, 0) as Seq;
+    this.#isInDsackRound = tape.flag(this.#isInDsackRound);
   }
 
   /** Steps 2 and 3: something was newly delivered. @param minRttUs smallest round-trip time seen */

@@ -72,7 +72,7 @@ export class Recovery implements ScoreboardWitness {
   readonly #options: RecoveryOptions;
   #facts: AckFacts = ACK_FACTS;
   /** Whether new data was sent since the last pause. */
-  #hasSent = false;
+  hasSent = false;
 
   constructor(iss: Seq, options: RecoveryOptions) {
     this.board = new Scoreboard(options.maxRows, this);
@@ -142,7 +142,7 @@ export class Recovery implements ScoreboardWitness {
     const slot = this.board.sent(start, end, nowUs, isFin);
     this.rate.sent(this.log, slot, this.inFlightBytes, nowUs);
     this.prr.sent(seqDiff(end, start));
-    this.#hasSent = true;
+    this.hasSent = true;
     // RFC 6298 §5.1: start the timer if it is not running.
     if (!this.timers.isRunning) this.timers.restart(nowUs, this.rtoUs);
   }
@@ -162,8 +162,8 @@ export class Recovery implements ScoreboardWitness {
 
   /** Everything that may leave now has left: from now on nothing but ACKs tells of it. */
   paused(nowUs: number): void {
-    if (this.#hasSent) this.#scheduleProbe(nowUs);
-    this.#hasSent = false;
+    if (this.hasSent) this.#scheduleProbe(nowUs);
+    this.hasSent = false;
   }
 
   /** The probe for a lost tail left. RFC 8985 §7.3: the retransmission timer starts anew. */

@@ -5,6 +5,7 @@
  * noticed too late; as in Linux the largest of a round trip counts, and it decays once per round trip.
  */
 import { type Seq, seqGt } from '../../base/seq.js';
+import type { Tape } from '../../base/tape.js';
 import { WindowedMin } from './windowed-min.js';
 
 /** How long the smallest round-trip time counts, µs (Linux `tcp_min_rtt_wlen`). */
@@ -76,6 +77,19 @@ export class RttEstimator {
   rtoUs(backoff: number): number {
     const rtoUs = backoff === 0 ? this.baseRtoUs : this.baseRtoUs * 2 ** backoff;
     return Math.min(this.#limits.rtoMaxUs, rtoUs);
+  }
+
+  fold(tape: Tape): void {
+    this.srttUs = tape.number(this.srttUs, 0);
+    this.rttVarUs = tape.number(this.rttVarUs, 0);
+    this.latestUs = tape.number(this.latestUs, 0);
+    this.#deviationUs = tape.number(this.#deviationUs, this.#limits.rtoMinUs);
+    this.#roundDeviationUs = tape.number(this.#roundDeviationUs, this.#limits.rtoMinUs);
+    this.#roundEnd = tape.number(this.#roundEnd, 0) as Seq;
+    this.#roundSamples = tape.number(this.#roundSamples, 0);
+    this.#expectedSamples = tape.number(this.#expectedSamples, 1);
+    this.baseRtoUs = tape.number(this.baseRtoUs, this.#limits.initialRtoUs);
+    this.minimum.fold(tape);
   }
 
   #first(rtt: number, sndNxt: Seq): void {

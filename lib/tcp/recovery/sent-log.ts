@@ -65,6 +65,11 @@ export interface SendSnapshot {
   readonly isAppLimited: boolean;
 }
 
+/** First rows that nobody needs now, of all logs of the process: what is in flight for a moment gets them in turn. */
+const MOST_SPARE = 1024;
+const SPARE_INTS: Int32Array[] = [];
+const SPARE_DOUBLES: Float64Array[] = [];
+
 /** What an idle connection holds. */
 const NO_INTS = new Int32Array(0);
 const NO_DOUBLES = new Float64Array(0);
@@ -74,8 +79,8 @@ export class SentLog {
   oldest = NO_SLOT;
   newest = NO_SLOT;
   readonly #limit: number;
-  #ints = NO_INTS;
-  #doubles = NO_DOUBLES;
+  #ints: Int32Array = NO_INTS;
+  #doubles: Float64Array = NO_DOUBLES;
   #head = 0;
   #count = 0;
   #mask = -1;
@@ -298,9 +303,9 @@ export class SentLog {
     return seqLe(start, this.start(slot)) && seqLe(this.end(slot), end);
   }
 
-  /** Forgets everything; a large log gives its memory back, a small one keeps it for what is sent next. */
+  /** Forgets everything; large and least memory is given back, what is between is kept for what is sent next. */
   clear(): void {
-    if (this.#mask >= KEEP_ROWS) this.#drop();
+    if (this.#mask >= KEEP_ROWS || this.#mask === FIRST_ROWS - 1) this.#drop();
     this.#head = 0;
     this.#count = 0;
     this.#free = NO_SLOT;
@@ -317,6 +322,10 @@ export class SentLog {
   }
 
   #drop(): void {
+    if (this.#mask === FIRST_ROWS - 1 && SPARE_INTS.length < MOST_SPARE) {
+      SPARE_INTS.push(this.#ints);
+      SPARE_DOUBLES.push(this.#doubles);
+    }
     this.#ints = NO_INTS;
     this.#doubles = NO_DOUBLES;
     this.#mask = -1;
@@ -352,12 +361,14 @@ export class SentLog {
 
   #grow(): void {
     const length = Math.max(FIRST_ROWS, (this.#mask + 1) * 2);
-    const ints = new Int32Array(length * INTS);
-    const doubles = new Float64Array(length * DOUBLES);
+    const isSpare = length === FIRST_ROWS && SPARE_INTS.length > 0;
+    const ints = isSpare ? (SPARE_INTS.pop() as Int32Array) : new Int32Array(length * INTS);
+    const doubles = isSpare ? (SPARE_DOUBLES.pop() as Float64Array) : new Float64Array(length * DOUBLES);
     ints.set(this.#ints);
     doubles.set(this.#doubles);
     // The ring of positions begins anew at 0.
     for (let i = 0; i < this.#count; i++) ints[i * INTS + ORDER] = this.slot(i);
+    this.#drop();
     this.#ints = ints;
     this.#doubles = doubles;
     this.#head = 0;

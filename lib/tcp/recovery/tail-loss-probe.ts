@@ -5,6 +5,7 @@
  */
 import { NEVER } from '../../base/clock.js';
 import { type Seq, seqGe, seqGt } from '../../base/seq.js';
+import type { Tape } from '../../base/tape.js';
 import type { AckFacts } from './ack-facts.js';
 
 /** Without a round-trip sample, µs (RFC 8985 §7.2). */
@@ -34,6 +35,13 @@ export class TailLossProbe {
   endSeq = 0 as Seq;
   /** Whether the probe was a retransmission. */
   isRetransmission = false;
+
+  /** What of it outlives a flight. */
+  fold(tape: Tape): void {
+    this.isOut = tape.flag(this.isOut);
+    this.endSeq = tape.number(this.endSeq, 0) as Seq;
+    this.isRetransmission = tape.flag(this.isRetransmission);
+  }
 
   /** RFC 8985 §7.2: how long to wait, µs. @param isSingle one segment is in flight */
   static timeoutUs(srttUs: number, isSingle: boolean): number {

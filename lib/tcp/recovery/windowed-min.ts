@@ -2,6 +2,8 @@
  * The smallest of the samples of a time window, kept in constant space: the best three at the start, of
  * the second quarter and of the second half (K. Nichols' algorithm, as Linux's `lib/win_minmax.c` has it).
  */
+import type { Tape } from '../../base/tape.js';
+
 export class WindowedMin {
   readonly #windowUs: number;
   #best = Number.POSITIVE_INFINITY;
@@ -36,6 +38,15 @@ export class WindowedMin {
     } else if (this.#thirdAtUs === this.#secondAtUs && ageUs > this.#windowUs / 2) {
       this.#setThird(sample, nowUs);
     }
+  }
+
+  fold(tape: Tape): void {
+    this.#best = tape.number(this.#best, Number.POSITIVE_INFINITY);
+    this.#bestAtUs = tape.number(this.#bestAtUs, 0);
+    this.#second = tape.number(this.#second, this.#best);
+    this.#secondAtUs = tape.number(this.#secondAtUs, this.#bestAtUs);
+    this.#third = tape.number(this.#third, this.#second);
+    this.#thirdAtUs = tape.number(this.#thirdAtUs, this.#secondAtUs);
   }
 
   #setBest(sample: number, nowUs: number): void {

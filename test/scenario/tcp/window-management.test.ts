@@ -108,13 +108,13 @@ interface Step {
 
 /** Plays steps; every ACK must promise what was promised before, less than a unit lost by scaling. */
 function promises(peer: Peer, steps: readonly Step[]): void {
-  const receiver = peer.endpoint.connection.receiver ?? expect.fail('a receiver');
-  const unit = 1 << receiver.windowShift;
+  const receiver = () => peer.endpoint.connection.receiver ?? expect.fail('a receiver');
+  const unit = 1 << receiver().windowShift;
   const hog = peer.another({ port: 50_000, window: 0xffff }).handshake();
   hog.drain();
   const irs = peer.origin.remoteSequence ?? 0;
-  const position = (): number => (receiver.rcvNxt - irs) >>> 0;
-  let edge = ((receiver.rcvAdv - irs) >>> 0) - unit;
+  const position = (): number => (receiver().rcvNxt - irs) >>> 0;
+  let edge = ((receiver().rcvAdv - irs) >>> 0) - unit;
   const check = (): void => {
     for (const { line, text } of peer.drain()) {
       const promised = (line.ack ?? 0) + (line.window ?? 0) * unit;
