@@ -69,18 +69,33 @@ describe('the send buffer', () => {
     buffer.release(buffer.end);
     buffer.trimLarge();
     expect(buffer.memoryBytes).to.equal(0);
-    buffer.write(new Uint8Array(100), 0, 100);
+    buffer.write(new Uint8Array(5000), 0, 5000);
     buffer.trimLarge();
     buffer.trim();
-    expect(buffer.memoryBytes, 'bytes are held').to.equal(4096);
+    expect(buffer.memoryBytes, 'bytes are held').to.equal(8192);
     buffer.release(buffer.end);
-    expect(buffer.memoryBytes, 'kept for the next write').to.equal(4096);
+    expect(buffer.memoryBytes, 'kept for the next write').to.equal(8192);
     buffer.trim();
     expect(buffer.memoryBytes).to.equal(0);
     buffer.write(new Uint8Array(100), 0, 100);
     buffer.clear();
     expect(buffer.memoryBytes).to.equal(0);
     expect(buffer.length).to.equal(0);
+  });
+
+  it('gives the least memory back at once, for whoever writes next', () => {
+    const [buffer, other] = [new SendBuffer(9 as Seq), new SendBuffer(9 as Seq)];
+    for (let i = 1; i < 100; i++) {
+      buffer.write(new Uint8Array(10).fill(i), 0, 10);
+      expect(buffer.memoryBytes, 'bytes are held').to.equal(4096);
+      other.write(new Uint8Array(10).fill(-i), 0, 10);
+      const read = new Uint8Array(10);
+      buffer.copyTo(buffer.start, new DataView(read.buffer), 0, 10);
+      expect(read).to.deep.equal(new Uint8Array(10).fill(i));
+      buffer.release(buffer.end);
+      other.release(other.end);
+      expect(buffer.memoryBytes + other.memoryBytes).to.equal(0);
+    }
   });
 
   it('may be released one beyond its end, as by the ACK of a FIN', () => {
