@@ -71,8 +71,17 @@ export type { TcpSocket } from './net/socket-tcp.js';
 // Gives every stack `net`, `tls`, `http2`, `serve`, `dispatcher`, `agent`, `httpsAgent` and `connector`.
 export { createNet } from './net/stack-net.js';
 export type { TlsModule } from './net/tls.js';
+export type { BridgeStats } from './remote/stack-side.js';
+export type { WorkerStackContext } from './remote/worker.js';
+export {
+  createWorkerStack,
+  WorkerStack,
+  type WorkerStackOptions,
+  type WorkerStackSettings,
+  type WorkerStackStats,
+  type WorkerTunOptions,
+} from './remote/worker-stack.js';
 export type { ShardStats } from './shard/hand-over.js';
-export type { Counters, OneShardStats, ShardStackOptions, ShardTunOptions } from './shard/messages.js';
 export {
   createShardedStack,
   type ShardDeath,
@@ -81,6 +90,7 @@ export {
   type ShardedStats,
 } from './shard/sharded-stack.js';
 export type { ServeShard, ShardContext } from './shard/worker.js';
+export type { Counters, OneShardStats, ShardStackOptions, ShardTunOptions } from './shard/worker-messages.js';
 export {
   type IpVersion,
   PacketdrillFailure,

@@ -56,6 +56,8 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   // A whole process is given a stack: where it comes from, and what is put in its place.
   register: ['net', 'dns', 'stack', 'link'],
   sim: ['base', 'wire', 'link', 'stack'],
+  // A stack in a thread, and the endpoints of `net` that speak to it from another.
+  remote: ['base', 'wire/ip-address', 'link/tun-device', 'stack', 'net', 'index'],
   // Stacks side by side in threads, and what the layers of each ask their neighbours.
   shard: ['base', 'wire', 'link', 'stack', 'tcp/neighbours', 'udp/neighbours', 'index'],
 };
@@ -64,7 +66,7 @@ const OPEN_ROOMS = ['cli', ''];
 
 /** Files that may use Node: its modules, its globals, its time and randomness. */
 const HOST_FILES =
-  /^lib\/(stack\/system-[^/]+|link\/tun-[^/]+|shard\/(sharded-stack|worker[^/]*)|(net|dgram|dns|register|cli)\/.+)\.ts$/;
+  /^lib\/(stack\/system-[^/]+|link\/tun-[^/]+|(shard|remote)\/(sharded-stack|worker[^/]*)|(net|dgram|dns|register|cli)\/.+)\.ts$/;
 
 /** Packages `lib/` may import, and where. */
 const PACKAGES: Readonly<Record<string, RegExp>> = {

@@ -15,13 +15,16 @@ const LOCALHOST: readonly dns.LookupAddress[] = [
   { address: LOOPBACK.AAAA, family: 6 },
 ];
 
+const FAMILIES: ReadonlySet<unknown> = new Set([undefined, 0, 4, 6, 'IPv4', 'IPv6']);
+
 /** What sockets of `stack` look names up with: as `dns.lookup`. */
 export function lookupOf(stack: object): LookupFunction {
   return (hostname, options, callback) => {
     checkHostname(hostname, 'hostname');
     const own = dnsOf(stack);
     if (own?.knows(hostname)) own.module.lookup(hostname, options, callback);
-    else if (isLocalhost(hostname)) lookupLocalhost(options, callback);
+    // Families that are none are refused by Node.
+    else if (isLocalhost(hostname) && FAMILIES.has(options.family)) lookupLocalhost(options, callback);
     else dns.lookup(hostname, options, callback);
   };
 }

@@ -12,6 +12,7 @@ import type { LinkOptions } from '../stack/stack.js';
 import { SystemRandom } from '../stack/system-random.js';
 import { startWorker } from '../stack/system-worker.js';
 import { Board, MAX_SHARDS, type PortRange } from './board.js';
+import { addUp } from './sum.js';
 import type {
   Counters,
   FromShard,
@@ -20,8 +21,7 @@ import type {
   ShardStackOptions,
   ShardTunOptions,
   ToShard,
-} from './messages.js';
-import { addUp } from './sum.js';
+} from './worker-messages.js';
 
 /** As Linux and the stack have it by default. */
 const EPHEMERAL_PORTS: PortRange = [32_768, 60_999];

@@ -1,5 +1,5 @@
 /** Counters of several shards, added up. */
-import type { Counters } from './messages.js';
+import type { Counters } from './worker-messages.js';
 
 /** Adds what is a number to the number of the same name; a name that one lacks counts as 0 there. */
 export function addUp(all: readonly Counters[]): Counters {

@@ -8,8 +8,8 @@ import { SystemRandom } from '../stack/system-random.js';
 // Gives the stack `net`, `dgram`, `dns`, `streams` and the like.
 import '../index.js';
 import { Board, portsOf } from './board.js';
-import type { Counters, FromShard, ShardBirth, ShardTunOptions, ToShard } from './messages.js';
 import { Shard } from './shard.js';
+import type { Counters, FromShard, ShardBirth, ShardTunOptions, ToShard } from './worker-messages.js';
 
 /** What the function of the user's module is called with, once in each thread. */
 export interface ShardContext {
@@ -86,7 +86,8 @@ class ShardThread {
       ...(addresses === undefined ? {} : { addresses }),
       ...(defaultRoute === undefined ? {} : { defaultRoute }),
     });
-    // The link keeps this thread alive only while somebody uses it; the main thread's port always does.
+    // The thread lives until the main thread ends it, and its alarm must not wait for other work.
+    this.#stack.hold();
     this.#stack.onLinkDown = (_, error) => {
       throw error;
     };

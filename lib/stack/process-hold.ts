@@ -46,12 +46,16 @@ export class ProcessHold {
     for (const port of this.#ports) port.device.unref?.();
   }
 
-  /** What was written before a socket was given up is still delivered: the process must live that long. */
-  holdForOrphans(holds: boolean): void {
-    if (holds === this.#holdsForOrphans) return;
+  /**
+   * What was written before a socket was given up is still delivered: the process must live that long.
+   * @returns whether that is new
+   */
+  holdForOrphans(holds: boolean): boolean {
+    if (holds === this.#holdsForOrphans) return false;
     this.#holdsForOrphans = holds;
     if (holds) this.hold();
     else this.release();
+    return true;
   }
 
   /** The stack is closed: no process lives for it any more. */

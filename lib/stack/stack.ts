@@ -307,7 +307,8 @@ export class Stack implements EndpointHost {
   }
 
   #holdForOrphans(): void {
-    this.#hold.holdForOrphans(!this.#isClosed && this.tcp.unfinished > 0);
+    const holds = !this.#isClosed && this.tcp.unfinished > 0;
+    if (this.#hold.holdForOrphans(holds)) this.onUnfinished?.(holds);
   }
 
   #ring(): void {
@@ -372,6 +373,9 @@ export class Stack implements EndpointHost {
     this.ip.portChanged();
     this.onLinkDown?.(port.device, error);
   }
+
+  /** Told whether connections that nobody has any more still have something to deliver. @hidden */
+  onUnfinished: ((isUnfinished: boolean) => void) | undefined;
 
   /** Called when a link has failed for good. Connections over it time out or are closed by their owners. */
   onLinkDown: ((device: LinkDevice, error: Error) => void) | undefined;

@@ -38,9 +38,10 @@ export class Source {
       ...parsed.module.staticExports.flatMap((found) =>
         found.entries.flatMap((entry) => entry.moduleRequest?.value ?? []),
       ),
-      ...parsed.module.dynamicImports.map(({ moduleRequest: { start, end } }) =>
-        text.slice(start + 1, end - 1),
-      ),
+      // A module that only a value names is the user's.
+      ...parsed.module.dynamicImports
+        .filter(({ moduleRequest: { start } }) => /['"`]/.test(text[start]))
+        .map(({ moduleRequest: { start, end } }) => text.slice(start + 1, end - 1)),
     ];
     this.imports = [...new Set(specifiers)].map((specifier) => ({
       specifier,

@@ -1,7 +1,7 @@
 /** Scenarios: played on the host's sockets to learn what must happen, then on those of stacks. */
 import { expect } from 'chai';
 import { NODE_MAJOR } from '../../../lib/net/node-version.js';
-import { hostWorld, loopbackWorld, pipeWorld, type World } from './worlds.js';
+import { hostWorld, type World, worldsOfStacks } from './worlds.js';
 
 /** What is compared: plain data. */
 export type Outcome = unknown;
@@ -11,7 +11,7 @@ async function play(scenario: Scenario, world: World): Promise<Outcome> {
   try {
     return await scenario(world);
   } finally {
-    world.close();
+    await world.close();
   }
 }
 
@@ -24,11 +24,10 @@ export function asLaterNode(
   { since, expected }: { since: number; expected: Outcome },
   scenario: Scenario,
 ): void {
-  const hosts = NODE_MAJOR >= since ? [hostWorld] : [];
-  for (const makeWorld of [...hosts, loopbackWorld, pipeWorld]) {
-    const world = makeWorld();
-    it(`${title}, ${world.name}`, async () => {
-      expect(await play(scenario, world)).to.deep.equal(expected);
+  const hosts = NODE_MAJOR >= since ? [{ name: 'node:net', make: hostWorld }] : [];
+  for (const { name, make } of [...hosts, ...worldsOfStacks]) {
+    it(`${title}, ${name}`, async () => {
+      expect(await play(scenario, await make())).to.deep.equal(expected);
     });
   }
 }
@@ -37,12 +36,11 @@ export function asLaterNode(
 export function sameAsNode(title: string, scenario: Scenario): void {
   describe(title, () => {
     let expected: Promise<Outcome> | undefined;
-    for (const makeWorld of [loopbackWorld, pipeWorld]) {
-      const world = makeWorld();
-      it(`as node:net, ${world.name}`, async () => {
+    for (const { name, make } of worldsOfStacks) {
+      it(`as node:net, ${name}`, async () => {
         expected ??= play(scenario, hostWorld());
         const wanted = await expected;
-        expect(await play(scenario, world)).to.deep.equal(wanted);
+        expect(await play(scenario, await make())).to.deep.equal(wanted);
       });
     }
   });

@@ -7,6 +7,7 @@ import { createPipe } from '../../../lib/link/pipe-device.js';
 import { type NetModule } from '../../../lib/net/net.js';
 import { Stack } from '../../../lib/stack/stack.js';
 import '../../../lib/net/stack-net.js';
+import { createWorkerStack, type WorkerStack } from '../../../lib/remote/worker-stack.js';
 import { SystemClock } from '../../../lib/stack/system-clock.js';
 import { SystemRandom } from '../../../lib/stack/system-random.js';
 
@@ -22,7 +23,7 @@ export interface World {
   /** Addresses of the client. */
   readonly clientHost: string;
   readonly clientHost6: string;
-  close(): void;
+  close(): unknown;
 }
 
 export const newStack = (): Stack => new Stack({ clock: new SystemClock(), random: new SystemRandom() });
@@ -90,6 +91,33 @@ export function pipeWorld(): StackWorld {
     },
   };
 }
+
+let thread: Promise<WorkerStack> | undefined;
+
+/** Both ends in one stack that has a thread of its own, while its sockets are here. It does for all scenarios. */
+async function threadWorld(): Promise<World> {
+  thread ??= createWorkerStack();
+  const stack = await thread;
+  return {
+    name: 'a stack in a thread',
+    server: stack.net,
+    client: stack.net,
+    host: '127.0.0.1',
+    host6: '::1',
+    clientHost: '127.0.0.1',
+    clientHost6: '::1',
+    close: () => {},
+  };
+}
+
+/** Where scenarios are played: in the process's own stacks, or, where the environment asks for it, in a thread. */
+export const worldsOfStacks: readonly { name: string; make: () => World | Promise<World> }[] =
+  process.env.TEST_STACKS_IN === 'thread'
+    ? [{ name: 'a stack in a thread', make: threadWorld }]
+    : [
+        { name: 'one stack', make: loopbackWorld },
+        { name: 'two stacks', make: pipeWorld },
+      ];
 
 /** Runs `tests` in both worlds of stacks. */
 export function inStacks(tests: (world: () => StackWorld) => void): void {
