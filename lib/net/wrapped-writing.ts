@@ -36,6 +36,8 @@ class WrappedWriting {
   readonly #writes = new Set<object>();
   #shutdown: object | undefined;
   #isEnding = false;
+  /** From the call of `close` until what C++ waits for is cancelled. */
+  #isClosing = false;
 
   constructor(handle: StreamHandle, socket: StackSocket, outcome: Outcome) {
     this.#handle = handle;
@@ -48,17 +50,25 @@ class WrappedWriting {
     const { close } = handle;
     handle.onwrite = (request, chunks) => this.#write(request, chunks);
     handle.onshutdown = (request) => this.#end(request);
-    handle.close = (closed) =>
+    handle.close = (closed) => {
+      this.#isClosing = true;
       Reflect.apply(close, handle, [
         () => {
+          this.#isClosing = false;
           this.#cancel();
           closed();
         },
       ]);
+    };
   }
 
   #write(request: object, chunks: readonly Uint8Array[]): number {
     const socket = this.#socket;
+    if (this.#isClosing) {
+      // Cancelled with the others, after it was told why: TLS that is given up speaks once more in the same call.
+      this.#writes.add(request);
+      return 0;
+    }
     if (this.#isEnding || !socket.writable) return -EPIPE;
     this.#writes.add(request);
     let left = chunks.length;
@@ -92,7 +102,7 @@ class WrappedWriting {
   #endWhenWritten(): void {
     if (this.#shutdown === undefined || this.#isEnding || this.#writes.size > 0) return;
     this.#isEnding = true;
-    process.nextTick(() => this.#socket.end(() => setImmediate(() => this.#ended(0))));
+    process.nextTick(() => this.#socket.end(() => this.#ended(0)));
   }
 
   #ended(status: number): void {

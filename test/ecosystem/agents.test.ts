@@ -211,4 +211,19 @@ describe('ecosystem: dispatchers', () => {
     }
     close();
   });
+
+  sameAsOnHost('fail for a certificate that is wrong before anything was sent', async (place) => {
+    const port = await serve(place, {});
+    const logs: string[][] = [];
+    for (const agent of [place.httpsAgent({ ca: [] }), place.httpsAgent({ ca: certificates().ca })]) {
+      const log: string[] = [];
+      const request = https.request({ host: place.host, port, agent, servername: 'strange.example' });
+      for (const event of ['socket', 'finish', 'response', 'close']) request.on(event, () => log.push(event));
+      request.on('error', (error: NodeJS.ErrnoException) => log.push(`error ${error.code}`));
+      await once(request.end('text'), 'close').catch(() => once(request, 'close'));
+      logs.push(log);
+      agent.destroy();
+    }
+    return logs;
+  });
 });

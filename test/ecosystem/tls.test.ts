@@ -359,4 +359,23 @@ describe('ecosystem: tls', () => {
     expect(place.tls.rootCertificates).to.equal(nodeTls.rootCertificates);
     expect(Object.keys(place.tls).sort()).to.deep.equal(Object.keys(nodeTls).sort());
   });
+
+  sameAsOnHost(
+    'has finished, where it ends first, before it hears of the end of the other',
+    async (place) => {
+      let told: (log: string[]) => void = () => {};
+      const closed = new Promise<string[]>((resolve) => {
+        told = resolve;
+      });
+      const port = await serve(place, (socket) => {
+        const log: string[] = [];
+        for (const event of ['prefinish', 'finish', 'end', 'close']) socket.on(event, () => log.push(event));
+        socket.once('close', () => told(log));
+        socket.resume().end();
+      });
+      const socket = place.tls.connect(optionsTo(place, port)).resume();
+      await once(socket, 'close');
+      return closed;
+    },
+  );
 });
