@@ -41,6 +41,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'net/node-version',
     'net/resolve',
     'net/show-as-node',
+    'net/zones',
   ],
   // Needs nothing of Node's but names.
   streams: ['base', 'wire/ip-address', 'stack', 'net/resolve'],
