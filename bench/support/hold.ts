@@ -64,6 +64,7 @@ export async function holdConnections(target: RunningTarget, count: number): Pro
   try {
     const opened = await Promise.all(clients.map((client) => client.output(/"count".*"seconds": ([\d.]+)/)));
     await untilConnections(target, (connections) => connections >= count);
+    await pause(SETTLE_MS);
     const after = await target.memory?.();
     return {
       count,
@@ -105,8 +106,8 @@ async function endAll(clients: readonly Child[]): Promise<void> {
 
 /** Nothing happens for this long while the idle server is watched. */
 const QUIET_MS = 1000;
-/** Timers of connections just opened and answered have run out after this. */
-const SETTLE_MS = 1500;
+/** Connections just opened or answered are at rest after this: timers have run out, memory was given back. */
+const SETTLE_MS = 3500;
 const ONE_BUSY: LoadJob = { mode: 'msg', count: 1 };
 
 export interface IdlePlan {

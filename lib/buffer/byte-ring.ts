@@ -12,7 +12,7 @@ const NO_VIEW = new DataView(NOTHING.buffer);
  * Memory of smallest rings that nobody needs now, of all rings of the process: most connections hold something for
  * a moment only, and so a few rings serve them all, where each would else make its own.
  */
-const MOST_SPARE = 1024;
+const MOST_SPARE = 256;
 const SPARE_BYTES: Uint8Array[] = [];
 const SPARE_VIEWS: DataView[] = [];
 

@@ -68,6 +68,8 @@ export interface SocketState {
   pending: readonly Chunk[];
 }
 
+const NOTHING_WRITTEN: readonly Chunk[] = Object.freeze([]);
+
 /** Where a socket keeps its state; a symbol, not a private field, so that `Socket.call(this)` works. */
 export const kState = Symbol('tunstack.socket');
 
@@ -93,16 +95,15 @@ export function checkSocketOptions(options: SocketOptions & DuplexOptions): void
 
 /** What the stream below a socket is told. A signal is obeyed once the socket is complete. */
 export function streamOptions(options: SocketOptions): DuplexOptions {
-  const result: DuplexOptions & SocketOptions = {
+  return {
     ...(options as DuplexOptions),
+    signal: undefined as unknown as AbortSignal,
     allowHalfOpen: Boolean(options.allowHalfOpen),
     // `close` says whether there was an error, and comes when the connection is let go.
     emitClose: false,
     autoDestroy: true,
     decodeStrings: false,
   };
-  delete result.signal;
-  return result;
 }
 
 export function newSocketState(options: SocketOptions): SocketState {
@@ -123,12 +124,13 @@ export function newSocketState(options: SocketOptions): SocketState {
     noDelay: Boolean(options.noDelay),
     keepAlive: Boolean(options.keepAlive),
     keepAliveDelayMs: wholeSeconds(options.keepAliveInitialDelay),
-    ...KEEP_ALIVE_DEFAULTS,
+    keepAliveIntervalMs: KEEP_ALIVE_DEFAULTS.keepAliveIntervalMs,
+    keepAliveCount: KEEP_ALIVE_DEFAULTS.keepAliveCount,
     typeOfService: options.typeOfService,
     isRef: true,
     bytesRead: 0,
     bytesWritten: 0,
-    pending: [],
+    pending: NOTHING_WRITTEN,
   };
 }
 

@@ -77,10 +77,10 @@ export class Acceptance {
   }
 
   #parameters(place: Place, path: SegmentPath): ConnectionParameters {
-    const { listener, tuple, iss } = place;
+    const { listener, tuple, iss, record } = place;
     const options = routeOptions(listener.options, path);
     applyIpOptions(options, path);
-    const timestampOffset = this.#sequences.timestampOffset(tuple);
+    const timestampOffset = record?.timestampOffset ?? this.#sequences.timestampOffset(tuple);
     return new FlowParameters(this.#context, tuple, path, { options, iss, timestampOffset });
   }
 }

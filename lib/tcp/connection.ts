@@ -15,6 +15,7 @@ import { textRead } from './arrival-text.js';
 import { challenge } from './challenge.js';
 import { abort, close, shutdownRead, shutdownWrite } from './closing.js';
 import type { CongestionControl } from './congestion/congestion-control.js';
+import { FirstWindow } from './congestion/first-window.js';
 import {
   ConnectionEvent,
   type ConnectionParameters,
@@ -22,7 +23,7 @@ import {
   type PendingReset,
 } from './connection-parameters.js';
 import { ConnectionTimers } from './connection-timers.js';
-import { established, provisionalCongestion, synSeen } from './establishing.js';
+import { established, synSeen } from './establishing.js';
 import type { FastOpenPlace } from './fast-open.js';
 import type { FastOpenAttempt } from './fast-open-attempt.js';
 import { announcedMss, effectiveMss, firstWindow, type Negotiated, offer } from './handshake.js';
@@ -93,7 +94,7 @@ export class TcpConnection {
   /** When a reply to an unacceptable segment was last sent, µs. */
   lastInvalidAckUs = Number.NEGATIVE_INFINITY;
 
-  /** @param congestion what it had before it rested; made anew where it is not given */
+  /** @param congestion what it had before it rested */
   constructor(parameters: ConnectionParameters, congestion?: CongestionControl) {
     const { options } = parameters;
     this.parameters = parameters;
@@ -116,7 +117,7 @@ export class TcpConnection {
       options,
       stats: this.stats.tcp,
       sack: false,
-      congestion: congestion ?? provisionalCongestion(parameters, options, mssBytes),
+      congestion: congestion ?? new FirstWindow(options.congestionControl, mssBytes, options.initialWindow),
       mssBytes,
     });
     this.writer = new SegmentWriter(parameters, this.sender);

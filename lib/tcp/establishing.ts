@@ -100,14 +100,6 @@ interface PathFacts {
   readonly inherited?: InheritedWindow;
 }
 
-/** What a connection has until its first window is known. */
-export const provisionalCongestion = (
-  parameters: ConnectionParameters,
-  options: TcpOptions,
-  mssBytes: number,
-): CongestionControl =>
-  congestionFor(parameters, options, { mssBytes, segments: options.initialWindow, rttUs: 0, nowUs: 0 });
-
 export function congestionFor(
   parameters: ConnectionParameters,
   options: TcpOptions,

@@ -26,7 +26,7 @@ export const defaultMss = (family: IpFamily): number => (family === 4 ? 536 : 12
 /** The smallest shift with which the window field can express `bytes` (RFC 7323 §2.3). */
 export function windowShiftFor(bytes: number): number {
   let shift = 0;
-  while (shift < MAX_WINDOW_SCALE && 0xffff * 2 ** shift < bytes) shift++;
+  for (let most = 0xffff; shift < MAX_WINDOW_SCALE && most < bytes; most *= 2) shift++;
   return shift;
 }
 

@@ -70,7 +70,8 @@ function checkType(what: string, value: unknown, expected: string): void {
 /** Checks one setting of a connection. @throws as `checkTcpOptions` */
 export function checkTcpOption(name: keyof TcpOptions, value: unknown, standard: unknown): void {
   checkType(`TCP option "${name}"`, value, typeof standard);
-  checkTcpOptions({ [name]: value });
+  // Of truths any is right.
+  if (typeof value !== 'boolean') checkTcpOptions({ [name]: value });
 }
 
 /** @throws ArgumentRangeError for a number out of range; ArgumentValueError for an unknown congestion control */

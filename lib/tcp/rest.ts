@@ -10,7 +10,7 @@ import { type Recording, Tape } from '../base/tape.js';
 import type { CongestionControl } from './congestion/congestion-control.js';
 import { TcpConnection } from './connection.js';
 import type { ConnectionParameters } from './connection-parameters.js';
-import { provisionalCongestion } from './establishing.js';
+import { congestionFor } from './establishing.js';
 import { announcedMss, type Negotiated } from './handshake.js';
 import type { TcpOptions } from './options.js';
 import type { Receiver, TextSink } from './receiver.js';
@@ -27,6 +27,9 @@ export interface RestingConnection extends Recording {
 
 /** One for all: a connection is folded, or unfolded, within one call. */
 const TAPE = new Tape();
+
+/** What a congestion control is made for, before it is told what it was. */
+const ANY_PATH = { mssBytes: 536, segments: 10, rttUs: 0, nowUs: 0 };
 
 /** What is passed where a recording answers. */
 const NOTHING_AGREED: Negotiated = {
@@ -85,7 +88,7 @@ export function awaken(resting: RestingConnection): TcpConnection {
   TAPE.play(resting);
   const options = foldOptions(parameters, undefined);
   const kept = TAPE.object<CongestionControl>(undefined);
-  const c = new TcpConnection(parameters, kept ?? provisionalCongestion(parameters, options, 536));
+  const c = new TcpConnection(parameters, kept ?? congestionFor(parameters, options, ANY_PATH));
   c.synSeen(foldNegotiated(parameters, NOTHING_AGREED));
   c.awake(TAPE.number(0, parameters.transportBytes));
   c.options = options;

@@ -66,7 +66,7 @@ export interface SendSnapshot {
 }
 
 /** First rows that nobody needs now, of all logs of the process: what is in flight for a moment gets them in turn. */
-const MOST_SPARE = 1024;
+const MOST_SPARE = 256;
 const SPARE_INTS: Int32Array[] = [];
 const SPARE_DOUBLES: Float64Array[] = [];
 
