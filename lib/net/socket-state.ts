@@ -97,7 +97,7 @@ export function checkSocketOptions(options: SocketOptions & DuplexOptions): void
 export function streamOptions(options: SocketOptions): DuplexOptions {
   return {
     ...(options as DuplexOptions),
-    signal: undefined as unknown as AbortSignal,
+    signal: undefined,
     allowHalfOpen: Boolean(options.allowHalfOpen),
     // `close` says whether there was an error, and comes when the connection is let go.
     emitClose: false,

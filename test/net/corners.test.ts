@@ -21,8 +21,12 @@ describe('net: corners', () => {
 
   sameAsNode('addresses, before, during and after: of the peer only what was asked for', async (world) => {
     const ends = (socket: Socket): unknown[] => [
-      ...[socket.localAddress, typeof socket.localPort, socket.localFamily],
-      ...[socket.remoteAddress, typeof socket.remotePort, socket.remoteFamily],
+      socket.localAddress,
+      typeof socket.localPort,
+      socket.localFamily,
+      socket.remoteAddress,
+      typeof socket.remotePort,
+      socket.remoteFamily,
       ...Object.keys(socket.address()),
     ];
     const seen: unknown[] = [];
@@ -188,7 +192,7 @@ describe('net: corners', () => {
     const other = world.server.createServer();
     other.listen({ fd: 4242 });
     const [error] = (await once(other, 'error')) as [Error];
-    return [log, { ...error }, error.message, other.listening];
+    return [log, Object.assign({}, error), error.message, other.listening];
   });
 
   sameAsNode('attempts at a path', async (world) => {

@@ -54,7 +54,7 @@ describe('link-local addresses', () => {
     server.bind(0);
     await once(server, 'listening');
     server.on('message', (text, from) =>
-      server.send(`${text} from ${from.address}`, from.port, from.address),
+      server.send(`${text.toString()} from ${from.address}`, from.port, from.address),
     );
     const { port } = server.address();
     const client = near.dgram.createSocket('udp6');
