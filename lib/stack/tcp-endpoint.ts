@@ -72,10 +72,6 @@ export class TcpEndpoint implements ConnectionOwner {
     entry.owner = this;
   }
 
-  get #connection(): TcpConnection {
-    return this.#entry.connection;
-  }
-
   /** Address of this side. */
   get localAddress(): IpAddress {
     return this.#entry.tuple.local;
@@ -123,7 +119,7 @@ export class TcpEndpoint implements ConnectionOwner {
 
   /** The connection itself, for tools that look at its parts. @hidden */
   get connection(): TcpConnection {
-    return this.#connection;
+    return this.#entry.connection;
   }
 
   /** Bytes that can be read now. */
@@ -154,13 +150,13 @@ export class TcpEndpoint implements ConnectionOwner {
   /** Has this connection observed, instead of as the stack has it; `undefined` ends that. Its `id` is 0. */
   setProbe(probe: Probe | undefined): void {
     const parts = { id: 0, nowUs: () => this.#host.nowUs() };
-    this.#connection.observer = probe && new Observer(this.#entry, { probe, ...parts });
+    this.#entry.connection.observer = probe && new Observer(this.#entry, { probe, ...parts });
   }
 
   /** Moves received bytes into `target`. @returns how many; 0 when there are none */
   read(target: Uint8Array, at = 0, length = target.length - at): number {
     if (this.#entry.isResting) return 0;
-    const connection = this.#connection;
+    const connection = this.#entry.connection;
     const bytes = connection.read(target, at, length);
     if (bytes > 0 && (connection.acks.isDue || connection.memory.account.isAwaited)) this.#touch();
     return bytes;
@@ -171,24 +167,24 @@ export class TcpEndpoint implements ConnectionOwner {
    * follows
    */
   write(source: Uint8Array, at = 0, length = source.length - at): number {
-    this.#connection.sender.small.moreComing = false;
-    const bytes = this.#connection.write(source, at, length);
-    if (bytes > 0 || this.#connection.isStarved) this.#touch();
+    this.#entry.connection.sender.small.moreComing = false;
+    const bytes = this.#entry.connection.write(source, at, length);
+    if (bytes > 0 || this.#entry.connection.isStarved) this.#touch();
     return bytes;
   }
 
   /** As `write`, where more follows at once: a partial segment waits for it, 200 ms at most (Linux `MSG_MORE`). */
   writeMore(source: Uint8Array, at = 0, length = source.length - at): number {
-    this.#connection.sender.small.moreComing = true;
-    const bytes = this.#connection.write(source, at, length);
-    if (bytes > 0 || this.#connection.isStarved) this.#touch();
+    this.#entry.connection.sender.small.moreComing = true;
+    const bytes = this.#entry.connection.write(source, at, length);
+    if (bytes > 0 || this.#entry.connection.isStarved) this.#touch();
     return bytes;
   }
 
   /** As `write`, with the urgent mark behind the last byte admitted (RFC 6093). */
   writeUrgent(source: Uint8Array, at = 0, length = source.length - at): number {
-    const bytes = this.#connection.write(source, at, length);
-    this.#connection.markUrgent();
+    const bytes = this.#entry.connection.write(source, at, length);
+    this.#entry.connection.markUrgent();
     this.#touch();
     return bytes;
   }
@@ -207,7 +203,7 @@ export class TcpEndpoint implements ConnectionOwner {
 
   /** The urgent byte, taken apart from the stream; -1 when there is none. */
   readUrgent(): number {
-    const { receiver } = this.#connection;
+    const { receiver } = this.#entry.connection;
     if (receiver === undefined) return -1;
     const { byte } = receiver.urgent;
     receiver.urgent.byte = -1;
@@ -216,18 +212,18 @@ export class TcpEndpoint implements ConnectionOwner {
 
   /** In-order text goes to `sink` as it arrives, as long as nothing waits to be read. */
   setSink(sink: TextSink | undefined): void {
-    this.#connection.setSink(sink);
+    this.#entry.connection.setSink(sink);
   }
 
   /** Half-close: a FIN follows what was written; the peer may go on sending. */
   shutdown(): void {
-    this.#connection.shutdownWrite();
+    this.#entry.connection.shutdownWrite();
     this.#touch();
   }
 
   /** What still arrives is thrown away. */
   shutdownRead(): void {
-    this.#connection.shutdownRead();
+    this.#entry.connection.shutdownRead();
     this.#touch();
   }
 
@@ -239,7 +235,7 @@ export class TcpEndpoint implements ConnectionOwner {
   close(): void {
     if (this.#released) return;
     this.#released = true;
-    this.#lingers = this.#connection.lingerMs > 0;
+    this.#lingers = this.#entry.connection.lingerMs > 0;
     this.#host.tcp.release(this.#entry, this.#host.nowUs());
     this.#host.schedule();
   }
@@ -302,7 +298,7 @@ export class TcpEndpoint implements ConnectionOwner {
    */
   setKeepAlive(on: boolean, timing: number | Partial<KeepAliveTiming> = {}): void {
     const given = typeof timing === 'number' ? { idleMs: timing } : timing;
-    this.#connection.timers.setKeepAlive(on, this.#host.nowUs(), given);
+    this.#entry.connection.timers.setKeepAlive(on, this.#host.nowUs(), given);
     this.#touch();
   }
 
@@ -374,19 +370,19 @@ export class TcpEndpoint implements ConnectionOwner {
     if (this.#lingers && events & (ConnectionEvent.Lingered | ConnectionEvent.Closed)) this.#lingered();
     if (handler === undefined || this.#released) return;
     if (events & ConnectionEvent.Connected) handler.onConnect();
-    if (events & ConnectionEvent.SoftError) handler.onSoftError?.(this.#connection.softError);
+    if (events & ConnectionEvent.SoftError) handler.onSoftError?.(this.#entry.connection.softError);
     if (events & ConnectionEvent.Urgent) handler.onUrgent?.();
     if (events & ConnectionEvent.Readable) handler.onReadable();
     if (events & ConnectionEvent.PeerClosed) handler.onEnd();
     if (events & ConnectionEvent.Writable) handler.onWritable();
     if (events & ConnectionEvent.Drained) handler.onDrain?.();
-    if (events & ConnectionEvent.Closed) handler.onClose(this.#connection.errorCode);
+    if (events & ConnectionEvent.Closed) handler.onClose(this.#entry.connection.errorCode);
   }
 
   #lingered(): void {
     this.#lingers = false;
     this.#entry.owner = undefined;
-    this.handler?.onClose(this.#connection.errorCode);
+    this.handler?.onClose(this.#entry.connection.errorCode);
   }
 
   #touch(): void {
