@@ -106,6 +106,7 @@ export class ApplicationSide implements SocketStack, RemoteHost {
   ask(question: Question): unknown {
     if (this.#isOver) throw new StackError('ENETDOWN', question.ask);
     const answer = this.#parts.ask(question);
+    if ('failed' in answer) throw new StackError(answer.failed, question.ask);
     if ('error' in answer) throw unpackError(answer.error);
     return answer.value;
   }

@@ -37,13 +37,15 @@ export class Outbox {
 
   /** There is room again: those who wait speak, in turn, as long as it lasts. */
   hasRoom(): void {
-    for (const speaker of this.#waiting) {
-      this.#waiting.delete(speaker);
-      if (speaker.speak()) continue;
-      this.#waiting.add(speaker);
-      if (!this.ring.await()) this.#again();
-      return;
-    }
+    if (this.#waiting.size === 0) return;
+    // Whoever waits anew while they speak has the next turn.
+    const speakers = [...this.#waiting];
+    this.#waiting.clear();
+    let said = 0;
+    while (said < speakers.length && speakers[said].speak()) said++;
+    if (said === speakers.length) return;
+    for (const speaker of speakers.slice(said)) this.#waiting.add(speaker);
+    if (!this.ring.await()) this.#again();
   }
 
   /** Says something with a short text. @returns false when there is no room */

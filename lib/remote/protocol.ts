@@ -72,7 +72,14 @@ export interface SentError {
   readonly port?: number | undefined;
 }
 
-export type Answer = { readonly value: unknown } | { readonly error: SentError };
+/** `failed`: there was none, for this reason. */
+export type Answer =
+  | { readonly value: unknown }
+  | { readonly error: SentError }
+  | { readonly failed: string };
+
+/** In place of the number of the question answered last: the thread has ended. */
+export const NO_ANSWERS = -1;
 
 /** What a connection may have under way to the other thread and not consumed there, bytes, each way. */
 export const DEFAULT_WINDOW_BYTES = 262_144;

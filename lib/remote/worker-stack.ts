@@ -21,6 +21,7 @@ import {
   type Answer,
   DEFAULT_RING_BYTES,
   DEFAULT_WINDOW_BYTES,
+  NO_ANSWERS,
   newRings,
   type Question,
 } from './protocol.js';
@@ -155,9 +156,8 @@ export class WorkerStack extends EventEmitter {
   async close(): Promise<void> {
     if (!this.#isEnding) {
       this.#isEnding = true;
-      this.#side.hear();
-      this.#exchange('close');
       this.#side.down();
+      this.#exchange('close');
     }
     await this.#parts.worker.terminate();
   }
@@ -175,8 +175,9 @@ export class WorkerStack extends EventEmitter {
     questions.postMessage({ number, question });
     const until = performance.now() + ANSWER_MS;
     for (let known = Atomics.load(answered, 0); known !== number; known = Atomics.load(answered, 0)) {
+      if (known === NO_ANSWERS) return { failed: 'ENETDOWN' };
       const outcome = Atomics.wait(answered, 0, known, until - performance.now());
-      if (outcome === 'timed-out') return { error: { code: 'ETIMEDOUT', message: '', syscall: 'ask' } };
+      if (outcome === 'timed-out') return { failed: 'ETIMEDOUT' };
     }
     for (;;) {
       const received = receiveMessageOnPort(questions) as

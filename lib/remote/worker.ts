@@ -1,4 +1,5 @@
 /** The thread of a stack whose sockets are in the thread that started it. */
+import process from 'node:process';
 import { type MessagePort, workerData } from 'node:worker_threads';
 import { TunDevice } from '../link/tun-device.js';
 import { type LinkOptions, Stack } from '../stack/stack.js';
@@ -6,7 +7,7 @@ import { SystemClock } from '../stack/system-clock.js';
 import { SystemRandom } from '../stack/system-random.js';
 // Gives the stack `net`, `dgram` and the like, for the module of the user.
 import '../index.js';
-import type { Question } from './protocol.js';
+import { NO_ANSWERS, type Question } from './protocol.js';
 import { StackSide } from './stack-side.js';
 import type { WorkerStackSettings, WorkerTunOptions } from './worker-stack.js';
 
@@ -60,6 +61,11 @@ async function begin(birth: WorkerBirth): Promise<void> {
     if (question === 'close') stack.close();
     questions.postMessage({ number, answer: question === 'close' ? { value: null } : side.answer(question) });
     Atomics.store(answered, 0, number);
+    Atomics.notify(answered, 0);
+  });
+  // Whoever waits for an answer must not do so for ever.
+  process.once('exit', () => {
+    Atomics.store(answered, 0, NO_ANSWERS);
     Atomics.notify(answered, 0);
   });
   bell.postMessage(name);
