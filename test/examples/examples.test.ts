@@ -80,6 +80,14 @@ describe('examples', function () {
     }
   });
 
+  it('busy-application: a stack in a thread goes on while the application does not', async () => {
+    expect(await linesOf('busy-application.ts')).to.deep.equal([
+      'busy for 300 ms: segments and acknowledgments passed',
+      'of which the application has read 0 bytes',
+      'then it reads 300000',
+    ]);
+  });
+
   it('virtual-time: repeats a run byte for byte, and waits 127 s for nobody', async () => {
     const [first, again, other, nobody, ...session] = await linesOf('virtual-time.ts', '5');
     const run = first.replace(/^seed 5: +/, '');
