@@ -21,10 +21,10 @@ const [[accepted]] = await Promise.all([accepting, once(client, 'connect')]);
 
 client.write(Buffer.alloc(300_000));
 const before = segments();
-// Nothing else happens in this thread for 300 ms.
+// Nothing else happens in this thread for 300 ms. Over the loopback a segment has up to 64 KiB.
 for (const until = performance.now() + 300; performance.now() < until; );
 const meanwhile = segments() - before;
-console.log(`busy for 300 ms: ${meanwhile > 10 ? 'segments and acknowledgments passed' : 'nothing passed'}`);
+console.log(`busy for 300 ms: ${meanwhile > 3 ? 'segments and acknowledgments passed' : 'nothing passed'}`);
 console.log(`of which the application has read ${accepted.bytesRead} bytes`);
 
 let bytes = 0;
