@@ -33,6 +33,7 @@
             '-Wextra',
             '-fno-exceptions',
             '-fno-rtti',
+            '-fno-omit-frame-pointer',
             '-fvisibility=hidden',
           ],
         }, {

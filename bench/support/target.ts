@@ -14,6 +14,8 @@ interface MemoryReport {
 
 export interface RunningTarget {
   readonly address: string;
+  /** The server's processes. */
+  readonly pids: readonly number[];
   /** A command line that runs a client of it. */
   clientCommand(command: string, args: readonly string[]): [command: string, args: string[]];
   /** Starts a client with its standard input open. */
@@ -109,6 +111,7 @@ export function reachedFrom({ client, device, others = [], servers }: Reached): 
     servers.reduce((total, server) => total + of(server.pid), 0);
   return {
     address: SERVER_ADDRESS,
+    pids: servers.map((server) => server.pid),
     clientCommand: (command, args) => client.commandLine(command, args),
     startClient: (command, args) =>
       client.spawn(command, args, { openStdin: true, limitMs: SERVER_LIMIT_MS }),
