@@ -2,7 +2,7 @@
  * `npm run profile`: where the time of one row and column of the benchmark goes, kernel included, as a flame
  * graph. As root, with Linux's `perf` (`apt-get install linux-perf`).
  */
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Command } from 'commander';
 import { run } from '../../test/support/child.js';
@@ -29,6 +29,12 @@ function named<T extends { readonly name: string }>(all: readonly T[], name: str
   if (found === undefined)
     throw new Error(`no "${name}"; there are ${all.map((item) => item.name).join(', ')}`);
   return found;
+}
+
+/** What V8 has written of a process: the names of its code, and a log it cannot be kept from. */
+function removeNames(pid: number): void {
+  rmSync(`/tmp/perf-${pid}.map`, { force: true });
+  for (const name of readdirSync('.')) if (name.endsWith(`-${pid}-v8.log`)) rmSync(name);
 }
 
 async function main({ target, only, seconds, svg }: Options): Promise<void> {
@@ -59,7 +65,7 @@ async function main({ target, only, seconds, svg }: Options): Promise<void> {
   } finally {
     await running.close();
     rmSync(samples, { force: true });
-    for (const pid of running.pids) rmSync(`/tmp/perf-${pid}.map`, { force: true });
+    for (const pid of running.pids) removeNames(pid);
   }
 }
 
