@@ -96,17 +96,6 @@ export class IpPath {
   flowHash = -1;
   #options: Uint8Array = NO_BYTES;
 
-  // Route attributes for TCP; 0 and '' mean not set.
-  advmss = 0;
-  /** Largest window to advertise, bytes. */
-  window = 0;
-  /** Initial windows, segments. */
-  initcwnd = 0;
-  initrwnd = 0;
-  rtoMinUs = 0;
-  congestionControl = '';
-  quickAck = 0;
-
   constructor(source: IpAddress, destination: IpAddress, request: PathRequest) {
     this.source = source;
     this.destination = destination;
@@ -116,6 +105,38 @@ export class IpPath {
     this.trafficClass = (request.trafficClass ?? 0) & 0xfc;
     this.addressSum = addressSum(source, destination);
     this.headerBytes = destination.family === 4 ? IPV4_HEADER_BYTES : IPV6_HEADER_BYTES;
+  }
+
+  // ---- attributes of the route, for TCP; 0 and '' mean not set ------------------------------------
+
+  get advmss(): number {
+    return this.route?.advmss ?? 0;
+  }
+
+  /** Largest window to advertise, bytes. */
+  get window(): number {
+    return this.route?.window ?? 0;
+  }
+
+  /** Initial windows, segments. */
+  get initcwnd(): number {
+    return this.route?.initcwnd ?? 0;
+  }
+
+  get initrwnd(): number {
+    return this.route?.initrwnd ?? 0;
+  }
+
+  get rtoMinUs(): number {
+    return this.route?.rtoMinUs ?? 0;
+  }
+
+  get congestionControl(): string {
+    return this.route?.congestionControl ?? '';
+  }
+
+  get quickAck(): number {
+    return this.route?.quickAck ?? 0;
   }
 
   /** TTL or hop limit of the packets to come. @throws ArgumentRangeError outside 1 .. 255 */

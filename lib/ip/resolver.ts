@@ -209,13 +209,6 @@ export class PathResolver {
     if (learnt?.locked === true) path.mtuLocked = true;
     if (learnt?.gateway !== undefined) path.gateway = learnt.gateway;
     path.mtu = destination.family === 6 ? Math.max(mtu, IPV6_MIN_MTU) : mtu;
-    path.advmss = route?.advmss ?? 0;
-    path.window = route?.window ?? 0;
-    path.initcwnd = route?.initcwnd ?? 0;
-    path.initrwnd = route?.initrwnd ?? 0;
-    path.rtoMinUs = route?.rtoMinUs ?? 0;
-    path.congestionControl = route?.congestionControl ?? '';
-    path.quickAck = route?.quickAck ?? 0;
   }
 
   /** 20 keyed bits, the same for every packet of a flow (RFC 6437 §3). */

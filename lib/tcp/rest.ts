@@ -139,17 +139,17 @@ function foldRest(c: TcpConnection, receiver: Receiver): void {
   c.times.fold(TAPE);
   c.timers.fold(TAPE);
   receiver.fold(TAPE);
-  foldSender(c.sender);
+  foldSender(c.sender, receiver.rcvNxt);
   c.acks.fold(TAPE, parameters.options.quickAck);
 }
 
-function foldSender(sender: Sender): void {
+function foldSender(sender: Sender, rcvNxt: Seq): void {
   const first = seqAdd(sender.iss, 1);
   sender.sndUna = TAPE.number(sender.sndUna, first) as Seq;
   sender.sndNxt = sender.sndUna;
   sender.sndWnd = TAPE.number(sender.sndWnd, 0);
   sender.maxSndWnd = TAPE.number(sender.maxSndWnd, sender.sndWnd);
-  sender.sndWl1 = TAPE.number(sender.sndWl1, 0) as Seq;
+  sender.sndWl1 = TAPE.number(sender.sndWl1, rcvNxt) as Seq;
   sender.sndWl2 = TAPE.number(sender.sndWl2, sender.sndUna) as Seq;
   sender.sndUp = TAPE.number(sender.sndUp, sender.sndUna) as Seq;
   sender.optionBytes = TAPE.number(sender.optionBytes, 0);
@@ -170,7 +170,7 @@ function foldSender(sender: Sender): void {
   sender.usage.fold(TAPE, sender.sndUna);
   sender.pacer.fold(TAPE);
   foldRecovery(sender.recovery, sender);
-  sender.congestion.fold?.(TAPE);
+  sender.congestion.fold?.(TAPE, sender.mssBytes);
   sender.grownBufferBytes = TAPE.number(sender.grownBufferBytes, 65_536);
 }
 
@@ -184,7 +184,7 @@ function foldRecovery(recovery: Recovery, { sndUna, deliveredBytes }: Sender): v
   recovery.timeouts = TAPE.number(recovery.timeouts, 0);
   recovery.repairedTail = TAPE.flag(recovery.repairedTail);
   recovery.board.mtuProbeLost = TAPE.flag(recovery.board.mtuProbeLost);
-  recovery.rtt.fold(TAPE);
+  recovery.rtt.fold(TAPE, sndUna);
   recovery.rate.fold(TAPE, deliveredBytes);
   recovery.duplicates.fold(TAPE);
   recovery.probe.fold(TAPE);

@@ -110,8 +110,12 @@ export interface CongestionControl {
   onLost?(lost: LostData): void;
   /** Data is about to leave, with `inFlightBytes` before it; asked for only where given. */
   onTransmit?(inFlightBytes: number, isAppLimited: boolean, nowUs: number): void;
-  /** Passes all it remembers to a tape, while its connection rests; without this it is kept as it is. @hidden */
-  fold?(tape: Tape): void;
+  /**
+   * Passes all it remembers to a tape, while its connection rests; without this it is kept as it is.
+   * @param mssBytes text of a full segment, which is known elsewhere
+   * @hidden
+   */
+  fold?(tape: Tape, mssBytes: number): void;
 }
 
 /** Window and threshold of an algorithm that gives way to another, bytes. */

@@ -37,8 +37,8 @@ export class Cubic implements CongestionControl {
     this.#ecnBeta = parameters.abe ? ABE_BETA : CUBIC_BETA;
   }
 
-  fold(tape: Tape): void {
-    this.#window.fold(tape);
+  fold(tape: Tape, mssBytes: number): void {
+    this.#window.fold(tape, mssBytes);
     if (tape.flag(this.#curve !== undefined)) {
       this.#curve ??= new CubicCurve();
       this.#curve.fold(tape);

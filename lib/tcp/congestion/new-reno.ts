@@ -27,8 +27,8 @@ export class NewReno implements CongestionControl {
     this.#ecnBeta = parameters.abe ? ABE_BETA : BETA;
   }
 
-  fold(tape: Tape): void {
-    this.#window.fold(tape);
+  fold(tape: Tape, mssBytes: number): void {
+    this.#window.fold(tape, mssBytes);
     this.#creditBytes = tape.number(this.#creditBytes, 0);
   }
 

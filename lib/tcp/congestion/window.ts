@@ -41,11 +41,11 @@ export class CongestionWindow {
     this.ssthreshBytes = Math.min(ssthreshBytes, UNKNOWN_SSTHRESH_BYTES);
   }
 
-  fold(tape: Tape): void {
-    this.#initialWindowBytes = tape.number(this.#initialWindowBytes, 0);
+  fold(tape: Tape, mssBytes: number): void {
+    this.mssBytes = tape.number(this.mssBytes, mssBytes);
+    this.#initialWindowBytes = tape.number(this.#initialWindowBytes, 10 * mssBytes);
     this.cwndBytes = tape.number(this.cwndBytes, this.#initialWindowBytes);
     this.ssthreshBytes = tape.number(this.ssthreshBytes, UNKNOWN_SSTHRESH_BYTES);
-    this.mssBytes = tape.number(this.mssBytes, 0);
     this.#fraction = tape.number(this.#fraction, 0);
     this.#selectiveBytes = tape.number(this.#selectiveBytes, 0);
     this.#priorCwndBytes = tape.number(this.#priorCwndBytes, 0);

@@ -79,13 +79,13 @@ export class RttEstimator {
     return Math.min(this.#limits.rtoMaxUs, rtoUs);
   }
 
-  fold(tape: Tape): void {
+  fold(tape: Tape, sndUna: Seq): void {
     this.srttUs = tape.number(this.srttUs, 0);
     this.rttVarUs = tape.number(this.rttVarUs, 0);
     this.latestUs = tape.number(this.latestUs, 0);
     this.#deviationUs = tape.number(this.#deviationUs, this.#limits.rtoMinUs);
     this.#roundDeviationUs = tape.number(this.#roundDeviationUs, this.#limits.rtoMinUs);
-    this.#roundEnd = tape.number(this.#roundEnd, 0) as Seq;
+    this.#roundEnd = tape.number(this.#roundEnd, sndUna) as Seq;
     this.#roundSamples = tape.number(this.#roundSamples, 0);
     this.#expectedSamples = tape.number(this.#expectedSamples, 1);
     this.baseRtoUs = tape.number(this.baseRtoUs, this.#limits.initialRtoUs);
