@@ -55,6 +55,8 @@ export class ApplicationSide implements SocketStack, RemoteHost {
   readonly #connected = new Set<number>();
   /** Whether the reader is aimed at a record that was not heard yet. */
   #isAimed = false;
+  #isHearing = false;
+  #isWakeDue = false;
   #holders = 0;
   #isOver = false;
 
@@ -62,8 +64,8 @@ export class ApplicationSide implements SocketStack, RemoteHost {
     const { toStack, fromStack } = ringPlaces(parts.rings);
     this.#parts = parts;
     this.windowBytes = parts.windowBytes;
-    this.outbox = new Outbox(new RingWriter(toStack, parts.wake), parts.again);
-    this.#reader = new RingReader(fromStack, parts.wake);
+    this.outbox = new Outbox(new RingWriter(toStack, () => this.#wake()), parts.again);
+    this.#reader = new RingReader(fromStack, () => this.#wake());
     this.ip = {
       addresses: () => this.ask({ ask: 'addresses' }) as ReturnType<SocketStack['ip']['addresses']>,
       portIndex: (port) => this.ask({ ask: 'port-index', port }) as number,
@@ -139,6 +141,22 @@ export class ApplicationSide implements SocketStack, RemoteHost {
 
   /** Tells owners what the stack's side has said. */
   hear(): void {
+    this.#isHearing = true;
+    try {
+      this.#hear();
+    } finally {
+      this.#isHearing = false;
+      if (this.#isWakeDue) this.#wake();
+    }
+  }
+
+  /** While it hears, one call at the end stands for all; what is written outside of that shall not wait. */
+  #wake(): void {
+    this.#isWakeDue = this.#isHearing;
+    if (!this.#isHearing) this.#parts.wake();
+  }
+
+  #hear(): void {
     const reader = this.#reader;
     let isLeft = true;
     this.#connected.clear();

@@ -82,8 +82,8 @@ export type Answer =
 export const NO_ANSWERS = -1;
 
 /** What a connection may have under way to the other thread and not consumed there, bytes, each way. */
-export const DEFAULT_WINDOW_BYTES = 262_144;
-export const DEFAULT_RING_BYTES = 1 << 22;
+export const DEFAULT_WINDOW_BYTES = 1 << 20;
+export const DEFAULT_RING_BYTES = 1 << 23;
 /** Connections a listener may have given that nobody has accepted. */
 export const ACCEPT_WINDOW = 128;
 /** The longest text of a record: a super-packet. */

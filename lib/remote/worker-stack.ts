@@ -51,9 +51,9 @@ export interface WorkerStackOptions extends LinkOptions {
   readonly module?: string | URL;
   /** Given to that function. */
   readonly workerData?: unknown;
-  /** What a connection may have under way to the other thread and not consumed there, bytes, each way; 256 KiB by default. */
+  /** What a connection may have under way to the other thread and not consumed there, bytes, each way; 1 MiB by default. */
   readonly windowBytes?: number;
-  /** Room for what is under way to the other thread, of all connections, bytes, each way; a power of two, 4 MiB by default. */
+  /** Room for what is under way to the other thread, of all connections, bytes, each way; a power of two, 8 MiB by default. */
   readonly ringBytes?: number;
 }
 

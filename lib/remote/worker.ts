@@ -38,11 +38,21 @@ export interface WorkerStackContext {
 async function begin(birth: WorkerBirth): Promise<void> {
   const { bell, questions, answered, windowBytes, rings, tun, module } = birth;
   const stack = new Stack({ ...birth.stack, clock: new SystemClock(), random: new SystemRandom() });
+  let isDue = false;
+  // A message costs as much as several packets: one for all that a batch has brought.
+  const ring = (): void => {
+    if (isDue) return;
+    isDue = true;
+    queueMicrotask(() => {
+      isDue = false;
+      bell.postMessage(0);
+    });
+  };
   const side = new StackSide({
     stack,
     rings,
     windowBytes,
-    wake: () => bell.postMessage(0),
+    wake: () => ring(),
     again: () => void setImmediate(() => side.hear()),
   });
   let name = '';
