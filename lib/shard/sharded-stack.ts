@@ -53,11 +53,13 @@ export interface ShardedStackOptions extends LinkOptions {
 
 /** What all shards have counted together, and each. */
 export interface ShardedStats extends OneShardStats {
+  /** Of each, in their order. */
   readonly shards: readonly OneShardStats[];
 }
 
 /** What a shard's death is reported as, by the event `death`. */
 export interface ShardDeath {
+  /** Its number. */
   readonly shard: number;
   /** What it threw; undefined where it ended by itself. */
   readonly error: Error | undefined;

@@ -61,6 +61,18 @@ export const TOPICS: readonly Topic[] = [
   { title: 'WHATWG streams', files: /^lib\/streams\// },
   { title: 'A whole process', files: /^lib\/register\// },
   {
+    title: 'More cores',
+    files: /^lib\/shard\//,
+    first: ['createShardedStack', 'ShardedStack', 'ShardedStackOptions', 'ServeShard', 'ShardContext'],
+    text: 'Several stacks, a thread each, that look like one from outside: [more cores](sharding.md).',
+  },
+  {
+    title: 'A stack in a thread',
+    files: /^lib\/remote\//,
+    first: ['createWorkerStack', 'WorkerStack', 'WorkerStackOptions', 'WorkerStackContext'],
+    text: 'Its sockets stay with the application, which may be busy: [a stack in a thread](sharding.md#a-stack-in-a-thread).',
+  },
+  {
     title: 'TCP: endpoints',
     files: /^lib\/(stack\/(tcp-|options)|tcp\/(state|receiver))/,
     first: ['TcpEndpoint', 'TcpEndpointHandler', 'TcpListenerEndpoint', 'TcpBinding'],
