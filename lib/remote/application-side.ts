@@ -228,7 +228,7 @@ export class ApplicationSide implements SocketStack, RemoteHost {
     }
   }
 
-  /** The other side has ended: so has every connection. */
+  /** The other side has ended: so has every connection, with an error if it has a code. */
   down(code = 'ENETDOWN'): void {
     if (this.#isOver) return;
     // What it said last is still heard.

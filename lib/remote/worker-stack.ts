@@ -152,11 +152,11 @@ export class WorkerStack extends EventEmitter {
     return this.#side.ask({ ask: 'stats' }) as WorkerStackStats;
   }
 
-  /** Ends it: connections are reset, and fail here with `ENETDOWN`. */
+  /** Ends it: connections are reset, and as with `Stack.close` their sockets here hear no more. */
   async close(): Promise<void> {
     if (!this.#isEnding) {
       this.#isEnding = true;
-      this.#side.down();
+      this.#side.down('');
       this.#exchange('close');
     }
     await this.#parts.worker.terminate();
