@@ -364,11 +364,13 @@ export class SentLog {
     const isSpare = length === FIRST_ROWS && SPARE_INTS.length > 0;
     const ints = isSpare ? (SPARE_INTS.pop() as Int32Array) : new Int32Array(length * INTS);
     const doubles = isSpare ? (SPARE_DOUBLES.pop() as Float64Array) : new Float64Array(length * DOUBLES);
-    ints.set(this.#ints);
-    doubles.set(this.#doubles);
-    // The ring of positions begins anew at 0.
-    for (let i = 0; i < this.#count; i++) ints[i * INTS + ORDER] = this.slot(i);
-    this.#drop();
+    if (this.#count > 0) {
+      ints.set(this.#ints);
+      doubles.set(this.#doubles);
+      // The ring of positions begins anew at 0.
+      for (let i = 0; i < this.#count; i++) ints[i * INTS + ORDER] = this.slot(i);
+      this.#drop();
+    }
     this.#ints = ints;
     this.#doubles = doubles;
     this.#head = 0;
