@@ -62,6 +62,19 @@ describe('the package', () => {
     expect(await evaluate(program, 'module')).to.deep.equal(Array(4).fill('function'));
   });
 
+  it('starts threads of its own from what was built', async () => {
+    const program = `
+      import { once } from 'node:events';
+      import { createWorkerStack } from 'tunstack';
+      const stack = await createWorkerStack();
+      const server = stack.net.createServer((socket) => socket.end('hello')).listen(7);
+      await once(server, 'listening');
+      const [text] = await once(stack.net.connect(7).setEncoding('utf8'), 'data');
+      await stack.close();
+      console.log(JSON.stringify(text));`;
+    expect(await evaluate(program, 'module')).to.equal('hello');
+  });
+
   it('declares its types, and what every path it exports leads to exists', () => {
     const paths: string[] = [];
     const collect = (value: unknown): void => {
