@@ -128,8 +128,7 @@ export class WorkerStack extends EventEmitter {
 
   /** Makes a server of Node's listen on this stack; see `Stack.serve`. */
   get serve(): Serve {
-    return ((target: Parameters<Serve>[0], ...args: unknown[]) =>
-      serveAny(this.#net.context, target, args)) as Serve;
+    return (target: Parameters<Serve>[0], ...args: unknown[]) => serveAny(this.#net.context, target, args);
   }
 
   /** An agent for `http.request` and everything that takes one. */
@@ -180,11 +179,10 @@ export class WorkerStack extends EventEmitter {
       if (outcome === 'timed-out') return { failed: 'ETIMEDOUT' };
     }
     for (;;) {
-      const received = receiveMessageOnPort(questions) as
-        | { message: { number: number; answer: Answer } }
-        | undefined;
+      const received = receiveMessageOnPort(questions);
       if (received === undefined) throw new StackError('EPIPE', 'ask');
-      if (received.message.number === number) return received.message.answer;
+      const message = received.message as { readonly number: number; readonly answer: Answer };
+      if (message.number === number) return message.answer;
     }
   }
 

@@ -201,7 +201,9 @@ describe('shards: datagrams', () => {
     world.clock.advanceBy(1e6);
     expect(heard.sort((a, b) => a - b)).to.deep.equal([...Array(30).fill(100), ...Array(30).fill(5000)]);
     for (const client of clients) {
-      expect([client.receive()?.length, client.receive()?.length].sort()).to.deep.equal([100, 5000]);
+      expect(
+        [client.receive()?.length, client.receive()?.length].sort((a, b) => Number(a) - Number(b)),
+      ).to.deep.equal([100, 5000]);
     }
     const stray = world.outside.openUdp(4);
     stray.connect(IpAddress.parse(INSIDE[4]), 54);
@@ -260,7 +262,7 @@ describe('shards: ICMP', () => {
       stack.schedule();
     }
     world.clock.advanceBy(1e6);
-    expect(replies.slice(1).sort()).to.deep.equal([0, 1, 2, 3]);
+    expect(replies.slice(1).sort((a, b) => a - b)).to.deep.equal([0, 1, 2, 3]);
     world.close();
   });
 
