@@ -27,7 +27,7 @@ console.log(`${stack.shards} threads share one interface`);
 async function ask(): Promise<string> {
   let text = '';
   const socket = connect(7000, '10.97.0.2').setEncoding('utf8');
-  socket.on('data', (piece) => (text += piece));
+  socket.on('data', (piece: string) => (text += piece));
   await once(socket, 'end');
   return text;
 }
