@@ -15,7 +15,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import { Command } from 'commander';
 import type { TestResult } from '../test/support/conformance-reporter.js';
@@ -29,6 +29,8 @@ interface Group {
   /** Runs as an ordinary user, also when the runner is root. */
   readonly rootless?: boolean;
   readonly limitMinutes: number;
+  /** How many processes share its files; one by default. Only where nothing is waited for and nothing shared. */
+  readonly processes?: number;
 }
 
 const GROUPS: readonly Group[] = [
@@ -46,7 +48,7 @@ const GROUPS: readonly Group[] = [
     limitMinutes: 8,
   },
   { name: 'ecosystem', has: (file) => file.startsWith('ecosystem'), limitMinutes: 8 },
-  { name: 'protocol', has: () => true, limitMinutes: 6 },
+  { name: 'protocol', has: () => true, limitMinutes: 6, processes: 2 },
 ];
 /** Fast and without side effects first. */
 const ORDER = ['protocol', 'allocation', 'kernel', 'ecosystem', 'rootless'];
@@ -57,6 +59,8 @@ const MOCHA = 'node_modules/mocha/bin/mocha.js';
 interface Choice {
   readonly files: readonly string[];
   readonly mochaArgs: readonly string[];
+  /** Another part prints meanwhile. */
+  readonly isPrintedLater?: boolean;
 }
 
 /** Children still running, to be ended with us. */
@@ -72,8 +76,21 @@ function endChildren(signal: NodeJS.Signals): void {
   }
 }
 
-/** Runs one group's files. Its results are those of the tests that ran, plus one failure if it broke off. */
+/** Runs one group's files, dealt out to as many processes as it may have. */
 async function runGroup(group: Group, choice: Choice): Promise<TestResult[]> {
+  const processes = Math.min(group.processes ?? 1, availableParallelism(), choice.files.length);
+  const parts = Array.from({ length: processes }, (_, i) =>
+    runPart(group, {
+      ...choice,
+      files: choice.files.filter((_file, at) => at % processes === i),
+      isPrintedLater: i > 0,
+    }),
+  );
+  return (await Promise.all(parts)).flat();
+}
+
+/** Runs some of a group's files. Its results are those of the tests that ran, plus one failure if it broke off. */
+async function runPart(group: Group, choice: Choice): Promise<TestResult[]> {
   process.stdout.write(`\n── ${group.name}: ${choice.files.length} files\n`);
   const obstacle = group.rootless ? unprivilegedObstacle() : undefined;
   if (obstacle !== undefined)
@@ -88,7 +105,11 @@ async function runGroup(group: Group, choice: Choice): Promise<TestResult[]> {
     : { command: process.execPath, args, env: {}, shared: out, close: () => {} };
   try {
     const env = { ...process.env, ...command.env, TEST_RESULTS: join(command.shared, 'results.json') };
-    const problem = await runToEnd(command.command, command.args, { env, limitMinutes: group.limitMinutes });
+    const problem = await runToEnd(command.command, command.args, {
+      env,
+      limitMinutes: group.limitMinutes,
+      isPrintedLater: choice.isPrintedLater === true,
+    });
     const results = readResults(join(out, 'results.json'));
     if (results === undefined) return [broken(group, problem ?? 'ended without results')];
     const complete = problem === undefined || results.some((result) => result.state === 'failed');
@@ -102,6 +123,7 @@ async function runGroup(group: Group, choice: Choice): Promise<TestResult[]> {
 interface RunOptions {
   readonly env: NodeJS.ProcessEnv;
   readonly limitMinutes: number;
+  readonly isPrintedLater: boolean;
 }
 
 /** Runs a command in a process group of its own. Resolves to what went wrong, if anything did. */
@@ -112,11 +134,13 @@ function runToEnd(
 ): Promise<string | undefined> {
   return new Promise((settle) => {
     const child = spawn(command, args, {
-      stdio: ['ignore', 'inherit', 'inherit'],
+      stdio: ['ignore', options.isPrintedLater ? 'pipe' : 'inherit', 'inherit'],
       env: options.env,
       detached: true,
     });
     running.add(child);
+    const printed: Buffer[] = [];
+    child.stdout?.on('data', (piece: Buffer) => printed.push(piece));
     let overdue = false;
     const timer = setTimeout(() => {
       overdue = true;
@@ -125,10 +149,11 @@ function runToEnd(
     const end = (problem?: string): void => {
       clearTimeout(timer);
       running.delete(child);
+      process.stdout.write(Buffer.concat(printed));
       settle(overdue ? `took longer than ${options.limitMinutes} minutes` : problem);
     };
     child.once('error', (error) => end(error.message));
-    child.once('exit', (code, signal) => end(code === 0 ? undefined : `exited with ${signal ?? code}`));
+    child.once('close', (code, signal) => end(code === 0 ? undefined : `exited with ${signal ?? code}`));
   });
 }
 

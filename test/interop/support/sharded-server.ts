@@ -2,11 +2,7 @@
 import type { Socket } from 'node:net';
 import type { ShardContext } from '../../../lib/shard/worker.js';
 
-export default async function serve({
-  stack,
-  index,
-  workerData,
-}: ShardContext): Promise<() => Promise<void>> {
+export async function serve({ stack, index, workerData }: ShardContext): Promise<() => Promise<void>> {
   const { onlyOn } = (workerData ?? {}) as { onlyOn?: number };
   const { net, dgram } = stack;
   const servers = [
