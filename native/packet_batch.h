@@ -43,6 +43,7 @@ enum Counter {
   kTxBatches,
   kTxBlocked,  // how often the device was full
   kTxDropped,
+  kRxAwake,  // batches found by not going to sleep
   kErrnoBase = 16,
 };
 constexpr int kErrnoCount = 160;

@@ -70,6 +70,8 @@ TunDevice::TunDevice(const Napi::CallbackInfo& info) : Napi::ObjectWrap<TunDevic
   const Failure failure = Open(info[0].As<Napi::Object>(), tun_);
   if (info.Env().IsExceptionPending()) return;
   if (failure.error != 0) Throw(info.Env(), failure);
+  const Napi::Value vigilUs = info[0].As<Napi::Object>().Get("busyPollUs");
+  if (vigilUs.IsNumber()) vigil_.Limit(vigilUs.As<Napi::Number>().Uint32Value() * uint64_t{1000});
 }
 
 TunDevice::~TunDevice() {
@@ -201,26 +203,43 @@ void TunDevice::OnPoll(int status, int events) {
   }
   if ((events & UV_WRITABLE) != 0 && blocked_) Resume();
   // libuv reports an error without saying which; reading does.
-  if (poll_ != nullptr && failed_ == 0 && (status != 0 || (events & UV_READABLE) != 0)) ReadRounds();
+  if (poll_ != nullptr && failed_ == 0 && (status != 0 || (events & UV_READABLE) != 0)) {
+    const bool watches = vigil_.Woken(uv_hrtime());
+    ReadRounds();
+    vigil_.Rested(uv_hrtime());
+    if (watches && poll_ != nullptr && failed_ == 0) poll_->StayAwake(true);
+  }
   if (poll_ != nullptr && failed_ == 0 && status != 0) Fail(-status);
+}
+
+void TunDevice::OnVigil() {
+  const Napi::HandleScope scope(Env());
+  [[maybe_unused]] const Napi::Value self = Value();
+  if (failed_ == 0 && ReadRounds()) {
+    port_.counters[kRxAwake]++;
+    vigil_.Rested(uv_hrtime());
+  } else if (poll_ != nullptr && (failed_ != 0 || vigil_.IsOver(uv_hrtime()))) {
+    poll_->StayAwake(false);
+  }
 }
 
 void TunDevice::OnTeardown() { Shut(); }
 
-void TunDevice::ReadRounds() {
+bool TunDevice::ReadRounds() {
+  bool came = false;
   for (int round = 0; round < kMaxRounds; round++) {
-    if (!IsThere(incomingArena_)) {
-      Fail(EFAULT);
-      return;
+    const int outcome = IsThere(incomingArena_) ? ReadBatch(port_, incoming_) : EFAULT;
+    if (outcome != EFAULT && incoming_.count() > 0) {
+      came = true;
+      if (!Emit(TunEvent::kBatch, incoming_.count())) return true;
     }
-    const int outcome = ReadBatch(port_, incoming_);
-    if (incoming_.count() > 0 && !Emit(TunEvent::kBatch, incoming_.count())) return;
-    if (outcome == EAGAIN) return;
+    if (outcome == EAGAIN) return came;
     if (outcome != 0) {
       Fail(outcome);
-      return;
+      return came;
     }
   }
+  return came;
 }
 
 void TunDevice::Resume() {

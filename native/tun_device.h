@@ -7,6 +7,7 @@
 #include "packet_batch.h"
 #include "tun_linux.h"
 #include "uv_handle.h"
+#include "vigil.h"
 
 namespace tunstack {
 
@@ -22,6 +23,7 @@ class TunDevice final : public Napi::ObjectWrap<TunDevice>, private PollHandle::
 
  private:
   void OnPoll(int status, int events) override;
+  void OnVigil() override;
   void OnTeardown() override;
 
   // JavaScript's view of it.
@@ -36,7 +38,8 @@ class TunDevice final : public Napi::ObjectWrap<TunDevice>, private PollHandle::
   void Release(const Napi::CallbackInfo& info);
 
   bool Borrow(const Napi::CallbackInfo& info);
-  void ReadRounds();
+  /// @returns whether packets came
+  bool ReadRounds();
   /// Goes on with a batch the device had no room for.
   void Resume();
   /// Calls JavaScript. False when it threw or this device is to do no more.
@@ -55,6 +58,7 @@ class TunDevice final : public Napi::ObjectWrap<TunDevice>, private PollHandle::
   /// The errno that ended the port; 0 while it lives.
   int failed_ = 0;
   PollHandle::Pointer poll_;
+  Vigil vigil_;
   Napi::FunctionReference callback_;
   /// Keep the memory that is borrowed.
   Napi::Reference<Napi::TypedArray> lent_[5];

@@ -25,6 +25,8 @@ class PollHandle {
    public:
     /// `status` is 0 or a negative errno of libuv, which then has stopped polling.
     virtual void OnPoll(int status, int events) = 0;
+    /// Once a turn of the loop, which does not sleep, while `StayAwake(true)` holds.
+    virtual void OnVigil() = 0;
     /// The environment is going away: close the handle. JavaScript can no longer be called.
     virtual void OnTeardown() = 0;
 
@@ -51,6 +53,10 @@ class PollHandle {
       return nullptr;
     }
     handle->poll_.data = handle;
+    // Cannot fail. It never keeps a loop alive: what else does, does so while it watches.
+    uv_idle_init(loop, &handle->idle_);
+    handle->idle_.data = handle;
+    uv_unref(reinterpret_cast<uv_handle_t*>(&handle->idle_));
     if (napi_add_async_cleanup_hook(env, OnEnvironmentExit, handle, &handle->hook_) != napi_ok) {
       handle->fd_ = -1;
       handle->Close();
@@ -66,7 +72,21 @@ class PollHandle {
       if (handle->owner_ != nullptr) handle->owner_->OnPoll(status, happened);
     });
   }
-  void Stop() { uv_poll_stop(&poll_); }
+  void Stop() {
+    uv_poll_stop(&poll_);
+    StayAwake(false);
+  }
+  /// A loop with an idle handle asks for events, but does not wait for them.
+  void StayAwake(bool awake) {
+    if (!awake) {
+      uv_idle_stop(&idle_);
+      return;
+    }
+    uv_idle_start(&idle_, [](uv_idle_t* idle) {
+      auto* handle = static_cast<PollHandle*>(idle->data);
+      if (handle->owner_ != nullptr) handle->owner_->OnVigil();
+    });
+  }
   void Ref() { uv_ref(Raw()); }
   void Unref() { uv_unref(Raw()); }
 
@@ -76,15 +96,19 @@ class PollHandle {
 
   uv_handle_t* Raw() { return reinterpret_cast<uv_handle_t*>(&poll_); }
 
+  /// Both handles end here, one after the other.
+  static void OnClosed(uv_handle_t* raw) {
+    auto* handle = static_cast<PollHandle*>(raw->data);
+    if (--handle->open_ > 0) return;
+    if (handle->hook_ != nullptr) napi_remove_async_cleanup_hook(handle->hook_);
+    delete handle;
+  }
+
   void Close() {
     owner_ = nullptr;
     // uv_close forgets the descriptor at once, so it may be closed, and its number used again.
-    uv_close(Raw(), [](uv_handle_t* raw) {
-      auto* handle = static_cast<PollHandle*>(raw->data);
-      if (handle->hook_ != nullptr) napi_remove_async_cleanup_hook(handle->hook_);
-      delete handle;
-    });
-    poll_.data = this;
+    uv_close(Raw(), OnClosed);
+    uv_close(reinterpret_cast<uv_handle_t*>(&idle_), OnClosed);
     if (fd_ >= 0) close(fd_);
     fd_ = -1;
   }
@@ -96,6 +120,9 @@ class PollHandle {
   }
 
   uv_poll_t poll_ = {};
+  uv_idle_t idle_ = {};
+  /// Handles that libuv has not closed.
+  int open_ = 2;
   int fd_;
   Owner* owner_;
   napi_async_cleanup_hook_handle hook_ = nullptr;

@@ -40,6 +40,8 @@ export interface NativeTunOptions {
   readonly netns?: string;
   readonly fd?: number;
   readonly headerBytes?: number;
+  /** As `TunOptions.busyPollUs`; 0 by default. */
+  readonly busyPollUs?: number;
 }
 
 export interface NativeTun {
@@ -115,6 +117,7 @@ export const NativeCounter = {
   TX_BATCHES: 7,
   TX_BLOCKED: 8,
   TX_DROPPED: 9,
+  RX_AWAKE: 10,
   ERRNO_BASE: 16,
 } as const;
 export const NATIVE_COUNTERS = 176;

@@ -98,6 +98,8 @@ describe('TunDevice', function () {
       expect(() => create({ mtu: 67 })).to.throw(RangeError, '68');
       expect(() => create({ mtu: 1500.5 })).to.throw(RangeError);
       expect(() => create({ txQueueLength: 0 })).to.throw(RangeError);
+      expect(() => create({ busyPollUs: -1 })).to.throw(RangeError, '10000');
+      expect(() => create({ busyPollUs: 10_001 })).to.throw(RangeError);
       expect(() => create({ address: 'nonsense' })).to.throw(TypeError);
       expect(() => create({ adress: '10.0.0.1/24' } as TunOptions)).to.throw(TypeError, 'adress');
       expect(() => create({ name: 'a-name-much-too-long' }))

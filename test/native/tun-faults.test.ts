@@ -124,6 +124,23 @@ describe('TunDevice when things go wrong', function () {
       expect(await sleeps()).to.equal(true);
     });
 
+    it('stays awake after packets that came soon, if it may, and sleeps when nothing comes', async () => {
+      const foundAwake = async (busyPollUs: number): Promise<number> => {
+        const [left, right] = joined({ busyPollUs }, { busyPollUs });
+        const collector = new Collector(right);
+        left.open(() => {});
+        send(left, datagram);
+        for (let i = 1; i <= 200; i++) {
+          await collector.until(() => collector.received.length >= i);
+          send(left, datagram);
+        }
+        expect(await sleeps(), 'it sleeps').to.equal(true);
+        return right.stats.rxAwake;
+      };
+      expect(await foundAwake(0)).to.equal(0);
+      expect(await foundAwake(10_000)).to.be.above(0);
+    });
+
     it('goes down when its memory is transferred away, at the next packet in or out', async () => {
       const takeAway = ({ bytes }: PacketBatch): void => {
         structuredClone(bytes.buffer, { transfer: [bytes.buffer as ArrayBuffer] });
