@@ -12,8 +12,8 @@ const frame = (name: string): Frame => ({ name, samples: 0, called: new Map() })
 /** `ffffffff81a3 tcp_ack+0x12 ([kernel.kallsyms])` */
 const FRAME_LINE = /^\s+[0-9a-f]+ (.*) \(([^()]*|\[[^\]]*\])\)$/;
 /** `JS:*input file:///…/lib/tcp/tcp-layer.ts:1:2941`: `*` is optimised, `~` interpreted, `^` compiled plainly. */
-const SCRIPT_FRAME = /^JS:[*~^]?(\S*) (?:file:\/\/)?\S*?((?:lib|bench)\/\S+?)(?::\d+)*$/;
-const HOST_FRAME = /^JS:[*~^]?(\S*) (node:\S+?)(?::\d+)*$/;
+const SCRIPT_FRAME = /^JS:[*~^]?((?:[gs]et )?\S*) (?:file:\/\/)?\S*?((?:lib|bench)\/\S+?)(?::\d+)*$/;
+const HOST_FRAME = /^JS:[*~^]?((?:[gs]et )?\S*) (node:\S+?)(?::\d+)*$/;
 
 /** What a reader needs of a symbol: function and file of scripts, without addresses and marks of compilers. */
 export function readableName(symbol: string, object: string): string {

@@ -33,6 +33,9 @@ describe('profiles of the benchmark', () => {
     expect(
       readableName('JS:*#find file:///a/b/lib/tcp/connection-table.ts:1:80+0x1', '/tmp/perf-1.map'),
     ).to.equal('#find lib/tcp/connection-table.ts');
+    expect(readableName('JS:*get count file:///a/b/lib/tcp/segment.ts:1:80+0x1', '/tmp/perf-1.map')).to.equal(
+      'get count lib/tcp/segment.ts',
+    );
     expect(readableName('JS:^emit node:events:470:28+0x1', '/tmp/perf-1.map')).to.equal('emit node:events');
     expect(readableName('uv_run+0x187', '/usr/bin/node')).to.equal('uv_run');
   });
