@@ -201,7 +201,6 @@ static void run_round_trips(const Job* job) {
     samples[count++] = (uint32_t)(now - sent);
     sent = now;
   }
-  qsort(samples, count, sizeof *samples, by_value);
   const double seconds = seconds_since(start);
   qsort(samples, count, sizeof *samples, by_value);
   printf("{\"count\": %u, \"p10Us\": %.2f, \"p50Us\": %.2f, \"p90Us\": %.2f, \"p99Us\": %.2f, ", count,
