@@ -8,7 +8,7 @@ import { CONTROLS } from './controls.js';
 import { measureIdle } from './hold.js';
 import { type LoadJob, load, perSecond } from './load.js';
 import { inProcesses } from './parallel.js';
-import { costSince } from './process-cost.js';
+import { cpuSecondsPerPacket } from './process-cost.js';
 import type { Curve, IdleResult, Sample } from './results.js';
 import { messageOf, type Progress } from './session.js';
 import type { RunningTarget, Target } from './target.js';
@@ -60,10 +60,9 @@ async function pointAt(running: RunningTarget, context: CurveContext, job: LoadJ
   if (context.warmUpSeconds > 0) await load(running, context.warmUpSeconds, job);
   const before = running.counters();
   const report = await load(running, context.seconds, job);
-  const cost = costSince(before, running.counters(), 0);
   return {
     perSecond: perSecond(report),
-    cpuUsPerPacket: (cost.cpuSeconds * 1e6) / Math.max(1, cost.packets),
+    cpuUsPerPacket: cpuSecondsPerPacket(before, running.counters()) * 1e6,
   };
 }
 

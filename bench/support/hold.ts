@@ -5,7 +5,7 @@
 import type { Child } from '../../test/support/child.js';
 import { compiled } from './compile.js';
 import { type LoadJob, load, perSecond } from './load.js';
-import { costSince } from './process-cost.js';
+import { cpuSecondsPerPacket } from './process-cost.js';
 import type { IdleResult } from './results.js';
 import type { RunningTarget } from './target.js';
 
@@ -18,11 +18,10 @@ const pause = (milliseconds: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 export interface HeldConnections {
-  readonly count: number;
   readonly openSeconds: number;
   readonly heapBytesEach?: number;
   readonly residentBytesEach: number;
-  /** Sends a byte on each and waits for its echo. */
+  /** Sends a byte on each and waits for its echo; once. */
   ask(): Promise<{ answered: number; seconds: number }>;
   close(): Promise<void>;
 }
@@ -60,18 +59,16 @@ export async function holdConnections(target: RunningTarget, count: number): Pro
     const source = shares.length > 1 ? [addresses[i]] : [];
     return target.startClient(program, ['hold', target.address, '0', String(share), '1', ...source]);
   });
-  let asked = 0;
   try {
     const opened = await Promise.all(clients.map((client) => client.output(/"count".*"seconds": ([\d.]+)/)));
     await untilConnections(target, (connections) => connections >= count);
     await pause(SETTLE_MS);
     const after = await target.memory?.();
     return {
-      count,
       openSeconds: Math.max(...opened.map((match) => Number(match[1]))),
       residentBytesEach: (target.residentBytes() - residentBefore) / count,
       ...(before === undefined || after === undefined ? {} : { heapBytesEach: (after - before) / count }),
-      ask: () => askAll(clients, ++asked),
+      ask: () => askAll(clients),
       close: () => endAll(clients),
     };
   } catch (error) {
@@ -80,17 +77,12 @@ export async function holdConnections(target: RunningTarget, count: number): Pro
   }
 }
 
-/** @param times how often they have been asked with this one */
-async function askAll(
-  clients: readonly Child[],
-  times: number,
-): Promise<{ answered: number; seconds: number }> {
-  const reports = new RegExp(`(?:({"answered"[^}]*})\\s*){${times}}`);
+async function askAll(clients: readonly Child[]): Promise<{ answered: number; seconds: number }> {
   const answers = await Promise.all(
     clients.map(async (client) => {
       client.stdin.write('?');
-      const [, last] = await client.output(reports);
-      return JSON.parse(last) as { answered: number; seconds: number };
+      const [report] = await client.output(/{"answered"[^}]*}/);
+      return JSON.parse(report) as { answered: number; seconds: number };
     }),
   );
   return {
@@ -132,7 +124,7 @@ export async function measureIdle(
     await pause(QUIET_MS);
     const start = target.counters();
     const report = await load(target, seconds, ONE_BUSY);
-    const cost = costSince(start, target.counters(), 0);
+    const cpuSeconds = cpuSecondsPerPacket(start, target.counters());
     return {
       target: name,
       connections: count,
@@ -143,7 +135,7 @@ export async function measureIdle(
       residentBytesEach: held.residentBytesEach,
       idleCpuSeconds: start.cpuSeconds - quiet.cpuSeconds,
       busyPerSecond: perSecond(report),
-      busyCpuNsPerPacket: (cost.cpuSeconds * 1e9) / Math.max(1, cost.packets),
+      busyCpuNsPerPacket: cpuSeconds * 1e9,
     };
   } finally {
     await held.close();

@@ -1,14 +1,16 @@
 /** What processes have cost so far, and what has crossed a device, as the kernel counts them. */
 import { readdirSync, readFileSync } from 'node:fs';
-import type { Cost } from './results.js';
 
 /** Ticks of `/proc/PID/stat`, per second; the kernel's interface fixes them on every architecture we run on. */
 const TICKS_PER_SECOND = 100;
 const PAGE_BYTES = 4096;
 
 export interface Counters {
+  /** Processor time of all threads, s. */
   readonly cpuSeconds: number;
+  /** Packets at the client's device, both ways; a super-packet is one. */
   readonly packets: number;
+  /** Bytes there, headers included. */
   readonly bytes: number;
 }
 
@@ -50,11 +52,14 @@ export function parseDeviceCounters(text: string, device: string): { packets: nu
 }
 
 /** What was added since `before`. */
-export function costSince(before: Counters, after: Counters, residentBytes: number): Cost {
-  return {
-    cpuSeconds: after.cpuSeconds - before.cpuSeconds,
-    packets: after.packets - before.packets,
-    bytes: after.bytes - before.bytes,
-    residentBytes,
-  };
+export const costSince = (before: Counters, after: Counters): Counters => ({
+  cpuSeconds: after.cpuSeconds - before.cpuSeconds,
+  packets: after.packets - before.packets,
+  bytes: after.bytes - before.bytes,
+});
+
+/** Processor time of each packet since `before`, s. */
+export function cpuSecondsPerPacket(before: Counters, after: Counters): number {
+  const { cpuSeconds, packets } = costSince(before, after);
+  return cpuSeconds / Math.max(1, packets);
 }

@@ -1,6 +1,7 @@
 /** A run of the benchmark as data: what `--json` prints, `--compare` reads and every report is made of. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { MicroResult } from '../micro/harness.js';
+import type { Counters } from './process-cost.js';
 
 export const FORMAT = 'tunstack-bench-1';
 
@@ -24,13 +25,7 @@ export interface MeasureInfo {
 }
 
 /** What a measurement cost the server under test. */
-export interface Cost {
-  /** Processor time of all its threads, s. */
-  readonly cpuSeconds: number;
-  /** Packets at the client's device, both ways; a super-packet is one. */
-  readonly packets: number;
-  /** Bytes there, headers included. */
-  readonly bytes: number;
+export interface Cost extends Counters {
   /** Memory it holds afterwards (its resident set), bytes. */
   readonly residentBytes: number;
 }

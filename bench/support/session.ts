@@ -44,8 +44,8 @@ async function takeSample(running: RunningTarget, measure: Measure, plan: Plan):
     if (measure.warmsUp && plan.warmUpSeconds > 0) await measure.measure(running, plan.warmUpSeconds);
     const before = running.counters();
     const reading = await measure.measure(running, plan.seconds);
-    const cost = costSince(before, running.counters(), running.residentBytes());
-    return { ...reading, cost };
+    const cost = costSince(before, running.counters());
+    return { ...reading, cost: { ...cost, residentBytes: running.residentBytes() } };
   } catch (error) {
     return { error: messageOf(error) };
   }
@@ -103,7 +103,8 @@ export function inspectTargets(targets: readonly Target[]): Promise<TargetInfo[]
   );
 }
 
-const infoOf = ({ name, title, short, unit, digits, smallerIsBetter }: Measure): MeasureInfo => ({
+/** What of a measure is kept. */
+export const infoOf = ({ name, title, short, unit, digits, smallerIsBetter }: Measure): MeasureInfo => ({
   name,
   title,
   short,

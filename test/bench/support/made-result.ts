@@ -2,6 +2,7 @@
 import { MEASURES } from '../../../bench/support/measures.js';
 import type { BenchResult, MeasureInfo, Sample, TargetInfo } from '../../../bench/support/results.js';
 import { FORMAT } from '../../../bench/support/results.js';
+import { infoOf } from '../../../bench/support/session.js';
 
 /** Values of each cell by round: `{ raw: { udp: [1, 2, 3] } }`. */
 export type Cells = Readonly<Record<string, Readonly<Record<string, readonly number[]>>>>;
@@ -9,8 +10,7 @@ export type Cells = Readonly<Record<string, Readonly<Record<string, readonly num
 const measureInfo = (name: string): MeasureInfo => {
   const measure = MEASURES.find((one) => one.name === name);
   if (measure === undefined) throw new Error(`no measure ${name}`);
-  const { title, short, unit, digits, smallerIsBetter } = measure;
-  return { name, title, short, unit, digits, smallerIsBetter };
+  return infoOf(measure);
 };
 
 export function madeResult(cells: Cells, more: Partial<BenchResult> = {}): BenchResult {
