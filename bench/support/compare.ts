@@ -34,26 +34,32 @@ const valuesIn = (result: BenchResult, { target, measure, reference }: Cell): nu
     : ratiosOf(result, measure.name, { of: target, to: reference })
   ).filter((value) => !Number.isNaN(value));
 
-function verdictOf(cell: Cell, before: readonly number[], after: readonly number[]): Difference['verdict'] {
-  if (leastProbability(before.length, after.length) > ALPHA) return 'undecided';
-  const change = summarise(after).median / summarise(before).median - 1;
-  if (Math.abs(change) < LEAST_CHANGE || rankSumProbability(before, after) > ALPHA) return 'same';
-  return change < 0 === cell.measure.smallerIsBetter ? 'better' : 'worse';
+function verdictOf(
+  { smallerIsBetter }: MeasureInfo,
+  { before, after, change, probability }: Omit<Difference, 'verdict'>,
+): Difference['verdict'] {
+  if (leastProbability(before.count, after.count) > ALPHA) return 'undecided';
+  if (Math.abs(change) < LEAST_CHANGE || probability > ALPHA) return 'same';
+  return change < 0 === smallerIsBetter ? 'better' : 'worse';
 }
 
-function compareCell(cell: Cell, before: readonly number[], after: readonly number[]): Difference {
+function compareCell(
+  { target, measure, reference }: Cell,
+  before: readonly number[],
+  after: readonly number[],
+): Difference {
   const earlier = summarise(before);
   const later = summarise(after);
-  return {
-    target: cell.target,
-    measure: cell.measure.name,
-    ...(cell.reference === undefined ? {} : { reference: cell.reference }),
+  const difference = {
+    target,
+    measure: measure.name,
+    ...(reference === undefined ? {} : { reference }),
     before: earlier,
     after: later,
     change: later.median / earlier.median - 1,
     probability: rankSumProbability(before, after),
-    verdict: verdictOf(cell, before, after),
   };
+  return { ...difference, verdict: verdictOf(measure, difference) };
 }
 
 /**
