@@ -96,7 +96,7 @@
             label: line.name,
             stroke: colour(i),
             width: 2,
-            points: { show: chart.points !== false, size: 6 },
+            points: { show: chart.points, size: 6 },
             value: (_, value) => (known(value) ? String(Number(value.toPrecision(4))) : '–'),
             spanGaps: true,
           })),

@@ -65,26 +65,18 @@ export function ratioTable(result: BenchResult): string {
   const [subject, ...others] = measured(result);
   if (subject === undefined || others.length === 0) return '';
   const rows = heads(result).slice(0, 1);
-  const cell = (measure: MeasureInfo, to: string): string => {
-    const ratio = median(ratiosOf(result, measure.name, { of: subject.name, to }));
-    return fixed(measure.smallerIsBetter ? 1 / ratio : ratio, 2);
+  const ahead = (measure: MeasureInfo, to: TargetInfo): number => {
+    const ratio = median(ratiosOf(result, measure.name, { of: subject.name, to: to.name }));
+    return measure.smallerIsBetter ? 1 / ratio : ratio;
   };
   for (const other of others) {
-    rows.push([other.title, ...result.measures.map((measure) => cell(measure, other.name))]);
+    rows.push([other.title, ...result.measures.map((measure) => fixed(ahead(measure, other), 2))]);
   }
   const neighbours = others.filter(({ name }) => NEIGHBOURS.includes(name));
   if (neighbours.length > 0) {
-    const best = (measure: MeasureInfo): string =>
-      fixed(
-        Math.min(
-          ...neighbours.map(({ name }) => Number.parseFloat(cell(measure, name))).filter(Number.isFinite),
-        ),
-        2,
-      );
-    rows.push([
-      'the best neighbour',
-      ...result.measures.map((measure) => best(measure).replace('Infinity', NOTHING)),
-    ]);
+    const best = (measure: MeasureInfo): number =>
+      summarise(neighbours.map((neighbour) => ahead(measure, neighbour))).min;
+    rows.push(['the best neighbour', ...result.measures.map((measure) => fixed(best(measure), 2))]);
   }
   return columns(rows);
 }
