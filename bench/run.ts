@@ -17,6 +17,7 @@ import { CURVES, type CurveContext, type CurvePlan, type CurveResults } from './
 import { isMissed, judgeAll } from './support/goals.js';
 import { htmlPage } from './support/html.js';
 import { MEASURES } from './support/measures.js';
+import { pick, UsageError } from './support/pick.js';
 import { type BenchResult, failuresOf, readResult, resultText, writeResult } from './support/results.js';
 import {
   emptyResult,
@@ -50,21 +51,6 @@ interface Options {
   readonly idle: number;
   /** False with `--no-micro`. */
   readonly micro: boolean;
-}
-
-class UsageError extends Error {}
-
-/** The named ones of a list, all without names. @throws UsageError on a name that is not there */
-function pick<T extends { readonly name: string }>(
-  all: readonly T[],
-  names: readonly string[] | undefined,
-): T[] {
-  for (const name of names ?? []) {
-    if (!all.some((item) => item.name === name)) {
-      throw new UsageError(`no "${name}"; there are ${all.map((item) => item.name).join(', ')}`);
-    }
-  }
-  return all.filter((item) => names === undefined || names.includes(item.name));
 }
 
 function positive(text: string): number {
@@ -139,14 +125,13 @@ async function measure(options: Options): Promise<BenchResult> {
     warmUpSeconds: options.warmUp,
   };
   const curvePlans = curvesOf(options);
-  const silent: Progress = { begin: () => {}, done: () => {} };
-  const context = { ...plan, idleConnections: options.idle, progress: silent };
+  const scope = { ...plan, idleConnections: options.idle };
   const progress = progressBar(
-    stepsOf(plan) + curvePlans.reduce((steps, one) => steps + one.steps(context), 0),
+    stepsOf(plan) + curvePlans.reduce((steps, one) => steps + one.steps(scope), 0),
   );
   try {
     const samples = await measureAll(plan, progress);
-    const { curves, idle, failures } = await measureCurves(curvePlans, { ...context, progress });
+    const { curves, idle, failures } = await measureCurves(curvePlans, { ...scope, progress });
     const micro = isWhole(options) && options.micro ? measureMicro() : [];
     return { ...emptyResult(plan, infos), samples: [...samples, ...failures], idle, curves, micro };
   } finally {
@@ -194,7 +179,7 @@ function earlierRun(path: string): BenchResult {
 }
 
 async function main(options: Options): Promise<void> {
-  // What cannot be read is better known before a quarter of an hour of measurements.
+  // What cannot be read is better known before half an hour of measurements.
   const before = options.compare === undefined ? undefined : earlierRun(options.compare);
   if (process.getuid?.() !== 0) throw new Error('needs root, to make network namespaces and enter them');
   if (!(await installed('cc'))) throw new Error('needs a C compiler: apt-get install gcc');

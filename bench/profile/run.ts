@@ -7,6 +7,7 @@ import { dirname } from 'node:path';
 import { Command } from 'commander';
 import { run } from '../../test/support/child.js';
 import { MEASURES } from '../support/measures.js';
+import { pick } from '../support/pick.js';
 import { TARGETS } from '../support/targets.js';
 import { flameGraph, sharesByKind } from './flame-graph.js';
 import { readStacks } from './stacks.js';
@@ -24,13 +25,6 @@ const SAMPLES_PER_SECOND = 1999;
 /** Where a program's own work begins: what calls it is the same in all of them. */
 const OUTERMOST = /^(?:uv__io_poll|uv__run_|uv__work_done|uv__async_io)/;
 
-function named<T extends { readonly name: string }>(all: readonly T[], name: string): T {
-  const found = all.find((item) => item.name === name);
-  if (found === undefined)
-    throw new Error(`no "${name}"; there are ${all.map((item) => item.name).join(', ')}`);
-  return found;
-}
-
 /** What V8 has written of a process: the names of its code, and a log it cannot be kept from. */
 function removeNames(pid: number): void {
   rmSync(`/tmp/perf-${pid}.map`, { force: true });
@@ -38,7 +32,8 @@ function removeNames(pid: number): void {
 }
 
 async function main({ target, only, seconds, svg }: Options): Promise<void> {
-  const [row, column] = [named(TARGETS, target), named(MEASURES, only)];
+  const [row] = pick(TARGETS, [target]);
+  const [column] = pick(MEASURES, [only]);
   const samples = `build-bench/profile.${process.pid}`;
   mkdirSync('build-bench', { recursive: true });
   mkdirSync(dirname(svg), { recursive: true });

@@ -13,13 +13,17 @@ import type { Curve, IdleResult, Sample } from './results.js';
 import { messageOf, type Progress } from './session.js';
 import type { RunningTarget, Target } from './target.js';
 
-export interface CurveContext {
+/** What there is to measure. */
+export interface CurveScope {
   /** Rows that can be measured here. */
   readonly targets: readonly Target[];
-  readonly seconds: number;
-  readonly warmUpSeconds: number;
   /** Most idle connections. */
   readonly idleConnections: number;
+}
+
+export interface CurveContext extends CurveScope {
+  readonly seconds: number;
+  readonly warmUpSeconds: number;
   readonly progress: Progress;
 }
 
@@ -32,7 +36,7 @@ export interface CurveResults {
 
 export interface CurvePlan {
   readonly name: string;
-  steps(context: CurveContext): number;
+  steps(scope: CurveScope): number;
   run(context: CurveContext): Promise<CurveResults>;
 }
 
@@ -53,8 +57,8 @@ interface LoadCurve {
   job(x: number): LoadJob;
 }
 
-const rowsOf = (context: CurveContext, names: readonly string[]): Target[] =>
-  context.targets.filter(({ name }) => names.includes(name));
+const rowsOf = (scope: CurveScope, names: readonly string[]): Target[] =>
+  scope.targets.filter(({ name }) => names.includes(name));
 
 async function pointAt(running: RunningTarget, context: CurveContext, job: LoadJob): Promise<Point> {
   if (context.warmUpSeconds > 0) await load(running, context.warmUpSeconds, job);
@@ -98,7 +102,7 @@ async function takePoints<T>(
 
 const loadCurve = (curve: LoadCurve): CurvePlan => ({
   name: curve.name,
-  steps: (context) => rowsOf(context, curve.rows).length * curve.x.length,
+  steps: (scope) => rowsOf(scope, curve.rows).length * curve.x.length,
   run: async (context) => {
     const lines: { name: string; points: Point[] }[] = [];
     const failures: Sample[] = [];
@@ -144,7 +148,7 @@ export const idleCounts = (most: number): number[] => [
 
 const idleCurve: CurvePlan = {
   name: 'idle',
-  steps: (context) => rowsOf(context, IDLE_ROWS).length * idleCounts(context.idleConnections).length,
+  steps: (scope) => rowsOf(scope, IDLE_ROWS).length * idleCounts(scope.idleConnections).length,
   run: async (context) => {
     const x = idleCounts(context.idleConnections);
     const idle: IdleResult[] = [];

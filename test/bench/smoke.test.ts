@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { idleCounts } from '../../bench/support/curves.js';
 import { measureIdle, sharesOf } from '../../bench/support/hold.js';
 import { MEASURES } from '../../bench/support/measures.js';
+import { pick } from '../../bench/support/pick.js';
 import { valuesOf } from '../../bench/support/results.js';
 import { emptyResult, inspectTargets, measureAll, type Plan, stepsOf } from '../../bench/support/session.js';
 import { report } from '../../bench/support/table.js';
@@ -9,9 +10,6 @@ import { TARGETS } from '../../bench/support/targets.js';
 import { Child, installed } from '../support/child.js';
 import { needsTun } from '../support/needs-tun.js';
 import { skip } from '../support/skip.js';
-
-const named = <T extends { readonly name: string }>(all: readonly T[], names: readonly string[]): T[] =>
-  all.filter(({ name }) => names.includes(name));
 
 const benchmark = (...args: string[]): Child =>
   new Child(process.execPath, ['--import=tsx', 'bench/run.ts', ...args], { limitMs: 30_000 });
@@ -26,8 +24,8 @@ describe('a run of the benchmark', () => {
   it('measures each row in each round, and what it cost', async function (this: Mocha.Context) {
     this.timeout(60_000);
     const plan: Plan = {
-      targets: named(TARGETS, ['raw', 'swap']),
-      measures: named(MEASURES, ['udp', 'in1']),
+      targets: pick(TARGETS, ['raw', 'swap']),
+      measures: pick(MEASURES, ['udp', 'in1']),
       rounds: 2,
       seconds: 0.1,
       warmUpSeconds: 0,
@@ -62,7 +60,7 @@ describe('a run of the benchmark', () => {
 
   it('holds idle connections that answer, beside a busy one', async function (this: Mocha.Context) {
     this.timeout(60_000);
-    const [raw] = named(TARGETS, ['raw']);
+    const [raw] = pick(TARGETS, ['raw']);
     const running = await raw.start();
     try {
       const idle = await measureIdle(running, 'raw', { count: 50, seconds: 0.1, warmUpSeconds: 0 });
