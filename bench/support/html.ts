@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { type GoalOutcome, judgeAll } from './goals.js';
-import { type BenchResult, type MeasureInfo, samplesOf, valuesOf } from './results.js';
+import { type BenchResult, type CurveLine, type MeasureInfo, samplesOf, valuesOf } from './results.js';
 import { median, summarise } from './statistics.js';
 import {
   costTable,
@@ -16,29 +16,31 @@ import {
   ratioTable,
 } from './table.js';
 
+interface BarChart {
+  readonly kind: 'bars';
+  readonly title: string;
+  readonly unit: string;
+  readonly rows: readonly {
+    readonly title: string;
+    readonly median: number;
+    readonly values: readonly number[];
+  }[];
+}
+
+interface LineChart {
+  readonly kind: 'lines';
+  readonly title: string;
+  readonly note: string;
+  readonly xTitle: string;
+  readonly yTitle: string;
+  readonly logX: boolean;
+  readonly points: boolean;
+  readonly x: readonly number[];
+  readonly lines: readonly CurveLine[];
+}
+
 /** One chart of the page, as `bench/page/page.js` draws it. */
-type Chart =
-  | {
-      readonly kind: 'bars';
-      readonly title: string;
-      readonly unit: string;
-      readonly rows: readonly {
-        readonly title: string;
-        readonly median: number;
-        readonly values: readonly number[];
-      }[];
-    }
-  | {
-      readonly kind: 'lines';
-      readonly title: string;
-      readonly note: string;
-      readonly xTitle: string;
-      readonly yTitle: string;
-      readonly logX: boolean;
-      readonly points: boolean;
-      readonly x: readonly number[];
-      readonly lines: readonly { readonly name: string; readonly y: readonly (number | null)[] }[];
-    };
+type Chart = BarChart | LineChart;
 
 const PAGE = 'bench/page';
 
@@ -55,7 +57,7 @@ function plottingLibrary(): { script: string; style: string } {
   return { script: read('uPlot.iife.min.js'), style: read('uPlot.min.css') };
 }
 
-function barChart(result: BenchResult, measure: MeasureInfo): Chart {
+function barChart(result: BenchResult, measure: MeasureInfo): BarChart {
   const rows = result.targets.flatMap(({ name, title }) => {
     const values = valuesOf(result, name, measure.name).filter((value) => !Number.isNaN(value));
     return values.length === 0 ? [] : [{ title, median: median(values), values }];
@@ -65,7 +67,7 @@ function barChart(result: BenchResult, measure: MeasureInfo): Chart {
 }
 
 /** How the round trips of each row are distributed, all rounds together, in shares of all. */
-function latencyChart(result: BenchResult): Chart[] {
+function latencyChart(result: BenchResult): LineChart[] {
   const lines = result.targets.flatMap(({ name, title }) => {
     const sums: number[] = [];
     for (const { latency } of samplesOf(result, name, 'rtt')) {
@@ -94,7 +96,7 @@ function latencyChart(result: BenchResult): Chart[] {
   ];
 }
 
-const curveCharts = (result: BenchResult): Chart[] =>
+const curveCharts = (result: BenchResult): LineChart[] =>
   result.curves.map(({ title, source, xTitle, yTitle, logX, x, lines }) => ({
     kind: 'lines',
     title,
@@ -143,11 +145,12 @@ function figures(charts: readonly Chart[], first: number, kind: string): string 
 
 export function htmlPage(result: BenchResult): string {
   const { script, style } = plottingLibrary();
-  const bars = result.measures.map((measure) => barChart(result, measure));
+  const bars = result.measures
+    .map((measure) => barChart(result, measure))
+    .filter(({ rows }) => rows.length > 0);
   const lines = [...latencyChart(result), ...curveCharts(result)];
   const own = (name: string): string => readFileSync(`${PAGE}/${name}`, 'utf8');
   const goals = judgeAll(result).map((outcome) => goalItem(result, outcome));
-  const drawn = bars.filter((chart) => chart.kind === 'bars' && chart.rows.length > 0);
   return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -163,8 +166,8 @@ ${figureRows(result)}
 <ul>${goals.join('\n')}</ul>
 <h2>Figures</h2>
 <p>Bars are medians, dots are rounds.</p>
-${figures(drawn, 0, '')}
-${lines.length > 0 ? `<h2>Distribution and scaling</h2>${figures(lines, drawn.length, 'wide')}` : ''}
+${figures(bars, 0, '')}
+${lines.length > 0 ? `<h2>Distribution and scaling</h2>${figures(lines, bars.length, 'wide')}` : ''}
 ${preformatted('How many times as good as each row the first one is', ratioTable(result))}
 ${preformatted("Processor time and memory of the server's process", costTable(result))}
 ${preformatted('One round trip at a time, µs', latencyTable(result))}
@@ -172,7 +175,7 @@ ${preformatted('Idle connections, and one busy beside them', idleTable(result))}
 ${preformatted('Scaling', curveTables(result))}
 ${preformatted('Single operations, without any link', microTable(result.micro))}
 <footer>Charts: uPlot, MIT licence, included in this page.</footer>
-<script type="application/json" id="charts">${embedded([...drawn, ...lines])}</script>
+<script type="application/json" id="charts">${embedded([...bars, ...lines])}</script>
 <script>${script}</script>
 <script>${own('page.js')}</script>
 </html>
