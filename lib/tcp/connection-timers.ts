@@ -123,11 +123,6 @@ export class ConnectionTimers {
     return this.handshakeDeadlineUs !== NEVER;
   }
 
-  /** It is being closed, and somebody waits for that. */
-  get isLeaving(): boolean {
-    return this.farewellDeadlineUs !== NEVER || this.lingerDeadlineUs !== NEVER;
-  }
-
   handshakeDone(): void {
     this.handshakeDeadlineUs = NEVER;
     this.setKeepAlive(this.keepsAlive, this.heardAtUs);

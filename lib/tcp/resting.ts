@@ -53,9 +53,8 @@ export class Resting {
     if (this.#afterUs > 0) this.#watch(entry);
   }
 
-  /** It has left. */
+  /** It has left, which nobody does while resting. */
   forget(entry: ConnectionEntry): void {
-    if (entry.isResting) this.#stats.resting--;
     if (entry.restPlace < 0) return;
     this.#remove(entry);
     if (this.#awake.length === 0) this.nextDeadlineUs = NEVER;
