@@ -20,7 +20,10 @@ const NO_OBJECTS: readonly unknown[] = Object.freeze([]);
 
 export class Tape {
   #isRecording = false;
-  /** What is recorded grows here, for all recordings; one takes a copy of exactly its size. */
+  /**
+   * What is recorded grows here, for all recordings; one takes a copy of exactly its size. Filled with no integers:
+   * V8 holds doubles in place then, eight bytes each.
+   */
   readonly #room: number[] = Array.from({ length: 256 }, () => 0.5);
   #numbers: readonly number[] = this.#room;
   #objects: readonly unknown[] = NO_OBJECTS;

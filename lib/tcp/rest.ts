@@ -7,7 +7,7 @@
 import { NEVER } from '../base/clock.js';
 import { type Seq, seqAdd, seqDiff } from '../base/seq.js';
 import { type Recording, Tape } from '../base/tape.js';
-import type { CongestionControl } from './congestion/congestion-control.js';
+import { type CongestionControl, FIRST_BUFFER_BYTES } from './congestion/congestion-control.js';
 import { TcpConnection } from './connection.js';
 import type { ConnectionParameters } from './connection-parameters.js';
 import { congestionFor } from './establishing.js';
@@ -50,7 +50,7 @@ export function mayRest(c: TcpConnection): boolean {
   if (c.isStarved || c.isWriteBlocked || c.doubtsRoute) return false;
   if (c.fastOpenAttempt !== undefined || c.fastOpenPlace !== undefined) return false;
   const { acks, timers, receiver } = c;
-  if (acks.isOwed || timers.isHandshaking || timers.isLeaving) return false;
+  if (acks.isOwed || timers.isHandshaking) return false;
   return receiver?.isQuiet === true && isQuiet(c.sender);
 }
 
@@ -60,10 +60,9 @@ function isQuiet(sender: Sender): boolean {
   if (buffer.length > 0 || sender.sndUna !== sender.sndNxt || sender.finQueued) return false;
   if (recovery.log.count > 0 || recovery.phase !== Phase.Open || recovery.hasSent) return false;
   if (recovery.firstRetryUs > 0) return false;
-  return [sender.persistDeadlineUs, small.deadlineUs, pacer.deadlineUs, recovery.deadlineUs].every(isNever);
+  const { persistDeadlineUs } = sender;
+  return Math.min(persistDeadlineUs, small.deadlineUs, pacer.deadlineUs, recovery.deadlineUs) === NEVER;
 }
-
-const isNever = (deadlineUs: number): boolean => deadlineUs === NEVER;
 
 /** Folds a connection that may rest. It must not be used again. */
 export function putToRest(c: TcpConnection): RestingConnection {
@@ -171,7 +170,7 @@ function foldSender(sender: Sender, rcvNxt: Seq): void {
   sender.pacer.fold(TAPE);
   foldRecovery(sender.recovery, sender);
   sender.congestion.fold?.(TAPE, sender.mssBytes);
-  sender.grownBufferBytes = TAPE.number(sender.grownBufferBytes, 65_536);
+  sender.grownBufferBytes = TAPE.number(sender.grownBufferBytes, FIRST_BUFFER_BYTES);
 }
 
 /** Proportional rate reduction and the log of what was sent begin anew each time: nothing of them is kept. */

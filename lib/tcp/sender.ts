@@ -8,7 +8,11 @@ import { type Seq, seqAdd, seqDiff, seqGt, seqLe, seqLt, seqMax } from '../base/
 import type { TcpStats } from '../base/stats.js';
 import { SendBuffer } from '../buffer/send-buffer.js';
 import { TcpFlag } from '../wire/tcp.js';
-import { bufferBytesFor, type CongestionControl } from './congestion/congestion-control.js';
+import {
+  bufferBytesFor,
+  type CongestionControl,
+  FIRST_BUFFER_BYTES,
+} from './congestion/congestion-control.js';
 import type { TcpOptions } from './options.js';
 import { isPaced, Pacer, pacingRate } from './pacer.js';
 import type { AckFacts } from './recovery/ack-facts.js';
@@ -70,7 +74,7 @@ export class Sender {
   /** Replaced as a whole where the application changes something. */
   options: TcpOptions;
   /** What the send buffer may hold: as in Linux never less again, since a hole holds it up for round trips. */
-  grownBufferBytes = 65_536;
+  grownBufferBytes = FIRST_BUFFER_BYTES;
   readonly usage: WindowUsage;
   #congestion: CongestionControl;
 

@@ -163,6 +163,9 @@ export function initialWindowBytes(mssBytes: number, segments: number): number {
   return Math.min(segments * mssBytes, Math.max(2 * mssBytes, segments * 1460));
 }
 
+/** Bytes the send buffer may hold whatever the window. */
+export const FIRST_BUFFER_BYTES = 65_536;
+
 /**
  * Bytes the send buffer should hold: twice the window, and thrice where it may grow in recovery
  * (Linux `tcp_sndbuf_expand`, `bbr_sndbuf_expand`).
