@@ -21,7 +21,6 @@ class TcpPathRequest implements PathRequest {
   readonly sourcePort: number;
   readonly destinationPort: number;
   readonly oif: number;
-  readonly mark: number;
 
   constructor(wish: PathWish) {
     const { destination } = wish;
@@ -30,7 +29,6 @@ class TcpPathRequest implements PathRequest {
     this.sourcePort = wish.sourcePort;
     this.destinationPort = wish.destinationPort;
     this.oif = wish.oif ?? 0;
-    this.mark = wish.mark ?? 0;
   }
 }
 

@@ -156,35 +156,35 @@ export class TcpEndpoint implements ConnectionOwner {
   /** Moves received bytes into `target`. @returns how many; 0 when there are none */
   read(target: Uint8Array, at = 0, length = target.length - at): number {
     if (this.#entry.isResting) return 0;
-    const connection = this.#entry.connection;
+    const { connection } = this.#entry;
     const bytes = connection.read(target, at, length);
     if (bytes > 0 && (connection.acks.isDue || connection.memory.account.isAwaited)) this.#touch();
     return bytes;
   }
 
-  /**
-   * Queues bytes, copying them. @returns how many were admitted; when fewer than offered, `onWritable`
-   * follows
-   */
+  /** Queues bytes, copying them. @returns how many were admitted; when fewer than offered, `onWritable` follows */
   write(source: Uint8Array, at = 0, length = source.length - at): number {
-    this.#entry.connection.sender.small.moreComing = false;
-    const bytes = this.#entry.connection.write(source, at, length);
-    if (bytes > 0 || this.#entry.connection.isStarved) this.#touch();
-    return bytes;
+    return this.#write(source, at, length, false);
   }
 
   /** As `write`, where more follows at once: a partial segment waits for it, 200 ms at most (Linux `MSG_MORE`). */
   writeMore(source: Uint8Array, at = 0, length = source.length - at): number {
-    this.#entry.connection.sender.small.moreComing = true;
-    const bytes = this.#entry.connection.write(source, at, length);
-    if (bytes > 0 || this.#entry.connection.isStarved) this.#touch();
+    return this.#write(source, at, length, true);
+  }
+
+  #write(source: Uint8Array, at: number, length: number, moreComing: boolean): number {
+    const { connection } = this.#entry;
+    connection.sender.small.moreComing = moreComing;
+    const bytes = connection.write(source, at, length);
+    if (bytes > 0 || connection.isStarved) this.#touch();
     return bytes;
   }
 
   /** As `write`, with the urgent mark behind the last byte admitted (RFC 6093). */
   writeUrgent(source: Uint8Array, at = 0, length = source.length - at): number {
-    const bytes = this.#entry.connection.write(source, at, length);
-    this.#entry.connection.markUrgent();
+    const { connection } = this.#entry;
+    const bytes = connection.write(source, at, length);
+    connection.markUrgent();
     this.#touch();
     return bytes;
   }

@@ -26,7 +26,6 @@ export interface PathWish {
   readonly source?: IpAddress;
   readonly sourcePort: number;
   readonly destinationPort: number;
-  readonly mark?: number;
   /** The link to leave by, which a link-local destination needs (RFC 4007 §11); absent for any. */
   readonly oif?: number;
 }
