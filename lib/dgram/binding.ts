@@ -1,5 +1,5 @@
 /** Steps towards a port and a peer that the calls which wait and those which do not have in common. */
-import { isIP } from 'node:net';
+import { isBlocked } from '../net/arguments.js';
 import { blockedError } from '../net/node-errors.js';
 import { BindFlag } from './handle.js';
 import { bufferSize } from './socket-settings.js';
@@ -27,7 +27,5 @@ export function startReceiving(socket: Stateful): void {
 
 /** `ERR_IP_BLOCKED`, where a block list of the socket has an address. */
 export function refusalOf(socket: Stateful, ip: string): Error | undefined {
-  return socket[kState].sendBlockList?.check(ip, `ipv${isIP(ip)}` as 'ipv4' | 'ipv6')
-    ? blockedError(ip)
-    : undefined;
+  return isBlocked(socket[kState].sendBlockList, ip) ? blockedError(ip) : undefined;
 }

@@ -348,7 +348,7 @@ function found(socket: StackDgramSocket, message: Message, error: Error | null, 
     return;
   }
   if (socket[kState].handle === null) return;
-  const refusal = socket[kState].sendBlockList === undefined ? undefined : refusalOf(socket, ip);
+  const refusal = refusalOf(socket, ip);
   if (refusal === undefined) sendTo(socket, message, ip);
   else if (callback !== undefined) process.nextTick(callback, refusal);
 }

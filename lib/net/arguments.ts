@@ -1,5 +1,5 @@
 /** Checks of arguments, and the many ways to call `listen` and `connect`, as `node:net` has them. */
-import net from 'node:net';
+import net, { type BlockList, isIP } from 'node:net';
 import { argumentTypeError, argumentValueError, outOfRangeError, rangeError, typeOf } from './node-errors.js';
 
 /** @throws `ERR_SOCKET_BAD_PORT` */
@@ -56,6 +56,10 @@ export function checkObject(value: unknown, name: string): asserts value is obje
 export function checkBlockList(value: unknown, name: string): void {
   if (value && !(value instanceof net.BlockList)) throw argumentTypeError(name, 'net.BlockList', value);
 }
+
+/** Whether a block list, where there is one, has an address. */
+export const isBlocked = (list: BlockList | undefined, address: string, family?: number): boolean =>
+  list?.check(address, (family ?? isIP(address)) === 4 ? 'ipv4' : 'ipv6') === true;
 
 /** @throws `ERR_INVALID_ARG_TYPE` */
 export function checkFunction(value: unknown, name: string): void {

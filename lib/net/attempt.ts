@@ -1,4 +1,5 @@
 /** One attempt to connect: an address, and the errors that may come of it. */
+import { isBlocked } from './arguments.js';
 import { addressOf, connectFrom } from './bound-socket.js';
 import { kContext } from './context.js';
 import { blockedError, codeOf, errnoError, hostPortError, type SystemError } from './node-errors.js';
@@ -20,7 +21,7 @@ export interface Target {
 
 /** `ERR_IP_BLOCKED`, where the socket's block list has the address. */
 export function refusalOf({ blockList }: StackSocket, { address, family }: Target): Error | undefined {
-  return blockList?.check(address, family === 4 ? 'ipv4' : 'ipv6') ? blockedError(address) : undefined;
+  return isBlocked(blockList, address, family) ? blockedError(address) : undefined;
 }
 
 /**

@@ -2,11 +2,12 @@
 import { AsyncResource } from 'node:async_hooks';
 import { channel } from 'node:diagnostics_channel';
 import { type BlockList, isIP } from 'node:net';
+import { isBlocked } from './arguments.js';
 import type { BoundPort, Endpoint, ListenerEndpoint, NetContext } from './context.js';
 import { errnoError } from './node-errors.js';
 import { NODE_MAJOR } from './node-version.js';
 import { attach } from './socket-owner.js';
-import { applySettings, kState } from './socket-state.js';
+import { kState } from './socket-state.js';
 import type { Address } from './tcp-handle.js';
 import { type Links, lacksLink, readTcpPlace, showTcpAddress } from './zones.js';
 
@@ -67,10 +68,10 @@ export class ListenerHandle {
   constructor(context: NetContext, server: ConnectionServer, options: PortOptions | BoundOptions) {
     this.#context = context;
     this.#server = server;
-    this.#listener = listenerOf(context, options);
-    this.#link = 'bound' in options ? 0 : readTcpPlace(options.address, context.stack.ip).link;
-    this.#isIpv6 =
-      'bound' in options ? this.#listener.localAddress.family === 6 : isIP(options.address) === 6;
+    const { listener, link, isIpv6 } = listen(context, options);
+    this.#listener = listener;
+    this.#link = link;
+    this.#isIpv6 = isIpv6;
     this.#listener.onConnection = () => this.#accept();
     this.#updateHold();
   }
@@ -132,13 +133,16 @@ export class ListenerHandle {
   #accepted(endpoint: Endpoint): void {
     const server = this.#server;
     const isMapped = this.#isIpv6;
-    const { maxConnections } = server;
+    const links = this.#context.stack.ip;
+    const { maxConnections, blockList } = server;
     const isLimited = typeof maxConnections === 'number' && (maxConnections > 0 || ZERO_IS_A_LIMIT);
     if (isLimited && server._connections >= maxConnections) {
-      drop(server, endpoint, { isMapped, links: this.#context.stack.ip });
+      drop(server, endpoint, { isMapped, links });
       return;
     }
-    if (isBlocked(server, endpoint, isMapped)) {
+    // Lists know no zones.
+    const peer = blockList && showTcpAddress(endpoint.remoteAddress, isMapped, { link: 0, links });
+    if (peer && isBlocked(blockList, peer)) {
       endpoint.close();
       return;
     }
@@ -152,7 +156,6 @@ export class ListenerHandle {
     state.keepAlive = server.keepAlive;
     state.keepAliveDelayMs = server.keepAliveInitialDelay * 1000;
     attach(socket, { endpoint, isMapped });
-    applySettings(state);
     // As in Node: begin to read before anybody listens, unless the socket is to begin paused.
     if (server.pauseOnConnect) (socket as { readableFlowing: boolean | null }).readableFlowing = false;
     else socket.read(0);
@@ -165,21 +168,18 @@ export class ListenerHandle {
 }
 
 /** @throws StackError EINVAL for what only one link has, or where no link can say whose it is */
-function listenerOf({ stack }: NetContext, options: PortOptions | BoundOptions): ListenerEndpoint {
-  if ('bound' in options) return options.bound.listen({ backlog: options.backlog });
+function listen({ stack }: NetContext, options: PortOptions | BoundOptions) {
+  if ('bound' in options) {
+    const listener = options.bound.listen({ backlog: options.backlog });
+    return { listener, link: 0, isIpv6: listener.localAddress.family === 6 };
+  }
   const { fastOpen, address: text, ...rest } = options;
   const { address, link } = readTcpPlace(text, stack.ip);
   const isGroup = address.family === 6 && address.isMulticast;
   if (isGroup || lacksLink({ address, link })) throw errnoError('EINVAL', 'listen');
   const place = link > 0 ? { address, link } : { address };
-  return stack.listenTcp({ ...rest, ...place, ...(fastOpen ? { options: { fastOpen } } : {}) });
-}
-
-function isBlocked({ blockList }: ConnectionServer, endpoint: Endpoint, isMapped: boolean): boolean {
-  if (!blockList) return false;
-  const { remoteAddress } = endpoint;
-  const address = isMapped && remoteAddress.family === 4 ? `::ffff:${remoteAddress}` : String(remoteAddress);
-  return blockList.check(address, isIP(address) === 4 ? 'ipv4' : 'ipv6');
+  const listener = stack.listenTcp({ ...rest, ...place, ...(fastOpen ? { options: { fastOpen } } : {}) });
+  return { listener, link, isIpv6: isIP(text) === 6 };
 }
 
 /** How addresses are shown. */
