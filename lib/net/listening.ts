@@ -5,10 +5,16 @@ import { isIP } from 'node:net';
 import { checkAbortSignal, checkPort, normalizeArguments, toNumber } from './arguments.js';
 import { adoptPort } from './bound-socket.js';
 import type { BoundPort, NetContext } from './context.js';
-import { type ConnectionServer, ListenerHandle } from './listener-handle.js';
+import {
+  type BoundOptions,
+  type ConnectionServer,
+  ListenerHandle,
+  type PortOptions,
+} from './listener-handle.js';
 import { argumentValueError, codeOf, describedError, plainError } from './node-errors.js';
 import { NODE_MAJOR } from './node-version.js';
 import { lookupOf, lookupOneOf } from './resolve.js';
+import { type Links, readZoned } from './zones.js';
 
 export interface ListenOptions {
   /** 0, any free one, by default. */
@@ -71,11 +77,7 @@ export function listenOn(context: NetContext, server: ListeningServer, args: rea
   server._listeningId++;
   if (bound !== undefined) {
     const backlog = toNumber(args[1]) || toNumber(args[2]) || DEFAULT_BACKLOG;
-    begin(
-      server,
-      { address: 'null', port: -1 },
-      () => new ListenerHandle(context, server, { bound, backlog }),
-    );
+    begin(context, server, { address: 'null', port: -1 }, { bound, backlog });
     return;
   }
   obeySignal(server, options.signal);
@@ -95,14 +97,15 @@ export function listenOn(context: NetContext, server: ListeningServer, args: rea
   }
   const bind = (address: string): void => {
     const { ipv6Only, fastOpen, reusePort } = options;
-    bindTo(context, server, {
+    const place: PortOptions = {
       address,
       port,
       backlog,
       ipv6Only: ipv6Only === true && (IPV6_ONLY_BY_DEFAULT || Boolean(options.host)),
       fastOpen: fastOpen === true,
       reusePort: reusePort === true,
-    });
+    };
+    begin(context, server, place, place);
   };
   const { host } = options;
   if (!host) {
@@ -116,7 +119,10 @@ export function listenOn(context: NetContext, server: ListeningServer, args: rea
     else bind(address);
   };
   if (NODE_MAJOR < 22 || isIP(host) !== 0) lookupOneOf(context.stack)(host, 0, found);
-  else lookupOf(context.stack)(host, { all: true }, (error, all) => found(error, firstUsable(all)));
+  else
+    lookupOf(context.stack)(host, { all: true }, (error, all) =>
+      found(error, firstUsable(all, context.stack.ip)),
+    );
 }
 
 /** The port asked for; 0 where none was named, undefined where something else was. */
@@ -146,14 +152,13 @@ function obeySignal(server: ListeningServer, signal: unknown): void {
   server.once('close', () => listening[Symbol.dispose]());
 }
 
-/** A link-local address of the first that a name has needs a link, which nobody has named: Node 22 passes over it. */
-function firstUsable(addresses: unknown): string {
+/** The first address of a name that needs no link, which nobody has named; else the first, as Node 22 has it. */
+function firstUsable(addresses: unknown, links: Links): string {
   const all = addresses as readonly { address: string }[] | undefined;
-  const usable = all?.find(({ address }) => isIP(address) !== 6 || !LINK_LOCAL.test(address));
-  return (usable ?? all?.[0])?.address ?? '';
+  const isUsable = (address: string): boolean =>
+    isIP(address) !== 6 || !readZoned(address, links).address.isLinkLocal;
+  return (all?.find(({ address }) => isUsable(address)) ?? all?.[0])?.address ?? '';
 }
-
-const LINK_LOCAL = /^fe[89ab][0-9a-f]:/i;
 
 /** The port of a `BoundSocket`, which is listened on from now on. */
 function adoptedBy(context: NetContext, options: ListenOptions): BoundPort | undefined {
@@ -161,23 +166,17 @@ function adoptedBy(context: NetContext, options: ListenOptions): BoundPort | und
   return adoptPort(options, stack, 'options') ?? adoptPort(options.handle, stack, 'options.handle');
 }
 
-type Begun = Pick<Place, 'address' | 'port'>;
+type Place = Pick<PortOptions, 'address' | 'port'>;
 
-interface Place {
-  readonly address: string;
-  readonly port: number;
-  readonly backlog: number;
-  readonly ipv6Only: boolean;
-  readonly fastOpen: boolean;
-  readonly reusePort: boolean;
-}
-
-const bindTo = (context: NetContext, server: ListeningServer, place: Place): void =>
-  begin(server, place, () => new ListenerHandle(context, server, place));
-
-function begin(server: ListeningServer, place: Begun, listen: () => ListenerHandle): void {
+/** @param place as errors and Node's key of the server name it */
+function begin(
+  context: NetContext,
+  server: ListeningServer,
+  place: Place,
+  options: PortOptions | BoundOptions,
+): void {
   try {
-    server._handle = listen();
+    server._handle = new ListenerHandle(context, server, options);
   } catch (error) {
     const failure = describedError(codeOf(error), 'listen', place);
     listens.error.publish({ server, error: failure });
