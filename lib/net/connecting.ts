@@ -65,15 +65,15 @@ export function connectSocket(socket: StackSocket, options: ConnectOptions): voi
     return;
   }
   const plan = checkOptions(socket, options);
-  const { bound } = socket[kState];
-  if (bound !== undefined && isIP(plan.host) !== 0) {
+  const target = { address: plan.host, family: isIP(plan.host) };
+  if (target.family !== 0 && socket[kState].bound !== undefined) {
     // As in Node, at once: whoever looks sees the address that was chosen.
-    tryOne(socket, plan, { address: plan.host, family: isIP(plan.host) });
+    tryOne(socket, plan, target);
     return;
   }
-  if (isIP(plan.host) !== 0) {
+  if (target.family !== 0) {
     process.nextTick(() => {
-      if (socket.connecting) tryOne(socket, plan, { address: plan.host, family: isIP(plan.host) });
+      if (socket.connecting) tryOne(socket, plan, target);
     });
     return;
   }

@@ -32,7 +32,8 @@ const SYSTEM_ERRORS: ReadonlyMap<string, { errno: number; words: string }> = new
   Array.from(getSystemErrorMap(), ([errno, [code, words]]) => [code, { errno, words }]),
 );
 
-const errnoOf = (code: string): number => SYSTEM_ERRORS.get(code)?.errno ?? 0;
+/** As libuv numbers it, negated; 0 for a code it does not know. */
+export const errnoOf = (code: string): number => SYSTEM_ERRORS.get(code)?.errno ?? 0;
 
 /** Gives `error` a code, and a stack that begins `TypeError [ERR_…]: …` as Node's do. */
 function coded<E extends Error>(error: E, code: string): E & CodedError {

@@ -4,6 +4,7 @@
  * answered as libuv answers it.
  */
 import { constants } from 'node:os';
+import { errnoOf } from './node-errors.js';
 import type { StackSocket } from './socket.js';
 
 /** Node's C++ side of a stream: it calls `on…`, and is told the outcome by `finish…`. A status is 0 or `-errno`. */
@@ -122,5 +123,5 @@ class WrappedWriting {
 function statusOf(error: Error | null | undefined): number {
   if (!error) return 0;
   const { code = '' } = error as NodeJS.ErrnoException;
-  return -((constants.errno as Readonly<Record<string, number>>)[code] ?? EPIPE);
+  return errnoOf(code) || -EPIPE;
 }

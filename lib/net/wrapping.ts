@@ -47,15 +47,13 @@ interface WrappedTls {
 /** Gives a TLS socket what it asks of the socket below: addresses, `ref`, `unref` and settings. */
 export function lendToTls(tlsSocket: object): void {
   const wrapper = (tlsSocket as WrappedTls)._handle?._parentWrap;
-  if (!lend(wrapper, 'next turn')) return;
-  const { readBuffer } = wrapper?._handle ?? {};
-  if (readBuffer === undefined) return;
+  const handle = wrapper?._handle;
+  if (!lend(wrapper, 'next turn') || !handle?.readBuffer) return;
+  const { readBuffer } = handle;
   // TLS gives up at once and closes in a microtask: what comes between, in the same turn, is not for it any more.
-  Object.assign(wrapper?._handle ?? {}, {
-    readBuffer(this: object, chunk: Uint8Array): void {
-      if (!(tlsSocket as tls.TLSSocket).destroyed) Reflect.apply(readBuffer, this, [chunk]);
-    },
-  });
+  handle.readBuffer = (chunk) => {
+    if (!(tlsSocket as tls.TLSSocket).destroyed) Reflect.apply(readBuffer, handle, [chunk]);
+  };
 }
 
 /** As `lendToTls`, for one over a socket that somebody else has made, with whose end it ends. */

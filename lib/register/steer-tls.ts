@@ -45,8 +45,7 @@ export function hideFromTls(StackSocket: typeof Socket): void {
 export function tlsConnect(stack: Stack, connect: Call): Call {
   const connectOverStack = stack.tls.connect as unknown as Call;
   return (...args) => {
-    if (connectsToHost(args)) return connect(...args);
-    if (hasSocket(args)) return connect(...args);
+    if (connectsToHost(args) || hasSocket(args)) return connect(...args);
     isStackTls = true;
     try {
       return connectOverStack(...args);
