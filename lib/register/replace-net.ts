@@ -16,8 +16,8 @@
  *
  * What cannot be replaced: sockets made by native code; `process.binding('tcp_wrap')`; handles shared with
  * child processes (`cluster`, `subprocess.send(socket)`): each process and each thread has a stack of its own;
- * references somebody took before this was loaded: it is to be the first that is loaded; `connect` with a path
- * of a socket that was made before its path was known. UDP (`dgram`) remains the host's; for names see `replaceDns`.
+ * references somebody took before this was loaded: it is to be the first that is loaded. UDP (`dgram`) remains the
+ * host's; for names see `replaceDns`.
  */
 import http from 'node:http';
 import http2 from 'node:http2';
