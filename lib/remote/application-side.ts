@@ -7,12 +7,17 @@ import type { BoundPort, Endpoint, ListenerEndpoint, SocketStack } from '../net/
 import { IpAddress } from '../wire/ip-address.js';
 import { unpackError } from './errors.js';
 import { Outbox, type Speaker } from './outbox.js';
-import { ACCEPT_WINDOW, type Answer, type Ends, type Question, ringPlaces, Say } from './protocol.js';
+import {
+  ACCEPT_WINDOW,
+  type Answer,
+  type Ends,
+  MAX_RECORDS,
+  type Question,
+  ringPlaces,
+  Say,
+} from './protocol.js';
 import { RingReader, RingWriter } from './record-ring.js';
 import { RemoteEndpoint, type RemoteHost } from './remote-endpoint.js';
-
-/** Records heard before others have their turn. */
-const MAX_RECORDS = 4096;
 
 /** What this side is made of. */
 export interface ApplicationSideParts {
@@ -38,8 +43,6 @@ interface Place {
   readonly address: string;
   readonly port: number;
 }
-
-const decoder = new TextDecoder();
 
 export class ApplicationSide implements SocketStack, RemoteHost {
   readonly outbox: Outbox;
@@ -184,7 +187,7 @@ export class ApplicationSide implements SocketStack, RemoteHost {
       return;
     }
     if (type === Say.Accept) {
-      const endpoint = this.#endpoint(value, JSON.parse(this.#text()) as Ends);
+      const endpoint = this.#endpoint(value, JSON.parse(this.#reader.text()) as Ends);
       const listener = this.#listeners.get(id);
       if (listener === undefined) refuse(endpoint);
       else listener.arrived(endpoint);
@@ -211,14 +214,9 @@ export class ApplicationSide implements SocketStack, RemoteHost {
     if (type === Say.Connected) this.#connected.add(endpoint.id);
     if (type === Say.Connected) endpoint.connected();
     else if (type === Say.Ended) endpoint.ended();
-    else if (type === Say.Over) endpoint.over(this.#text());
-    else if (type === Say.Trouble) endpoint.handler?.onSoftError?.(this.#text());
+    else if (type === Say.Over) endpoint.over(this.#reader.text());
+    else if (type === Say.Trouble) endpoint.handler?.onSoftError?.(this.#reader.text());
     else if (type === Say.Drained) endpoint.handler?.onDrain?.();
-  }
-
-  #text(): string {
-    const { at, length, bytes } = this.#reader;
-    return decoder.decode(bytes.slice(at, at + length));
   }
 
   #tellReadable(): void {

@@ -5,12 +5,10 @@
  */
 import type { TcpEndpoint, TcpEndpointHandler } from '../stack/tcp-endpoint.js';
 import type { Outbox, Speaker } from './outbox.js';
-import { MAX_PIECE_BYTES, Say } from './protocol.js';
+import { CREDIT_SHARE, MAX_PIECE_BYTES, Say } from './protocol.js';
 
 /** What there is to say beside text and credit; bits, in the order in which they are said. */
 const News = { Connected: 1, Trouble: 2, Drained: 4, Ended: 8, Over: 16 } as const;
-/** Less credit than this share of the window is kept until more has gathered. */
-const CREDIT_SHARE = 4;
 
 export class Bridge implements TcpEndpointHandler, Speaker {
   readonly endpoint: TcpEndpoint;
@@ -98,7 +96,7 @@ export class Bridge implements TcpEndpointHandler, Speaker {
   written(bytes: Uint8Array, at: number, length: number): void {
     if (this.#isOver) return;
     const admitted = this.#parked.length > 0 ? 0 : this.endpoint.write(bytes, at, length);
-    this.#admitted(admitted);
+    this.#creditDue += admitted;
     if (admitted < length) this.#parked.push(bytes.slice(at + admitted, at + length));
     this.speak();
   }
@@ -208,7 +206,7 @@ export class Bridge implements TcpEndpointHandler, Speaker {
     while (this.#parked.length > 0) {
       const [first] = this.#parked;
       const admitted = this.endpoint.write(first);
-      this.#admitted(admitted);
+      this.#creditDue += admitted;
       if (admitted < first.length) {
         this.#parked[0] = first.subarray(admitted);
         return;
@@ -217,10 +215,6 @@ export class Bridge implements TcpEndpointHandler, Speaker {
     }
     if (this.#shutsDown && !this.#isOver) this.endpoint.shutdown();
     this.#shutsDown = false;
-  }
-
-  #admitted(bytes: number): void {
-    this.#creditDue += bytes;
   }
 }
 

@@ -1,8 +1,7 @@
 /** What the two sides of a stack in another thread say to each other. */
-import type { RingPlace } from './record-ring.js';
-import { ringMemoryBytes } from './record-ring.js';
+import { type RingPlace, SharedRing } from '../base/shared-ring.js';
 
-/** Types of records, about a connection unless it says otherwise. 0 is the ring's own. */
+/** Types of records, about a connection unless it says otherwise. */
 export const Say = {
   /** Text; both ways. */
   Data: 1,
@@ -84,6 +83,10 @@ export const NO_ANSWERS = -1;
 /** What a connection may have under way to the other thread and not consumed there, bytes, each way. */
 export const DEFAULT_WINDOW_BYTES = 1 << 20;
 export const DEFAULT_RING_BYTES = 1 << 23;
+/** Credit is given back in pieces of at least this share of the window. */
+export const CREDIT_SHARE = 4;
+/** Records either side hears before others have their turn. */
+export const MAX_RECORDS = 4096;
 /** Connections a listener may have given that nobody has accepted. */
 export const ACCEPT_WINDOW = 128;
 /** The longest text of a record: a super-packet. */
@@ -92,9 +95,9 @@ export const MAX_PIECE_BYTES = 65_536;
 /** The two rings in one memory. */
 export function ringPlaces(memory: SharedArrayBuffer): { toStack: RingPlace; fromStack: RingPlace } {
   const half = memory.byteLength / 2;
-  const ringBytes = half - ringMemoryBytes(0);
+  const ringBytes = half - SharedRing.memoryBytes(0);
   return { toStack: { memory, at: 0, ringBytes }, fromStack: { memory, at: half, ringBytes } };
 }
 
 export const newRings = (ringBytes: number): SharedArrayBuffer =>
-  new SharedArrayBuffer(2 * ringMemoryBytes(ringBytes));
+  new SharedArrayBuffer(2 * SharedRing.memoryBytes(ringBytes));

@@ -8,7 +8,14 @@ import type {
 } from '../stack/tcp-endpoint.js';
 import { IpAddress, type IpFamily } from '../wire/ip-address.js';
 import type { Outbox, Speaker } from './outbox.js';
-import { type Ends, MAX_PIECE_BYTES, type Question, Say, type SettingCall } from './protocol.js';
+import {
+  CREDIT_SHARE,
+  type Ends,
+  MAX_PIECE_BYTES,
+  type Question,
+  Say,
+  type SettingCall,
+} from './protocol.js';
 
 /** What an endpoint needs of its side. */
 export interface RemoteHost {
@@ -23,8 +30,6 @@ export interface RemoteHost {
 type KeepAliveTiming = Exclude<Parameters<TcpEndpoint['setKeepAlive']>[1], number | undefined>;
 type Sink = NonNullable<Parameters<TcpEndpoint['setSink']>[0]>;
 
-/** Credit is given back in pieces of at least this share of the window. */
-const CREDIT_SHARE = 4;
 /** What is to be said when there is room. */
 const Due = { Shutdown: 1, ShutdownRead: 2, Abort: 4, Close: 8 } as const;
 
@@ -248,16 +253,17 @@ export class RemoteEndpoint implements Speaker {
   }
 
   #sayDue(): boolean {
-    const { ring } = this.#host.outbox;
-    if (!this.#sayOne(Due.ShutdownRead, () => ring.put(Say.ShutdownRead, this.id, 0))) return false;
-    if (!this.#sayOne(Due.Shutdown, () => ring.put(Say.Shutdown, this.id, 0))) return false;
-    if (!this.#sayOne(Due.Abort, () => ring.put(Say.Abort, this.id, 0))) return false;
-    return this.#sayOne(Due.Close, () => ring.put(Say.Close, this.id, this.#consumedBytes));
+    return (
+      this.#sayOne(Due.ShutdownRead, Say.ShutdownRead) &&
+      this.#sayOne(Due.Shutdown, Say.Shutdown) &&
+      this.#sayOne(Due.Abort, Say.Abort) &&
+      this.#sayOne(Due.Close, Say.Close, this.#consumedBytes)
+    );
   }
 
-  #sayOne(due: number, put: () => boolean): boolean {
+  #sayOne(due: number, type: number, value = 0): boolean {
     if ((this.#due & due) === 0) return true;
-    if (!put()) return false;
+    if (!this.#host.outbox.ring.put(type, this.id, value)) return false;
     this.#due &= ~due;
     return true;
   }

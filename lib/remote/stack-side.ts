@@ -11,15 +11,13 @@ import {
   ACCEPT_WINDOW,
   type Answer,
   type Ends,
+  MAX_RECORDS,
   type Question,
   ringPlaces,
   Say,
   type SettingCall,
 } from './protocol.js';
 import { RingReader, RingWriter } from './record-ring.js';
-
-/** Records heard before others have their turn. */
-const MAX_RECORDS = 4096;
 
 /** What this side has counted. */
 export interface BridgeStats {
@@ -42,8 +40,6 @@ export interface StackSideParts {
   /** What a connection may have under way and not consumed, bytes, each way. */
   readonly windowBytes: number;
 }
-
-const decoder = new TextDecoder();
 
 export class StackSide {
   readonly #stack: Stack;
@@ -120,8 +116,7 @@ export class StackSide {
 
   /** A setting the application's side has checked, as far as Node would. */
   #set(endpoint: TcpEndpoint): void {
-    const { at, length, bytes } = this.#reader;
-    const [method, ...args] = JSON.parse(decoder.decode(bytes.slice(at, at + length))) as SettingCall;
+    const [method, ...args] = JSON.parse(this.#reader.text()) as SettingCall;
     try {
       (endpoint[method as keyof TcpEndpoint] as (...all: unknown[]) => void)(...args);
     } catch {

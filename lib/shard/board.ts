@@ -4,6 +4,7 @@
  */
 import { ArgumentRangeError } from '../base/errors.js';
 import type { Random } from '../base/random.js';
+import { SharedRing } from '../base/shared-ring.js';
 import { FlowTable } from './flow-table.js';
 import { MIN_RING_BYTES, PacketRing } from './packet-ring.js';
 
@@ -88,7 +89,7 @@ export class Board {
         throw new ArgumentRangeError('each shard needs ephemeral ports of its own');
     }
     const words = HEADER_WORDS + 2 * PORTS + flows;
-    const bytes = words * 4 + shards * shards * PacketRing.memoryBytes(ringBytes);
+    const bytes = words * 4 + shards * shards * SharedRing.memoryBytes(ringBytes);
     const memory = new SharedArrayBuffer(bytes);
     const header = new Int32Array(memory, 0, HEADER_WORDS);
     header[Word.SHARDS] = shards;
@@ -122,8 +123,10 @@ export class Board {
 
   /** The ring from one shard to another. */
   ring(from: number, to: number): PacketRing {
-    const bytes = PacketRing.memoryBytes(this.#ringBytes);
-    return new PacketRing(this.memory, this.#ringsAt + (from * this.shards + to) * bytes, this.#ringBytes);
+    const { memory } = this;
+    const ringBytes = this.#ringBytes;
+    const at = this.#ringsAt + (from * this.shards + to) * SharedRing.memoryBytes(ringBytes);
+    return new PacketRing(new SharedRing({ memory, at, ringBytes }));
   }
 
   // ---- who lives --------------------------------------------------------------------------------

@@ -1,9 +1,10 @@
 /** Both sides of the rings in one thread and in virtual time: what one is busy with does not concern the other. */
 import { expect } from 'chai';
 import { randomBelow } from '../../lib/base/random.js';
+import { SharedRing } from '../../lib/base/shared-ring.js';
 import { ApplicationSide } from '../../lib/remote/application-side.js';
 import { newRings } from '../../lib/remote/protocol.js';
-import { RingReader, RingWriter, ringMemoryBytes } from '../../lib/remote/record-ring.js';
+import { RingReader, RingWriter } from '../../lib/remote/record-ring.js';
 import { StackSide } from '../../lib/remote/stack-side.js';
 import { SeededRandom } from '../../lib/sim/seeded-random.js';
 import { Simulation, type SimulationOptions } from '../../lib/sim/simulation.js';
@@ -87,7 +88,7 @@ class RemoteWorld {
 describe('rings of records', () => {
   it('carry any records in order, whatever their sizes and however full they are', () => {
     const random = new SeededRandom(3);
-    const place = { memory: new SharedArrayBuffer(ringMemoryBytes(4096)), at: 0, ringBytes: 4096 };
+    const place = { memory: new SharedArrayBuffer(SharedRing.memoryBytes(4096)), at: 0, ringBytes: 4096 };
     let writerCalls = 0;
     let readerCalls = 0;
     const writer = new RingWriter(place, () => readerCalls++);
@@ -122,7 +123,7 @@ describe('rings of records', () => {
   });
 
   it('wake whoever rests, once', () => {
-    const place = { memory: new SharedArrayBuffer(ringMemoryBytes(4096)), at: 0, ringBytes: 4096 };
+    const place = { memory: new SharedArrayBuffer(SharedRing.memoryBytes(4096)), at: 0, ringBytes: 4096 };
     const calls: string[] = [];
     const writer = new RingWriter(place, () => calls.push('reader'));
     const reader = new RingReader(place, () => calls.push('writer'));
