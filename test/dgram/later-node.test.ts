@@ -170,7 +170,7 @@ describe('dgram: later versions of Node', () => {
   );
 
   asLaterNode(
-    'keeps from an address of the other family what a block list has of it',
+    'keeps from addresses of both families what a block list has',
     { since: 22, expected: ['ERR_IP_BLOCKED', 'ERR_IP_BLOCKED'] },
     async (world) => {
       const sendBlockList = new BlockList();

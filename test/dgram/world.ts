@@ -2,16 +2,16 @@
 import type { Socket } from 'node:dgram';
 import nodeDgram from 'node:dgram';
 import { once } from 'node:events';
-import { expect } from 'chai';
 import type { DgramModule } from '../../lib/dgram/dgram.js';
 import '../../lib/dgram/stack-dgram.js';
-import { NODE_MAJOR } from '../../lib/net/node-version.js';
 import type { Stack } from '../../lib/stack/stack.js';
-import { thrown as thrownBy } from '../net/support/recording.js';
+import { anonymous, thrown as thrownBy } from '../net/support/recording.js';
+import { scenariosIn } from '../net/support/scenario.js';
 import { joinedStacks, newStack } from '../net/support/worlds.js';
 
+export { anonymous };
+
 export interface World {
-  readonly name: string;
   readonly server: DgramModule;
   readonly client: DgramModule;
   readonly host: string;
@@ -22,7 +22,6 @@ export interface World {
 }
 
 export const hostWorld = (): World => ({
-  name: 'node:dgram',
   server: nodeDgram,
   client: nodeDgram,
   host: '127.0.0.1',
@@ -35,7 +34,7 @@ export const hostWorld = (): World => ({
 export function loopbackWorld(): World {
   const stack = newStack();
   const { dgram } = stack;
-  return { ...hostWorld(), name: 'one stack', server: dgram, client: dgram, close: () => stack.close() };
+  return { ...hostWorld(), server: dgram, client: dgram, close: () => stack.close() };
 }
 
 export interface PipeWorld extends World {
@@ -47,7 +46,6 @@ export interface PipeWorld extends World {
 export function pipeWorld(): PipeWorld {
   const { near, far, linkName } = joinedStacks();
   return {
-    name: 'two stacks',
     clientStack: near,
     linkName,
     server: far.dgram,
@@ -63,55 +61,11 @@ export function pipeWorld(): PipeWorld {
   };
 }
 
-async function play(scenario: (world: World) => Promise<unknown>, world: World): Promise<unknown> {
-  try {
-    return await scenario(world);
-  } finally {
-    world.close();
-  }
-}
-
-/**
- * What a later version of Node does, `expected`, done by stacks whatever Node runs them; and by the host where it is
- * new enough.
- */
-export function asLaterNode(
-  title: string,
-  { since, expected }: { since: number; expected: unknown },
-  scenario: (world: World) => Promise<unknown>,
-): void {
-  const hosts = NODE_MAJOR >= since ? [hostWorld] : [];
-  for (const makeWorld of [...hosts, loopbackWorld, pipeWorld]) {
-    const world = makeWorld();
-    it(`${title}, ${world.name}`, async () => {
-      expect(await play(scenario, world)).to.deep.equal(expected);
-    });
-  }
-}
-
-/** Plays a scenario on the host and in stacks, and compares. */
-export function sameAsNode(title: string, scenario: (world: World) => Promise<unknown>): void {
-  describe(title, () => {
-    let expected: Promise<unknown> | undefined;
-    for (const makeWorld of [loopbackWorld, pipeWorld]) {
-      const world = makeWorld();
-      it(`as node:dgram, ${world.name}`, async () => {
-        expected ??= play(scenario, hostWorld());
-        const wanted = await expected;
-        expect(await play(scenario, world)).to.deep.equal(wanted);
-      });
-    }
-  });
-}
-
-/** Text without addresses and ports. */
-export function anonymous(text: string, world: World): string {
-  const { host, host6, clientHost, clientHost6 } = world;
-  let plain = text;
-  for (const address of [host6, clientHost6]) plain = plain.replaceAll(address, '<address6>');
-  for (const address of [host, clientHost]) plain = plain.replaceAll(address, '<address>');
-  return plain.replaceAll(/:\d{4,5}\b/g, ':<port>');
-}
+/** Plays scenarios on the host and in stacks, and compares. */
+export const { asLaterNode, sameAsNode } = scenariosIn<World>({ name: 'node:dgram', make: hostWorld }, [
+  { name: 'one stack', make: loopbackWorld },
+  { name: 'two stacks', make: pipeWorld },
+]);
 
 export function describeError(error: unknown, world: World): unknown {
   if (!(error instanceof Error)) return error;

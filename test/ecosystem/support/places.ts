@@ -99,8 +99,8 @@ export function hostPlace(): Place {
   };
 }
 
-const stackPlace = (world: StackWorld): Place => {
-  const { serverStack, clientStack, host, clientHost, name } = world;
+const stackPlace = (name: string, world: StackWorld): Place => {
+  const { serverStack, clientStack, host, clientHost } = world;
   const cleaners = new Cleaners();
   return {
     name,
@@ -128,7 +128,10 @@ const stackPlace = (world: StackWorld): Place => {
 };
 
 /** The places that are tried, besides the host. */
-const STACK_PLACES = [() => stackPlace(loopbackWorld()), () => stackPlace(pipeWorld())];
+const STACK_PLACES = [
+  () => stackPlace('one stack', loopbackWorld()),
+  () => stackPlace('two stacks', pipeWorld()),
+];
 
 /** Plain data: what happened. */
 export type Scenario = (place: Place) => Promise<unknown>;

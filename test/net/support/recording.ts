@@ -22,7 +22,10 @@ export function describeError(error: unknown, world: World): Record<string, unkn
 }
 
 /** `text` without addresses and ports: those of both ends are one on the host, and two between stacks. */
-export const anonymous = (text: string, world: World): string =>
+export const anonymous = (
+  text: string,
+  world: Pick<World, 'host' | 'host6' | 'clientHost' | 'clientHost6'>,
+): string =>
   text
     .replaceAll(world.host6, '<address6>')
     .replaceAll(world.clientHost6, '<address6>')

@@ -12,7 +12,6 @@ import { SystemClock } from '../../../lib/stack/system-clock.js';
 import { SystemRandom } from '../../../lib/stack/system-random.js';
 
 export interface World {
-  readonly name: string;
   /** What servers are made with. */
   readonly server: NetModule;
   /** What clients are made with. */
@@ -30,7 +29,6 @@ export const newStack = (): Stack => new Stack({ clock: new SystemClock(), rando
 
 /** The host's own sockets, by which the others are measured. */
 export const hostWorld = (): World => ({
-  name: 'node:net',
   server: nodeNet as unknown as NetModule,
   client: nodeNet as unknown as NetModule,
   host: '127.0.0.1',
@@ -50,15 +48,11 @@ export interface StackWorld extends World {
 export function loopbackWorld(): StackWorld {
   const stack = newStack();
   return {
-    name: 'one stack',
+    ...hostWorld(),
     serverStack: stack,
     clientStack: stack,
     server: stack.net,
     client: stack.net,
-    host: '127.0.0.1',
-    host6: '::1',
-    clientHost: '127.0.0.1',
-    clientHost6: '::1',
     close: () => stack.close(),
   };
 }
@@ -76,7 +70,6 @@ export function joinedStacks(): { near: Stack; far: Stack; linkName: string } {
 export function pipeWorld(): StackWorld {
   const { near, far } = joinedStacks();
   return {
-    name: 'two stacks',
     serverStack: far,
     clientStack: near,
     server: far.net,
@@ -98,16 +91,7 @@ let thread: Promise<WorkerStack> | undefined;
 async function threadWorld(): Promise<World> {
   thread ??= createWorkerStack();
   const stack = await thread;
-  return {
-    name: 'a stack in a thread',
-    server: stack.net,
-    client: stack.net,
-    host: '127.0.0.1',
-    host6: '::1',
-    clientHost: '127.0.0.1',
-    clientHost6: '::1',
-    close: () => {},
-  };
+  return { ...hostWorld(), server: stack.net, client: stack.net };
 }
 
 /** Where scenarios are played: in the process's own stacks, or, where the environment asks for it, in a thread. */
