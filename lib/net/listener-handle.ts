@@ -7,7 +7,7 @@ import type { BoundPort, Endpoint, ListenerEndpoint, NetContext } from './contex
 import { errnoError } from './node-errors.js';
 import { NODE_MAJOR } from './node-version.js';
 import { attach } from './socket-owner.js';
-import { kState } from './socket-state.js';
+import { AcceptedOptions, kState } from './socket-state.js';
 import type { Address } from './tcp-handle.js';
 import { type Links, lacksLink, readTcpPlace, showTcpAddress } from './zones.js';
 
@@ -146,11 +146,7 @@ export class ListenerHandle {
       endpoint.close();
       return;
     }
-    const socket = new this.#context.Socket({
-      allowHalfOpen: server.allowHalfOpen,
-      readableHighWaterMark: server.highWaterMark,
-      writableHighWaterMark: server.highWaterMark,
-    });
+    const socket = new this.#context.Socket(new AcceptedOptions(server));
     const state = socket[kState];
     state.noDelay = server.noDelay;
     state.keepAlive = server.keepAlive;

@@ -93,13 +93,32 @@ export function checkSocketOptions(options: SocketOptions & DuplexOptions): void
   }
 }
 
+/** Options of a socket that a server has accepted, those of its stream included: one shape for all of them. */
+export class AcceptedOptions implements SocketOptions {
+  readonly allowHalfOpen: boolean;
+  readonly readableHighWaterMark: number;
+  readonly writableHighWaterMark: number;
+  readonly signal = undefined;
+  /** `close` says whether there was an error, and comes when the connection is let go. */
+  readonly emitClose = false;
+  readonly autoDestroy = true;
+  readonly decodeStrings = false;
+
+  constructor(server: { readonly allowHalfOpen: boolean; readonly highWaterMark: number }) {
+    this.allowHalfOpen = Boolean(server.allowHalfOpen);
+    this.readableHighWaterMark = server.highWaterMark;
+    this.writableHighWaterMark = server.highWaterMark;
+  }
+}
+
 /** What the stream below a socket is told. A signal is obeyed once the socket is complete. */
 export function streamOptions(options: SocketOptions): DuplexOptions {
+  if (options instanceof AcceptedOptions) return options;
+  const { allowHalfOpen } = options;
   return {
     ...(options as DuplexOptions),
     signal: undefined,
-    allowHalfOpen: Boolean(options.allowHalfOpen),
-    // `close` says whether there was an error, and comes when the connection is let go.
+    allowHalfOpen: Boolean(allowHalfOpen),
     emitClose: false,
     autoDestroy: true,
     decodeStrings: false,

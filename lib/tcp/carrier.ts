@@ -69,6 +69,6 @@ export function ownPath(carrier: SegmentCarrier, tuple: Tuple, reply: SegmentPat
     source: tuple.local,
     sourcePort: tuple.localPort,
     destinationPort: tuple.remotePort,
-    ...(oif > 0 ? { oif } : {}),
+    oif,
   });
 }

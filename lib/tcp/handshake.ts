@@ -59,11 +59,16 @@ export function offer(options: TcpOptions, mssBytes: number): SynOptions {
 
 /** What a SYN-ACK offers: nothing the SYN did not (RFC 7323 §2.2, §3.2, RFC 2018 §2). */
 export function answer(ours: SynOptions, syn: TcpSegment): SynOptions {
+  const { mss, tsVal, tsEcr, ecnFlags, ecnCounters } = ours;
   return {
-    ...ours,
+    mss,
     windowScale: syn.options.windowScale < 0 ? -1 : ours.windowScale,
     sackPermitted: ours.sackPermitted && syn.options.sackPermitted,
     timestamps: ours.timestamps && syn.options.hasTimestamps,
+    tsVal,
+    tsEcr,
+    ecnFlags,
+    ecnCounters,
   };
 }
 

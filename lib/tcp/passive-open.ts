@@ -254,8 +254,8 @@ export class PassiveOpen {
     this.#leave(record);
     answerAcknowledged(record.ecn, segment);
     const handshake = handshakeOf(record, rttUs, segment.nowUs);
-    const place = { listener, tuple: record.tuple, path: record.path, iss: record.iss };
-    this.#acceptance.complete({ ...place, record }, handshake, segment);
+    const { tuple, path, iss } = record;
+    this.#acceptance.complete({ listener, tuple, path, iss, record }, handshake, segment);
   }
 
   /** The way of a SYN-ACK: a shared one, unless the options ask for an IP header of its own. */
