@@ -1,5 +1,6 @@
 /** One cell of the goodput tables: one flow over one path, in virtual time. */
 import { Simulation } from '../../lib/sim/simulation.js';
+import { restOptions } from '../support/rest-after.js';
 import { Flow } from './flow.js';
 import { PACKET_BYTES, theoryMbps } from './theory.js';
 
@@ -52,7 +53,9 @@ export const queuePackets = (rateBps: number, rttMs: number): number =>
 
 /** Options of a stack that uses this congestion control, with ECN or without. */
 export const stackOptions = (control: string, ecn: boolean) =>
-  ({ tcp: { connection: { congestionControl: control, ecn: ecn ? 'request' : 'off' } } }) as const;
+  ({
+    tcp: { ...restOptions(), connection: { congestionControl: control, ecn: ecn ? 'request' : 'off' } },
+  }) as const;
 
 export function runCell(cell: Cell, seed = 1): CellResult {
   const rateBps = cell.rateMbps * 1e6;

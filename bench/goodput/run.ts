@@ -8,6 +8,7 @@ import { Command } from 'commander';
 import { CONTROLS } from '../support/controls.js';
 import { inProcesses } from '../support/parallel.js';
 import { provenance, spell } from '../support/provenance.js';
+import { REST_AFTER_HELP, setRestAfter } from '../support/rest-after.js';
 import { type CellResult, cellName, cellsOf } from './cell.js';
 import { type FairnessResult, fairnessCases } from './fairness.js';
 import {
@@ -29,6 +30,7 @@ interface Options {
   readonly processes?: string;
   /** False with `--no-write`. */
   readonly write: boolean;
+  readonly restAfter?: string;
 }
 
 const HEAD = `# Goodput
@@ -138,6 +140,10 @@ await new Command('npm run goodput --')
   .option('--controls <name...>', 'only these congestion controls')
   .option('--only <pattern>', "only cells whose name matches: 'cubic 10 Mbit/s 20 ms'")
   .option('--processes <n>', 'worker processes; one for each processor by default')
+  .option('--rest-after <ms>', REST_AFTER_HELP)
   .option('--no-write', 'leave the snapshot as it is')
-  .action(main)
+  .action((options: Options) => {
+    setRestAfter(options.restAfter);
+    return main(options);
+  })
   .parseAsync();

@@ -16,6 +16,7 @@ import { NEVER } from '../../lib/base/clock.js';
 import type { DirectionOptions, Fault } from '../../lib/link/emulation-options.js';
 import { Simulation } from '../../lib/sim/simulation.js';
 import type { Stack } from '../../lib/stack/stack.js';
+import { restOptions } from '../support/rest-after.js';
 import type { FaultCase, FaultKind, PlannedFault, Side, SweepConfig } from './fault-case.js';
 import { type LoggedPacket, PacketLog } from './packet-log.js';
 
@@ -100,7 +101,7 @@ export function runCase({ config, faults }: FaultCase): RunOutcome {
 
 function simulate(config: SweepConfig, direction: (side: Side) => DirectionOptions): Simulation {
   const [upstream, downstream]: Side[] = config.role === 'up' ? ['data', 'ack'] : ['ack', 'data'];
-  const stack = { tcp: { connection: { congestionControl: config.control } } };
+  const stack = { tcp: { ...restOptions(), connection: { congestionControl: config.control } } };
   return new Simulation({
     seed: 7,
     family: config.family,

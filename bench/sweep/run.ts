@@ -8,6 +8,7 @@ import { SingleBar } from 'cli-progress';
 import { Command } from 'commander';
 import { CONTROLS } from '../support/controls.js';
 import { inProcesses } from '../support/parallel.js';
+import { REST_AFTER_HELP, setRestAfter } from '../support/rest-after.js';
 import { allConfigs, commandFor, parseCase, type SweepConfig } from './fault-case.js';
 import { runCase } from './fault-run.js';
 import { type Range, rangesOf, sizeOf } from './plan.js';
@@ -24,6 +25,7 @@ interface Options {
   readonly pairs: boolean;
   readonly every: string;
   readonly processes?: string;
+  readonly restAfter?: string;
   /** False with `--no-write`. */
   readonly write: boolean;
 }
@@ -92,6 +94,10 @@ await new Command('npm run sweep --')
   .option('--no-pairs', 'single faults only')
   .option('--every <n>', 'only every so many-th pair', '1')
   .option('--processes <n>', 'worker processes; one for each processor by default')
+  .option('--rest-after <ms>', REST_AFTER_HELP)
   .option('--no-write', `leave ${REPORT} as it is`)
-  .action((options: Options) => (options.case === undefined ? sweep(options) : repeat(options.case)))
+  .action((options: Options) => {
+    setRestAfter(options.restAfter);
+    return options.case === undefined ? sweep(options) : repeat(options.case);
+  })
   .parseAsync();
