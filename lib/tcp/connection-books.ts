@@ -14,6 +14,7 @@ import type { PassiveOpenHost } from './passive-open.js';
 import { Resting } from './resting.js';
 import { TcpState } from './state.js';
 import { TimeWait } from './time-wait.js';
+import { TURN_BYTES } from './transmission.js';
 
 /** Rounds of events and transmission in one flush; owners that answer each other go on in the next. */
 const MAX_ROUNDS = 16;
@@ -33,6 +34,8 @@ export class ConnectionBooks implements PassiveOpenHost {
   /** Those a full link kept from sending, and those that may not write for want of memory. */
   #blocked: ConnectionEntry[] = [];
   #starved = new Set<ConnectionEntry>();
+  /** Those that have used up their turn, and go on in the next flush. */
+  #waiting: ConnectionEntry[] = [];
 
   constructor(context: TcpContext) {
     this.#context = context;
@@ -41,7 +44,7 @@ export class ConnectionBooks implements PassiveOpenHost {
   }
 
   get hasTouched(): boolean {
-    return this.#touched.count > 0;
+    return this.#touched.count > 0 || this.#waiting.length > 0;
   }
 
   /** The connection has something to do: the next flush visits it. */
@@ -65,6 +68,7 @@ export class ConnectionBooks implements PassiveOpenHost {
    * any more.
    */
   flush(nowUs: number, tell: (entry: ConnectionEntry) => void, before: () => void): void {
+    if (this.#waiting.length > 0) this.#beginTurn();
     for (let round = 0; round < MAX_ROUNDS; round++) {
       before();
       if (this.#starved.size > 0) this.#feed();
@@ -83,6 +87,14 @@ export class ConnectionBooks implements PassiveOpenHost {
       }
       touched.clear();
     }
+  }
+
+  #beginTurn(): void {
+    for (const entry of this.#waiting) {
+      entry.connection.turnBytes = TURN_BYTES;
+      this.touch(entry);
+    }
+    this.#waiting.length = 0;
   }
 
   /** The link takes packets again: those it kept waiting are visited. */
@@ -116,7 +128,9 @@ export class ConnectionBooks implements PassiveOpenHost {
       entry.knownMtu = path.mtu;
       connection.pathChanged(pathTransportBytes(path));
     }
+    const hadTurn = connection.turnBytes > 0;
     if (!connection.transmit(output, nowUs)) this.#blocked.push(entry);
+    if (hadTurn && connection.turnBytes <= 0) this.#waiting.push(entry);
   }
 
   /** Counts connections that nobody owns any more and that have promises to keep. */

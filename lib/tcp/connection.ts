@@ -39,7 +39,7 @@ import { SegmentWriter } from './segment-writer.js';
 import { SendTimes } from './send-times.js';
 import { Sender } from './sender.js';
 import { mayWrite, nextState, type TcpEvent, TcpState } from './state.js';
-import { transmit } from './transmission.js';
+import { TURN_BYTES, transmit } from './transmission.js';
 
 export class TcpConnection {
   /** Settings; replaced as a whole where the application changes one. */
@@ -90,6 +90,8 @@ export class TcpConnection {
   isWriteBlocked = false;
   /** R1 was reached: the route should be looked at again (RFC 9293 §3.8.3). */
   doubtsRoute = false;
+  /** Bytes of text that may still leave before it is another connection's turn. */
+  turnBytes = TURN_BYTES;
   #transportBytes: number;
   /** When a reply to an unacceptable segment was last sent, µs. */
   lastInvalidAckUs = Number.NEGATIVE_INFINITY;

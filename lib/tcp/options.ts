@@ -52,8 +52,9 @@ export interface TcpOptions {
   /** Initial window in segments (RFC 6928 §2). */
   readonly initialWindow: number;
   /**
-   * Most bytes written and not yet acknowledged; the buffer grows up to it with the window. As large as the largest
-   * receive buffer, so that neither end holds up the other.
+   * Most bytes written and not yet acknowledged; the buffer grows up to it with the window, and where round trips take
+   * less than a millisecond no further than what they carry asks for. As large as the largest receive buffer, so that
+   * neither end holds up the other.
    */
   readonly sendBufferBytes: number;
   /** Window offered at first, and the buffer behind it, bytes; grows up to `receiveBufferMaxBytes`. */

@@ -208,7 +208,7 @@ export class Sender {
     if (episode.signal !== '') this.#reduce(facts.nowUs);
     else if (episode.isReducing) recovery.reduce();
     if (!episode.isReducing || !congestion.usesPrr) congestion.onAck(sample);
-    this.grownBufferBytes = Math.max(this.grownBufferBytes, bufferBytesFor(congestion));
+    this.grownBufferBytes = Math.max(this.grownBufferBytes, bufferBytesFor(congestion, sample));
   }
 
   /** A loss or a mark was seen: the window shrinks, and recovery begins. */

@@ -7,6 +7,12 @@ import type { SegmentOutput } from './segment-output.js';
 import { SendState } from './send-times.js';
 import { TcpState } from './state.js';
 
+/**
+ * Bytes of text a connection sends at most before others have their turn and what has arrived is heard: where a link
+ * takes all at once, a window of megabytes would otherwise leave before its first ACK is read.
+ */
+export const TURN_BYTES = 1 << 20;
+
 /** Sends everything due, in that order. False when the link is full and it must be called again. */
 export function transmit(c: TcpConnection, output: SegmentOutput, nowUs: number): boolean {
   if (c.pendingReset !== undefined && !transmitReset(c, output, nowUs)) return false;
@@ -56,6 +62,7 @@ function transmitText(c: TcpConnection, output: SegmentOutput, nowUs: number): b
   const before = sender.unsentBytes;
   sender.restartAfterIdle(nowUs);
   for (;;) {
+    if (c.turnBytes <= 0) break;
     sender.optionBytes = writer.extraBytes(true);
     const room = roomForText(c, output);
     // An urgent pointer counts from its own segment, so those of a super-packet cannot share one.
@@ -63,6 +70,7 @@ function transmitText(c: TcpConnection, output: SegmentOutput, nowUs: number): b
     const limit = single ? Math.min(room, sender.segmentBytes) : room;
     if (!sender.next(limit, nowUs)) break;
     if (!transmitPlanned(c, output, nowUs)) return false;
+    c.turnBytes -= sender.plan.textBytes;
   }
   sender.paused(nowUs);
   sender.armPersist(nowUs);

@@ -166,9 +166,21 @@ export function initialWindowBytes(mssBytes: number, segments: number): number {
 /** Bytes the send buffer may hold whatever the window. */
 export const FIRST_BUFFER_BYTES = 65_536;
 
+/** Round trips shorter than this are those between programs of one machine, or of its neighbours. */
+const NEAR_RTT_US = 1000;
+/** What the buffer of so short a path may hold: so many bytes, or so many times what the path holds without a queue. */
+const NEAR_BUFFER_BYTES = 512 << 10;
+const NEAR_BUFFER_PATHS = 4;
+
 /**
  * Bytes the send buffer should hold: twice the window, and thrice where it may grow in recovery
- * (Linux `tcp_sndbuf_expand`, `bbr_sndbuf_expand`).
+ * (Linux `tcp_sndbuf_expand`, `bbr_sndbuf_expand`). On near paths nothing is lost and the window grows without end:
+ * beyond a few times what was delivered in the shortest round trip, all it adds is a queue that no cache holds.
+ * @param sample what the last ACK said
  */
-export const bufferBytesFor = ({ usesPrr, cwndBytes }: CongestionControl): number =>
-  (usesPrr ? 2 : 3) * cwndBytes;
+export function bufferBytesFor({ usesPrr, cwndBytes }: CongestionControl, sample?: AckSample): number {
+  const bytes = (usesPrr ? 2 : 3) * cwndBytes;
+  if (bytes <= NEAR_BUFFER_BYTES || sample === undefined || sample.minRttUs >= NEAR_RTT_US) return bytes;
+  const pathBytes = (sample.rate.deliveryRateBps * sample.minRttUs) / 1e6;
+  return Math.min(bytes, Math.max(NEAR_BUFFER_BYTES, Math.round(NEAR_BUFFER_PATHS * pathBytes)));
+}

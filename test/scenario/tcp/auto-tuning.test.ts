@@ -18,9 +18,14 @@ interface Flow {
 }
 
 /** An endless transfer over 1 Gbit/s and a round trip of 100 ms; the reader takes all at once. */
-function longFatFlow(seconds: number, options: Partial<TcpOptions>, lost: readonly number[] = []): Flow {
+function longFatFlow(
+  seconds: number,
+  options: Partial<TcpOptions>,
+  lost: readonly number[] = [],
+  delayMs = 50,
+): Flow {
   const tcp = { connection: options };
-  const direction = { rateBps: 1e9, delayMs: 50, queuePackets: 100_000 };
+  const direction = { rateBps: 1e9, delayMs, queuePackets: 100_000 };
   const net = new Simulation({
     mtu: 9000,
     upstream: direction,
@@ -346,6 +351,18 @@ describe('the send buffer', () => {
     }
     expect(peer.endpoint.info.sendBufferBytes).to.be.above(1_000_000);
     peer.abort().drain();
+  });
+
+  it('of a near path holds what that carries a few times, however far the window grows [SND-1]', function () {
+    this.timeout(30_000);
+    // 0.2 ms: the path itself holds 25 kB, and loses nothing.
+    const flow = longFatFlow(2, {}, [], 0.1);
+    expect(Math.min(...flow.rates.slice(1))).to.be.above(0.97 * 125e6);
+    const { cwndBytes, sendBufferBytes, rttUs } = flow.sender.info;
+    expect(sendBufferBytes).to.equal(512 << 10);
+    expect(cwndBytes).to.be.at.least(sendBufferBytes);
+    // What is in the buffer is the whole queue: 3.6 ms of this link, some of it not sent.
+    expect(rttUs).to.be.within(3000, 4200);
   });
 
   it('stays as the application has fixed it (Linux SO_SNDBUF) [SND-1]', () => {
