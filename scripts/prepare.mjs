@@ -1,10 +1,11 @@
 /**
  * Makes a clone ready to run: dependencies, addon, `dist/`. Runs before `npm start`, `npm test` and
  * `npm run bench`, so it uses nothing but Node itself, and does only what is missing or out of date.
- * All output goes to standard error: standard output belongs to the command that follows.
+ * All output goes to standard error: standard output belongs to the command that follows. Commands that are started
+ * side by side prepare one after another, and the later ones find everything done.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -69,6 +70,35 @@ function buildDist() {
   return run(process.execPath, ['scripts/build.mjs']);
 }
 
+const LOCK = '.preparing';
+
+function isAlive(pid) {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error.code === 'EPERM';
+  }
+}
+
+/** Waits until nobody else prepares this clone. */
+function lock() {
+  for (;;) {
+    try {
+      writeFileSync(LOCK, String(process.pid), { flag: 'wx' });
+      process.on('exit', () => rmSync(LOCK, { force: true }));
+      return;
+    } catch (error) {
+      // A tree that cannot be written to is not built in either.
+      if (error.code !== 'EEXIST') return;
+    }
+    const pid = Number(existsSync(LOCK) ? readFileSync(LOCK, 'utf8') : 0);
+    if (pid > 0 && !isAlive(pid)) rmSync(LOCK, { force: true });
+    else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
+  }
+}
+
+lock();
 if (!install()) {
   process.stderr.write('Dependencies could not be installed; see the messages of npm above.\n');
   process.exit(1);
