@@ -10,6 +10,7 @@ import * as undici from 'undici';
 import { until } from '../net/support/recording.js';
 import { loopbackWorld } from '../net/support/worlds.js';
 import { certificates } from './support/certificates.js';
+import { later } from './support/later.js';
 import { everywhere, outcomeOf, type Place, sameAsOnHost } from './support/places.js';
 
 const respond = async (request: http.ClientRequest): Promise<string> => {
@@ -121,7 +122,7 @@ describe('ecosystem: agents', () => {
 
   sameAsOnHost('half-close behind a request', async (place) => {
     const server = http.createServer((request, response) => {
-      request.resume().on('end', () => setTimeout(() => response.end('late'), 20));
+      request.resume().on('end', () => later(() => response.end('late')));
     });
     (server as unknown as { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true;
     const port = await place.serve(server);

@@ -4,8 +4,10 @@ import https from 'node:https';
 import type { Socket } from 'node:net';
 import { expect } from 'chai';
 import { pattern, sha1 } from '../net/support/content.js';
+import { NOBODYS_PORT } from '../net/support/worlds.js';
 import { certificates } from './support/certificates.js';
 import { type Ask, CLIENTS } from './support/clients.js';
+import { later } from './support/later.js';
 import { outcomeOf, type Place, sameAsOnHost } from './support/places.js';
 
 const PART = pattern(100_000);
@@ -32,20 +34,20 @@ const BEHAVIOURS: Readonly<Record<string, Behaviour>> = {
   '/reset': {
     answer(_, response, raw) {
       response.writeHead(200, { 'content-length': 10 * PART.length });
-      response.write(PART, () => setTimeout(() => raw.resetAndDestroy(), 20));
+      response.write(PART, () => later(() => raw.resetAndDestroy()));
     },
   },
   // The same in a body without a length, whose end would have been told.
   '/chunked-reset': {
     answer(_, response, raw) {
-      response.write(PART, () => setTimeout(() => raw.resetAndDestroy(), 20));
+      response.write(PART, () => later(() => raw.resetAndDestroy()));
     },
   },
   // It ends in order, but before the body does.
   '/short': {
     answer(_, response, raw) {
       response.writeHead(200, { 'content-length': 10 * PART.length });
-      response.write(PART, () => setTimeout(() => raw.end(), 20));
+      response.write(PART, () => later(() => raw.end()));
     },
   },
   '/reset-at-once': { answer: (_, __, raw) => void raw.resetAndDestroy() },
@@ -126,7 +128,7 @@ for (const [name, make] of Object.entries(CLIENTS)) {
         const controller = new AbortController();
         const base = await serve(place, isSecure, () => controller.abort());
         const { signal } = controller;
-        const refused = base.replace(/\d+$/, (port) => String(Number(port) ^ 1));
+        const refused = base.replace(/\d+$/, String(NOBODYS_PORT));
         return [
           await failureOf(place, ask({ url: `${refused}/` })),
           await failureOf(place, ask({ url: `${base}/hang`, signal })),

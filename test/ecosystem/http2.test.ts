@@ -6,7 +6,9 @@ import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { request } from 'undici';
 import { digestOf, pattern, sha1 } from '../net/support/content.js';
+import { NOBODYS_PORT } from '../net/support/worlds.js';
 import { certificates } from './support/certificates.js';
+import { later } from './support/later.js';
 import { everywhere, outcomeOf, type Place, sameAsOnHost } from './support/places.js';
 
 type Handler = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, raw: Socket | undefined) => void;
@@ -126,10 +128,7 @@ describe('ecosystem: http2', () => {
 
     sameAsOnHost(`is not connected where nobody listens, ${how}`, async (place) => {
       const base = await serve(place, isSecure, echo);
-      const session = connect(
-        place,
-        base.replace(/\d+$/, (port) => String(Number(port) ^ 1)),
-      );
+      const session = connect(place, base.replace(/\d+$/, String(NOBODYS_PORT)));
       const { log, closed } = record(session, place);
       const stream = session.request({ ':path': '/' });
       stream.on('error', (error) => log.push(['stream', outcomeOf(error, place)]));
@@ -140,7 +139,7 @@ describe('ecosystem: http2', () => {
     sameAsOnHost(`suffers a reset in the middle of a stream, ${how}`, async (place) => {
       const base = await serve(place, isSecure, (stream, _, raw) => {
         stream.respond({ ':status': 200 });
-        stream.write(pattern(10_000), () => setTimeout(() => raw?.resetAndDestroy(), 20));
+        stream.write(pattern(10_000), () => later(() => raw?.resetAndDestroy()));
       });
       const session = connect(place, base);
       const { log, closed } = record(session, place);

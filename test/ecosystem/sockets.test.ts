@@ -9,6 +9,7 @@ import { type Socket as IoSocket, io, type ManagerOptions, type SocketOptions } 
 import { createWebSocketStream, WebSocket, WebSocketServer } from 'ws';
 import { digestOf, pattern, sha1 } from '../net/support/content.js';
 import { until } from '../net/support/recording.js';
+import { NOBODYS_PORT } from '../net/support/worlds.js';
 import { certificates } from './support/certificates.js';
 import { outcomeOf, type Place, sameAsOnHost } from './support/places.js';
 
@@ -88,18 +89,21 @@ for (const isSecure of [false, true]) {
     sameAsOnHost('tells refusals, resets and strangers', async (place) => {
       const connect = await serve(place, (socket, raw) => {
         socket.send('one');
-        setTimeout(() => raw.resetAndDestroy(), 20);
+        socket.on('message', () => raw.resetAndDestroy());
       });
       const outcomes: unknown[] = [];
       const reset = connect();
-      reset.on('message', (data: Buffer) => outcomes.push(data.toString()));
+      reset.on('message', (data: Buffer) => {
+        outcomes.push(data.toString());
+        reset.send('seen');
+      });
       reset.on('error', (error) => outcomes.push(outcomeOf(error, place)));
       outcomes.push(await new Promise((resolve) => reset.on('close', resolve)));
       const plain = http.createServer((_, response) => response.writeHead(403).end());
       const port = await place.serve(plain);
       const forbidden = new WebSocket(`ws://${place.host}:${port}/`, { agent: agentOf(place, false) });
       outcomes.push(outcomeOf((await once(forbidden, 'error'))[0], place));
-      const refused = new WebSocket(`ws://${place.host}:${port ^ 1}/`, { agent: agentOf(place, false) });
+      const refused = new WebSocket(`ws://${place.host}:${NOBODYS_PORT}/`, { agent: agentOf(place, false) });
       outcomes.push(outcomeOf((await once(refused, 'error'))[0], place));
       const left = connect();
       left.on('error', (error) => outcomes.push(outcomeOf(error, place)));

@@ -5,7 +5,9 @@ import nodeTls, { type ConnectionOptions, type TLSSocket, type TlsOptions } from
 import { expect } from 'chai';
 import { digestOf, pattern, sha1 } from '../net/support/content.js';
 import { until } from '../net/support/recording.js';
+import { NOBODYS_PORT } from '../net/support/worlds.js';
 import { certificates } from './support/certificates.js';
+import { later } from './support/later.js';
 import { everywhere, outcomeOf, type Place, sameAsOnHost } from './support/places.js';
 
 const EVENTS = [
@@ -121,8 +123,7 @@ describe('ecosystem: tls', () => {
   });
 
   sameAsOnHost('tells a refusal', async (place) => {
-    const port = await serve(place);
-    const socket = place.tls.connect(optionsTo(place, port ^ 1));
+    const socket = place.tls.connect(optionsTo(place, NOBODYS_PORT));
     const log = record(socket, place);
     await new Promise((resolve) => socket.on('close', resolve));
     return [log, socket.destroyed, socket.authorized];
@@ -186,12 +187,11 @@ describe('ecosystem: tls', () => {
 
   sameAsOnHost('tells a reset in the middle', async (place) => {
     const server = place.serverNet.createServer();
-    const inner = nodeTls.createServer(certificates().server, (socket) => {
-      socket.on('error', () => {}).write(pattern(100_000));
-    });
     server.on('connection', (raw) => {
+      const inner = nodeTls.createServer(certificates().server, (socket) => {
+        socket.on('error', () => {}).write(pattern(100_000), () => later(() => raw.resetAndDestroy()));
+      });
       inner.emit('connection', raw);
-      setTimeout(() => raw.resetAndDestroy(), 50);
     });
     const port = await place.serve(server);
     const socket = place.tls.connect(optionsTo(place, port));

@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import type { LookupFunction, Socket } from 'node:net';
 import { anonymous, describeError, listen, pair, record, textOf, thrown } from './support/recording.js';
 import { sameAsNode } from './support/scenario.js';
-import type { World } from './support/worlds.js';
+import { NOBODYS_PORT, type World } from './support/worlds.js';
 
-/** A port where nobody listens. */
+/** A port that was free a moment ago. */
 async function freePort(world: World, host = world.host): Promise<number> {
   const server = world.server.createServer();
   const port = await listen(server, host);
@@ -58,7 +58,7 @@ describe('net: the beginning of a connection', () => {
   for (const family of [4, 6]) {
     sameAsNode(`nobody listens, IPv${family}`, async (world) => {
       const host = family === 4 ? world.host : world.host6;
-      const port = await freePort(world, host);
+      const port = NOBODYS_PORT;
       const socket = world.client.connect(port, host);
       const attempts: unknown[] = [];
       socket.on('connectionAttempt', (address, _, number) =>
@@ -74,7 +74,7 @@ describe('net: the beginning of a connection', () => {
   }
 
   sameAsNode('nobody listens, from a local end of one’s own', async (world) => {
-    const port = await freePort(world);
+    const port = NOBODYS_PORT;
     const localPort = await freePort(world, world.clientHost === world.host ? world.host : undefined);
     const localAddress = world.clientHost;
     return record(world.client.connect({ port, host: world.host, localAddress, localPort }), world).closed;
@@ -108,7 +108,7 @@ describe('net: the beginning of a connection', () => {
   sameAsNode('a local port that is taken', async (world) => {
     const holder = world.client.createServer();
     const localPort = await listen(holder, world.clientHost);
-    const port = await freePort(world);
+    const port = NOBODYS_PORT;
     const localAddress = world.clientHost;
     const log = await record(world.client.connect({ port, host: world.host, localAddress, localPort }), world)
       .closed;
@@ -118,7 +118,7 @@ describe('net: the beginning of a connection', () => {
   });
 
   sameAsNode('destroyed in the tick of connect', async (world) => {
-    const port = await freePort(world);
+    const port = NOBODYS_PORT;
     const socket = world.client.connect(port, world.host);
     const { closed } = record(socket, world);
     const written = new Promise((resolve) => {
@@ -175,7 +175,7 @@ describe('net: the beginning of a connection', () => {
   });
 
   sameAsNode('after a failure, to another place', async (world) => {
-    const port = await freePort(world);
+    const port = NOBODYS_PORT;
     const socket = world.client.connect(port, world.host);
     const [error] = (await once(socket, 'error')) as [NodeJS.ErrnoException];
     await once(socket, 'close');
@@ -274,7 +274,7 @@ describe('net: the beginning of a connection', () => {
   });
 
   sameAsNode('addresses of both families, and nobody at any', async (world) => {
-    const port = await freePort(world);
+    const port = NOBODYS_PORT;
     const lookup = finds({ address: world.host6, family: 6 }, { address: world.host, family: 4 });
     const socket = world.client.connect({ port, host: 'server.example', lookup, autoSelectFamily: true });
     const events: unknown[] = [];

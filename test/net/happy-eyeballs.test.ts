@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { LookupFunction, Socket } from 'node:net';
 import { anonymous, describeError, listen } from './support/recording.js';
 import { sameAsNode } from './support/scenario.js';
-import type { World } from './support/worlds.js';
+import { NOBODYS_PORT, type World } from './support/worlds.js';
 
 interface Found {
   readonly address: string;
@@ -84,7 +84,7 @@ describe('net: several addresses', () => {
   for (const [what, options] of Object.entries(cases)) {
     for (const order of ['IPv6 first', 'IPv4 first']) {
       sameAsNode(`${what}, ${order}`, async (world) => {
-        const port = await freePort(world);
+        const port = NOBODYS_PORT;
         const localPort = await freePort(world);
         const given = options(world, localPort) as { family?: number | string };
         const both = order === 'IPv6 first' ? [v6(world), v4(world)] : [v4(world), v6(world)];
@@ -108,7 +108,7 @@ describe('net: several addresses', () => {
   });
 
   sameAsNode('given up while it is looked up, and when a first attempt has failed', async (world) => {
-    const port = await freePort(world);
+    const port = NOBODYS_PORT;
     const outcomes: unknown[] = [];
     for (const event of ['lookup', 'connectionAttemptFailed']) {
       const { lookup } = finds(v6(world), v4(world));

@@ -7,7 +7,7 @@ import { createPipe, Stack, SystemClock, SystemRandom, type TcpSocket } from '..
 import { NODE_MAJOR } from '../../lib/net/node-version.js';
 import { anonymous, describeError, listen, pair, portOf, textOf, thrown } from './support/recording.js';
 import { asLaterNode } from './support/scenario.js';
-import { loopbackWorld, pipeWorld } from './support/worlds.js';
+import { loopbackWorld, NOBODYS_PORT, pipeWorld } from './support/worlds.js';
 
 describe('net: later versions of Node', () => {
   describe('setKeepAlive', () => {
@@ -179,10 +179,7 @@ describe('net: later versions of Node', () => {
       },
       async (world) => {
         const seen: unknown[] = [];
-        const spare = world.server.createServer();
-        const port = await listen(spare);
-        spare.close();
-        await once(spare, 'close');
+        const port = NOBODYS_PORT;
         const addresses = [
           { address: world.host6, family: 6 },
           { address: world.host, family: 4 },

@@ -11,6 +11,9 @@ import { createWorkerStack, type WorkerStack } from '../../../lib/remote/worker-
 import { SystemClock } from '../../../lib/stack/system-clock.js';
 import { SystemRandom } from '../../../lib/stack/system-random.js';
 
+/** Where nobody listens, in any world: one that was free a moment ago may be somebody's now. */
+export const NOBODYS_PORT = 4;
+
 export interface World {
   /** What servers are made with. */
   readonly server: NetModule;
