@@ -199,14 +199,24 @@ ChecksumState VerifyChecksums(const uint8_t* packet, size_t length) noexcept {
   return Checksum(sum, transport, covered, pseudo) == 0xffff ? ChecksumState::kValid : ChecksumState::kBad;
 }
 
-bool CompleteChecksum(uint8_t* packet, size_t length) noexcept {
+bool CompleteChecksum(uint8_t* packet, size_t length, const uint8_t* text, size_t textBytes) noexcept {
   Headers headers;
   if (!FindHeaders(packet, length, headers) || headers.fragment) return false;
   const int offset = ChecksumOffset(headers.protocol);
   const size_t payload = headers.length - headers.transport;
   if (offset < 0 || static_cast<size_t>(offset) + 2 > payload) return false;
   uint8_t* transport = packet + headers.transport;
-  const uint16_t sum = ~Checksum(ChooseSum(), transport, payload, 0);
+  uint16_t covered = 0;
+  if (textBytes == 0) {
+    covered = Checksum(ChooseSum(), transport, payload, 0);
+  } else {
+    // Both pieces begin with the high byte of a word, as no transport header is of odd length.
+    if (headers.length != length || textBytes > payload || (payload - textBytes) % 2 != 0) return false;
+    if (static_cast<size_t>(offset) + 2 > payload - textBytes) return false;
+    covered = Checksum(ChooseSum(), transport, payload - textBytes, 0);
+    covered = Checksum(ChooseSum(), text, textBytes, covered);
+  }
+  const uint16_t sum = ~covered;
   // A UDP checksum of zero would mean none (RFC 768).
   Write16(transport + offset, sum == 0 && headers.protocol == kProtocolUdp ? 0xffff : sum);
   return true;

@@ -68,7 +68,9 @@ int ChecksumOffset(uint8_t protocol) noexcept;
 ChecksumState VerifyChecksums(const uint8_t* packet, size_t length) noexcept;
 
 /// Completes a transport checksum that holds the sum of the pseudo-header. False when there is none.
-bool CompleteChecksum(uint8_t* packet, size_t length) noexcept;
+/// The last `textBytes` of the `length` bytes may lie elsewhere, at `text`.
+bool CompleteChecksum(uint8_t* packet, size_t length, const uint8_t* text = nullptr,
+                      size_t textBytes = 0) noexcept;
 
 /// Fills the slot's metadata from the virtio header of a received packet.
 /// False when it contradicts the packet.

@@ -55,12 +55,15 @@ int WritePacket(const PacketPort& port, PacketBatch& batch, int i) {
   if (!batch.Get(i, slot)) return EINVAL;
   uint8_t* packet = batch.bytes() + slot.offset;
   VirtioHeader virtio;
-  iovec parts[2] = {{&virtio, static_cast<size_t>(port.headerBytes)}, {packet, slot.length}};
+  iovec parts[3] = {{&virtio, static_cast<size_t>(port.headerBytes)},
+                    {packet, slot.length - slot.textBytes},
+                    {const_cast<uint8_t*>(slot.text), slot.textBytes}};
   const bool plain = port.headerBytes == 0;
+  const bool whole = slot.textBytes == 0;
   if (plain) {
     if (slot.segmentSize != 0 && slot.segmentSize + slot.headerBytes < slot.length) return EMSGSIZE;
     if (slot.checksum == ChecksumState::kPartial) {
-      if (!CompleteChecksum(packet, slot.length)) return EINVAL;
+      if (!CompleteChecksum(packet, slot.length, slot.text, slot.textBytes)) return EINVAL;
       // A packet that finds no room comes here again, and must not be completed twice.
       batch.SetChecksum(i, ChecksumState::kValid);
     }
@@ -69,7 +72,10 @@ int WritePacket(const PacketPort& port, PacketBatch& batch, int i) {
     if (refused != 0) return refused;
   }
   for (;;) {
-    const ssize_t size = plain ? write(port.fd, packet, slot.length) : writev(port.fd, parts, 2);
+    // What has neither header nor text apart is written as the one piece it is.
+    const ssize_t size = plain && whole ? write(port.fd, packet, slot.length)
+                         : plain        ? writev(port.fd, parts + 1, 2)
+                                        : writev(port.fd, parts, whole ? 2 : 3);
     if (size >= 0) return 0;
     if (errno != EINTR) return errno;
   }
@@ -101,6 +107,7 @@ void PacketBatch::Append(const Slot& slot, uint64_t timeNs) {
   words[kSlotTimeLow] = static_cast<int32_t>(timeNs & 0xffffffff);
   words[kSlotTimeHigh] = static_cast<int32_t>(timeNs >> 32);
   words[kSlotVerdict] = 0;
+  words[kSlotTextBytes] = 0;
   tail_ = (slot.offset + slot.length + kSlotAlign - 1) & ~(kSlotAlign - 1);
   words_[kBatchCount] = i + 1;
   words_[kBatchTail] = static_cast<int32_t>(tail_);
@@ -120,7 +127,33 @@ bool PacketBatch::Get(int i, Slot& slot) const {
   slot.segmentSize = static_cast<uint32_t>(segmentSize);
   slot.headerBytes = static_cast<uint32_t>(headerBytes);
   if (slot.length > kMaxSlotBytes) return false;
-  return slot.offset <= byteLength_ && slot.length <= byteLength_ - slot.offset;
+  if (slot.offset > byteLength_ || slot.length > byteLength_ - slot.offset) return false;
+  return GetText(words, slot);
+}
+
+bool PacketBatch::GetText(const int32_t* words, Slot& slot) const {
+  const int32_t bytes = words[kSlotTextBytes];
+  const int32_t at = words[kSlotTextAt];
+  const int32_t memory = words[kSlotTextMemory];
+  slot.text = nullptr;
+  slot.textBytes = 0;
+  if (bytes == 0) return true;
+  if (bytes < 0 || at < 0 || memory < 0 || memory >= memoryCount_) return false;
+  const LentMemory& lent = memories_[memory];
+  slot.textBytes = static_cast<size_t>(bytes);
+  if (slot.textBytes > slot.length || static_cast<size_t>(at) > lent.length) return false;
+  if (slot.textBytes > lent.length - static_cast<size_t>(at)) return false;
+  slot.text = lent.bytes + at;
+  return true;
+}
+
+void PacketBatch::TakeTexts(int first) {
+  for (int i = first; i < count(); i++) {
+    Slot slot;
+    if (!Get(i, slot) || slot.textBytes == 0) continue;
+    memcpy(bytes_ + slot.offset + slot.length - slot.textBytes, slot.text, slot.textBytes);
+    words_[kBatchHeaderWords + i * kSlotWords + kSlotTextBytes] = 0;
+  }
 }
 
 bool IsFatal(int error) noexcept {

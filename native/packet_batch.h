@@ -22,6 +22,9 @@ constexpr int kSlotMark = 5;
 constexpr int kSlotTimeLow = 6;
 constexpr int kSlotTimeHigh = 7;
 constexpr int kSlotVerdict = 8;
+constexpr int kSlotTextAt = 9;
+constexpr int kSlotTextBytes = 10;
+constexpr int kSlotTextMemory = 11;
 constexpr int kSlotWords = 12;
 constexpr size_t kSlotAlign = 8;
 
@@ -56,6 +59,15 @@ struct Slot {
   ChecksumState checksum;
   uint32_t segmentSize;
   uint32_t headerBytes;
+  /// The last bytes of the packet, where they lie in lent memory instead of the arena.
+  const uint8_t* text;
+  size_t textBytes;
+};
+
+/// Memory of the application's that the texts of outgoing packets may lie in.
+struct LentMemory {
+  const uint8_t* bytes;
+  size_t length;
 };
 
 /// A batch that JavaScript allocated and lent. Its memory is shared with code we do not trust to be
@@ -83,16 +95,27 @@ class PacketBatch {
   /// Reads slot `i`. False when it does not lie within the arena.
   bool Get(int i, Slot& slot) const;
   int32_t length(int i) const { return words_[kBatchHeaderWords + i * kSlotWords + kSlotLength]; }
+  /// Texts lie in these memories until others are lent; slots name them by their places.
+  void LendTexts(const LentMemory* memories, int count) {
+    memories_ = memories;
+    memoryCount_ = count;
+  }
+  /// Copies the texts from slot `first` on to where they belong in the arena, which has room for them.
+  void TakeTexts(int first);
   void SetChecksum(int i, ChecksumState state) {
     words_[kBatchHeaderWords + i * kSlotWords + kSlotChecksum] = static_cast<int32_t>(state);
   }
 
  private:
+  bool GetText(const int32_t* words, Slot& slot) const;
+
   uint8_t* bytes_ = nullptr;
   size_t byteLength_ = 0;
   int32_t* words_ = nullptr;
   int limit_ = 0;
   size_t tail_ = 0;
+  const LentMemory* memories_ = nullptr;
+  int memoryCount_ = 0;
 };
 
 /// A descriptor packets come from and go to.

@@ -11,6 +11,9 @@ namespace {
 /// Batches per wake-up; then the loop turns, so that a flood of packets does not starve the rest of it.
 constexpr int kMaxRounds = 4;
 
+/// Most memories the texts of a batch may lie in: one for each packet.
+constexpr int kMaxMemories = 64;
+
 /// What `write` answers.
 constexpr int kWritten = 0;
 constexpr int kBlocked = 1;
@@ -19,6 +22,21 @@ constexpr int kFailed = 2;
 /// Whether an arena is where it was when it was lent; empty stands for one in shared memory.
 bool IsThere(const Napi::Reference<Napi::ArrayBuffer>& arena) {
   return arena.IsEmpty() || !arena.Value().IsDetached();
+}
+
+/// Memories that texts lie in, for the time of a call. What has been taken away is empty by now.
+int LendTexts(const Napi::CallbackInfo& info, LentMemory (&memories)[kMaxMemories]) {
+  if (info.Length() < 1 || !info[0].IsArray()) return 0;
+  const Napi::Array given = info[0].As<Napi::Array>();
+  const uint32_t length = given.Length();
+  int count = 0;
+  for (uint32_t i = 0; i < length && count < kMaxMemories; i++) {
+    Lent lent;
+    const bool usable = LendTypedArray(given.Get(i), napi_uint8_array, lent);
+    memories[count++] = usable ? LentMemory{static_cast<const uint8_t*>(lent.data), lent.length}
+                               : LentMemory{nullptr, 0};
+  }
+  return count;
 }
 
 bool Flag(const Napi::Object& options, const char* key) { return options.Get(key).ToBoolean(); }
@@ -155,7 +173,18 @@ void TunDevice::Start(const Napi::CallbackInfo& info) {
   poll_->Start(UV_READABLE);
 }
 
+/// write([memories of texts])
 Napi::Value TunDevice::Write(const Napi::CallbackInfo& info) {
+  LentMemory memories[kMaxMemories];
+  outgoing_.LendTexts(memories, LendTexts(info, memories));
+  const int answer = WriteOutgoing();
+  // The packets that must wait need their texts for longer than those are lent.
+  if (answer == kBlocked && IsThere(outgoingArena_)) outgoing_.TakeTexts(next_);
+  outgoing_.LendTexts(nullptr, 0);
+  return Napi::Number::New(info.Env(), answer);
+}
+
+int TunDevice::WriteOutgoing() {
   int answer = kWritten;
   if (poll_ == nullptr || failed_ != 0) {
     if (port_.counters != nullptr) DropRest(port_, outgoing_, 0, failed_ != 0 ? failed_ : EBADF);
@@ -177,7 +206,7 @@ Napi::Value TunDevice::Write(const Napi::CallbackInfo& info) {
       answer = kFailed;
     }
   }
-  return Napi::Number::New(info.Env(), answer);
+  return answer;
 }
 
 void TunDevice::RefLoop(const Napi::CallbackInfo&) {

@@ -32,6 +32,7 @@ class TunDevice final : public Napi::ObjectWrap<TunDevice>, private PollHandle::
   Napi::Value GetFacts(const Napi::CallbackInfo& info);
   void Start(const Napi::CallbackInfo& info);
   Napi::Value Write(const Napi::CallbackInfo& info);
+  int WriteOutgoing();
   void RefLoop(const Napi::CallbackInfo& info);
   void UnrefLoop(const Napi::CallbackInfo& info);
   void Close(const Napi::CallbackInfo& info);

@@ -16,6 +16,12 @@ const MOST_SPARE = 256;
 const SPARE_BYTES: Uint8Array[] = [];
 const SPARE_VIEWS: DataView[] = [];
 
+/** Who may take bytes where they lie. */
+export interface TextTaker {
+  /** @returns false where the bytes must be copied */
+  lend(memory: Uint8Array, at: number, length: number): boolean;
+}
+
 export class ByteRing {
   #bytes: Uint8Array = NOTHING;
   #view: DataView = NO_VIEW;
@@ -119,6 +125,13 @@ export class ByteRing {
     const run = Math.min(length, this.#bytes.length - place);
     copyBytes(this.#view, place, target, at, run);
     if (run < length) copyBytes(this.#view, 0, target, at + run, length - run);
+  }
+
+  /** Lends what lies in one piece, and in memory that no other ring will ever have. */
+  lendTo(taker: TextTaker, from: number, length: number): boolean {
+    const place = from & this.#mask;
+    if (this.isSmallest || place + length > this.#bytes.length) return false;
+    return taker.lend(this.#bytes, place, length);
   }
 
   /** As `put`, from an application's memory. */

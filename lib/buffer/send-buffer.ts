@@ -5,10 +5,13 @@
  */
 import { type Seq, seqAdd, seqDiff } from '../base/seq.js';
 import type { Tape } from '../base/tape.js';
-import { ByteRing } from './byte-ring.js';
+import { ByteRing, type TextTaker } from './byte-ring.js';
 
 /** An empty buffer keeps memory for the next write, until it is trimmed, but for little and for more than this. */
 const KEEP_BYTES = 1 << 20;
+
+/** Less is copied sooner than it is lent. */
+const LENT_BYTES = 1024;
 
 export class SendBuffer {
   readonly #ring = new ByteRing();
@@ -61,6 +64,14 @@ export class SendBuffer {
   /** Copies `length` bytes that begin at `sequence` into `target`. */
   copyTo(sequence: Seq, target: DataView, at: number, length: number): void {
     this.#ring.get(sequence, target, at, length);
+  }
+
+  /**
+   * Lends `length` bytes that begin at `sequence` to whoever takes them where they lie: there they stay until they are
+   * acknowledged. @returns false where they must be copied
+   */
+  lendTo(taker: TextTaker, sequence: Seq, length: number): boolean {
+    return length >= LENT_BYTES && this.#ring.lendTo(taker, sequence, length);
   }
 
   /** Forgets everything before `upTo`. */

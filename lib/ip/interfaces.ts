@@ -17,6 +17,8 @@ export interface OutputPort {
   readonly checksumOffload: boolean;
   /** Whether it takes UDP super-packets. */
   readonly udpSegmentation: boolean;
+  /** Whether it takes texts that lie elsewhere. */
+  readonly gathers: boolean;
   readonly isLoopback: boolean;
   /** Whether it is up: a port that is down loses its routes. */
   readonly isUp: boolean;
@@ -30,6 +32,8 @@ export interface OutputPort {
   reserve(): boolean;
   /** Queues the `length` bytes written at `at`. */
   commit(length: number, checksum: ChecksumState, segmentSize: number, headerBytes: number): void;
+  /** The last `length` bytes of what was just queued lie in `memory`; on a port that gathers. */
+  lendText(memory: Uint8Array, at: number, length: number): void;
 }
 
 /** A protocol above IP. */

@@ -255,6 +255,11 @@ export class IpLayer {
     return this.#output.begin(path, transportBytes);
   }
 
+  /** Lends the text of the packet begun last. See `IpOutput.lend`. */
+  lend(path: IpPath, memory: Uint8Array, at: number, length: number): boolean {
+    return this.#output.lend(path, memory, at, length);
+  }
+
   /** See `IpOutput.commit`. @hidden */
   commit(path: IpPath, transportBytes: number, checksumOffset: number, segmentSize = 0): void {
     this.#output.commit(path, transportBytes, checksumOffset, segmentSize);

@@ -25,12 +25,18 @@ export const Begin = {
 } as const;
 export type Begin = (typeof Begin)[keyof typeof Begin];
 
+const NO_TEXT = new Uint8Array(0);
+
 /** The room lent: its memory twice, the place of the transport header, and the bytes from there on. */
 export class OutgoingRoom {
   view = new DataView(new ArrayBuffer(0)) as DataView;
   bytes: Uint8Array = new Uint8Array(0);
   at = 0;
   room = 0;
+  /** The text at the end of the packet, where it lies elsewhere; `textBytes` is 0 where all is written here. */
+  text: Uint8Array = NO_TEXT;
+  textAt = 0;
+  textBytes = 0;
 }
 
 /** Place of the transport header in scratch memory: behind the largest IP header. */
@@ -86,8 +92,23 @@ export class IpOutput {
     out.bytes = port.bytes;
     out.at = port.at + headerBytes;
     out.room = Math.min(port.maxPacketBytes - headerBytes, this.#most(path));
+    out.textBytes = 0;
     this.#inScratch = false;
     return Begin.Ok;
+  }
+
+  /**
+   * Instead of being written, the last `length` bytes of the packet begun last are taken from `memory` when the batch
+   * is sent, until when they must stay as they are. @returns false where they must be written
+   */
+  lend(path: IpPath, memory: Uint8Array, at: number, length: number): boolean {
+    // Who sums the packet must see its text.
+    if (!path.port.gathers || !path.port.checksumOffload) return false;
+    const { out } = this;
+    out.text = memory;
+    out.textAt = at;
+    out.textBytes = length;
+    return true;
   }
 
   /**
@@ -99,7 +120,9 @@ export class IpOutput {
     this.#stats.ip.outRequests++;
     const { headerBytes, port } = path;
     const fits = !this.#inScratch && (segmentSize > 0 || headerBytes + transportBytes <= path.mtu);
+    const isLent = this.out.textBytes > 0;
     if (!fits) {
+      if (isLent) this.#takeText(transportBytes);
       this.#commitFragments(path, transportBytes, checksumOffset);
       return;
     }
@@ -112,6 +135,23 @@ export class IpOutput {
     else this.#write6(path, at - headerBytes, transportBytes);
     const headers = headerBytes + this.#transportHeader(path, at);
     port.commit(headerBytes + transportBytes, state, segmentSize, headers);
+    if (isLent) this.#lendText(port);
+  }
+
+  #lendText(port: OutputPort): void {
+    const { out } = this;
+    port.lendText(out.text, out.textAt, out.textBytes);
+    out.text = NO_TEXT;
+    out.textBytes = 0;
+  }
+
+  /** Writes the text that was lent: the packet must be divided after all. */
+  #takeText(transportBytes: number): void {
+    const { out } = this;
+    const { text, textAt, textBytes } = out;
+    out.bytes.set(text.subarray(textAt, textAt + textBytes), out.at + transportBytes - textBytes);
+    out.text = NO_TEXT;
+    out.textBytes = 0;
   }
 
   #unusable(): Begin {

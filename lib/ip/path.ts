@@ -44,6 +44,7 @@ export const NO_PORT: OutputPort = Object.freeze({
   maxPacketBytes: 0,
   checksumOffload: false,
   udpSegmentation: false,
+  gathers: false,
   isLoopback: false,
   isUp: false,
   view: new DataView(NO_BYTES.buffer),
@@ -51,6 +52,7 @@ export const NO_PORT: OutputPort = Object.freeze({
   at: 0,
   reserve: () => false,
   commit: () => {},
+  lendText: () => {},
 });
 
 export class IpPath {

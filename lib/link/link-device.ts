@@ -20,6 +20,11 @@ export interface LinkDevice {
   /** Whether it also takes UDP super-packets (USO); false when absent. */
   readonly udpSegmentation?: boolean;
   /**
+   * Whether texts of packets it sends may lie elsewhere (`PacketBatch.lendText`), where it completes checksums; false
+   * when absent.
+   */
+  readonly gathers?: boolean;
+  /**
    * Starts it; called once. `onBatch` hears each batch that comes in, which is lent until it returns.
    * It is never called from within `send`, so that receiving never nests in sending.
    */

@@ -31,6 +31,10 @@ export const SlotWord = {
   TIME_HIGH: 7,
   /** Why the stack dropped it (a `DropReason`), written by the stack for recorders. */
   VERDICT: 8,
+  /** Where the text at the end of the packet lies in lent memory, how much of it, and which memory that is. */
+  TEXT_AT: 9,
+  TEXT_BYTES: 10,
+  TEXT_MEMORY: 11,
 } as const;
 export const SLOT_WORDS = 12;
 export const SLOT_ALIGN = 8;
@@ -52,6 +56,8 @@ export class PacketBatch {
   readonly words: Int32Array;
   /** Most packets it holds. */
   readonly limit: number;
+  /** Memories that texts lie in, of packets for a link that gathers them. */
+  readonly memories: Uint8Array[] = [];
 
   /**
    * @param limit most packets it holds; 64 by default
@@ -83,6 +89,7 @@ export class PacketBatch {
 
   /** Empties it. */
   clear(): void {
+    if (this.memories.length > 0) this.memories.length = 0;
     this.words[BatchWord.COUNT] = 0;
     this.words[BatchWord.ERROR] = 0;
     this.words[BatchWord.TAIL] = 0;
@@ -165,9 +172,23 @@ export class PacketBatch {
     words[at + SlotWord.TIME_LOW] = 0;
     words[at + SlotWord.TIME_HIGH] = 0;
     words[at + SlotWord.VERDICT] = 0;
+    words[at + SlotWord.TEXT_BYTES] = 0;
     words[BatchWord.COUNT] = i + 1;
     words[BatchWord.TAIL] = (tail + length + SLOT_ALIGN - 1) & -SLOT_ALIGN;
     return i;
+  }
+
+  /**
+   * Says that the last `length` bytes of the last packet are not in the arena, whose room for them stays free, but in
+   * `memory` at `at`, where they must stay as they are until the batch was sent. For links that `gather` only.
+   */
+  lendText(memory: Uint8Array, at: number, length: number): void {
+    const { memories, words } = this;
+    if (memories.length === 0 || memories[memories.length - 1] !== memory) memories.push(memory);
+    const slot = slotAt(this.count - 1);
+    words[slot + SlotWord.TEXT_AT] = at;
+    words[slot + SlotWord.TEXT_BYTES] = length;
+    words[slot + SlotWord.TEXT_MEMORY] = memories.length - 1;
   }
 
   /** Appends a copy of slot `i` of another batch, its metadata included. */

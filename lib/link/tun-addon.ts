@@ -56,8 +56,8 @@ export interface NativeTun {
     counters: Float64Array,
     callback: (event: number, value: number) => void,
   ): void;
-  /** Sends the outgoing batch: a `WriteOutcome`. */
-  write(): number;
+  /** Sends the outgoing batch, whose texts may lie in these memories: a `WriteOutcome`. */
+  write(memories?: readonly Uint8Array[]): number;
   ref(): void;
   unref(): void;
   close(): void;
@@ -136,6 +136,9 @@ const LAYOUT: Readonly<Record<string, number>> = {
   slotTimeLow: SlotWord.TIME_LOW,
   slotTimeHigh: SlotWord.TIME_HIGH,
   slotVerdict: SlotWord.VERDICT,
+  slotTextAt: SlotWord.TEXT_AT,
+  slotTextBytes: SlotWord.TEXT_BYTES,
+  slotTextMemory: SlotWord.TEXT_MEMORY,
   slotWords: SLOT_WORDS,
   slotAlign: SLOT_ALIGN,
   maxSlotBytes: MAX_SLOT_BYTES,

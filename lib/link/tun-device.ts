@@ -130,6 +130,7 @@ export class TunDevice implements LinkDevice {
   readonly mtu: number;
   readonly maxPacketBytes: number;
   readonly checksumOffload = true;
+  readonly gathers = true;
   readonly udpSegmentation: boolean;
   /** What the kernel agreed to. */
   readonly offloads: {
@@ -247,8 +248,12 @@ export class TunDevice implements LinkDevice {
   send(batch: PacketBatch): void {
     if (!this.#open) return;
     invariant(batch === this.#outgoing && !this.#blocked, 'a device sends the batch it has lent');
-    if (this.#native.write() === WriteOutcome.BLOCKED) this.#blocked = true;
+    if (this.#write(batch) === WriteOutcome.BLOCKED) this.#blocked = true;
     else batch.clear();
+  }
+
+  #write({ memories }: PacketBatch): number {
+    return memories.length > 0 ? this.#native.write(memories) : this.#native.write();
   }
 
   close(): void {

@@ -47,6 +47,10 @@ export class LinkPort implements OutputPort {
     return this.device.udpSegmentation === true;
   }
 
+  get gathers(): boolean {
+    return this.device.gathers === true;
+  }
+
   reserve(): boolean {
     if (!this.isUp) return false;
     if (this.#batch !== undefined && this.#batch.room < this.device.maxPacketBytes) this.flush();
@@ -64,6 +68,10 @@ export class LinkPort implements OutputPort {
     if (batch === undefined) return;
     if (batch.count === 0) this.#collecting();
     batch.append(length, checksum, segmentSize, headerBytes);
+  }
+
+  lendText(memory: Uint8Array, at: number, length: number): void {
+    this.#batch?.lendText(memory, at, length);
   }
 
   /** Sends what was collected. */

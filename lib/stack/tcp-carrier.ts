@@ -96,6 +96,10 @@ export class TcpCarrier implements SegmentCarrier, SegmentOutput {
     return true;
   }
 
+  lend(memory: Uint8Array, at: number, length: number): boolean {
+    return !this.goesNowhere && this.#ip.lend(this.#path as IpPath, memory, at, length);
+  }
+
   setEcn(ecn: number): void {
     (this.#path as IpPath).ecn = ecn;
   }

@@ -15,6 +15,11 @@ export interface SegmentOutput {
   readonly takesSuperPackets: boolean;
   /** Whether what was begun last goes nowhere: no path takes it, and it is lost as on any network. */
   readonly goesNowhere: boolean;
+  /**
+   * Instead of being written, the last `length` bytes of the segment begun are taken from `memory` at `at` before
+   * anything else arrives; until then they must stay as they are. False where they must be written.
+   */
+  lend(memory: Uint8Array, at: number, length: number): boolean;
   /** ECN field for the next segment. */
   setEcn(ecn: number): void;
   /**

@@ -187,7 +187,7 @@ export class SegmentWriter {
     const written = this.#header(output, plan.sequence, plan.flags | ecnFlags | TcpFlag.ACK, nowUs);
     invariant(written === headerBytes, 'options are written as they were laid out');
     if (plan.urgentPointer > 0) writeUrgentPointer(output.view, output.at, plan.urgentPointer);
-    if (plan.textBytes > 0) {
+    if (plan.textBytes > 0 && !buffer.lendTo(output, plan.sequence, plan.textBytes)) {
       buffer.copyTo(plan.sequence, output.view, output.at + headerBytes, plan.textBytes);
     }
     output.setEcn(isNewText && this.ecn?.sendsEct === true ? EcnField.Ect0 : EcnField.NotEct);

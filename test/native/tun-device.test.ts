@@ -254,6 +254,37 @@ describe('TunDevice', function () {
       }
     });
 
+    for (const offload of [true, false]) {
+      it(`gathers texts that lie elsewhere, ${offload ? 'with' : 'without'} offloads`, async () => {
+        const { from, to } = pair({ offload }, { offload });
+        const memories = [new Uint8Array(10_000), new Uint8Array(10_000)];
+        const wanted: Uint8Array[] = [];
+        const batch = from.borrow() as PacketBatch;
+        for (const [i, payload] of [1, 2, 57, 1000, 1400, 1].entries()) {
+          const shape = { ...(i % 2 === 0 ? V4 : V6), protocol: TCP, payload, seed: 10 * i };
+          wanted.push(packet(shape));
+          const bytes = packet({ ...shape, partial: true });
+          const memory = memories[i >> 2];
+          bytes.fill(0xee, bytes.length - payload);
+          batch.appendPacket(bytes, ChecksumState.Partial);
+          batch.lendText(memory, 1500 * i + 1, payload);
+          memory.set(packet(shape).subarray(-payload), 1500 * i + 1);
+        }
+        expect(batch.memories).to.deep.equal(memories);
+        from.send(batch);
+        expect(batch.memories).to.deep.equal([]);
+        const received = await to.take(wanted.length);
+        for (const [i, { bytes, checksum }] of received.entries()) {
+          const headers = i % 2 === 0 ? 40 : 60;
+          expect([...bytes.subarray(headers)]).to.deep.equal([...wanted[i].subarray(headers)]);
+          if (!offload) expect(checksum).to.equal(ChecksumState.Valid);
+        }
+        // What comes next in the same slots is whole again.
+        send(from, wanted[3], { checksum: ChecksumState.Valid });
+        expect([...(await to.take(1))[0].bytes.subarray(60)]).to.deep.equal([...wanted[3].subarray(60)]);
+      });
+    }
+
     it('never sends a UDP checksum of zero, which would mean none (RFC 768)', async () => {
       const { from, to } = pair({ offload: false }, { offload: false });
       for (const ends of [V4, V6]) {

@@ -1,7 +1,7 @@
 import { closeSync, readdirSync } from 'node:fs';
 import { expect } from 'chai';
 import { HostNetwork } from '../../lib/link/host-network.js';
-import type { PacketBatch } from '../../lib/link/packet-batch.js';
+import { BATCH_HEADER_WORDS, type PacketBatch, SlotWord } from '../../lib/link/packet-batch.js';
 import { nativeAddon } from '../../lib/link/tun-addon.js';
 import { TunDevice, type TunOptions } from '../../lib/link/tun-device.js';
 import { ChecksumState } from '../../lib/wire/ip-packet.js';
@@ -193,6 +193,27 @@ describe('TunDevice when things go wrong', function () {
       expect(left.stats).to.deep.include({ txPackets: sent, txDropped: 0 });
       send(left, datagram);
       await collector.take(1);
+    });
+
+    it('keeps the texts that wait, whatever becomes of the memory they were lent from', async () => {
+      const [left, right] = joined();
+      left.open(() => {});
+      const memory = new Uint8Array(1000);
+      let sent = 0;
+      for (let batch = left.borrow(); batch !== undefined; batch = left.borrow()) {
+        memory.fill(sent);
+        const payload = packet({ ...ENDS, protocol: UDP, payload: 1000 });
+        for (let i = 0; i < 20; i++) {
+          batch.appendPacket(payload, ChecksumState.Valid);
+          batch.lendText(memory, 0, 1000);
+        }
+        left.send(batch);
+        sent++;
+      }
+      structuredClone(memory.buffer, { transfer: [memory.buffer] });
+      const received = await new Collector(right).take(20 * sent);
+      expect(received.map(({ bytes }) => bytes.at(-1))).to.deep.equal(received.map((_, i) => (i / 20) | 0));
+      expect(left.stats).to.deep.include({ txPackets: 20 * sent, txDropped: 0, txBlocked: 1 });
     });
 
     it('completes a checksum once, however often it tries', async () => {
@@ -467,6 +488,23 @@ describe('TunDevice when things go wrong', function () {
         batch.words[0] = count;
         left.send(batch);
       }
+      const memory = new Uint8Array(50);
+      const lies: [at: number, bytes: number, memory: number][] = [
+        [1, 50, 0],
+        [0, 51, 0],
+        [51, 0x7fffffff, 0],
+        [-1, 10, 0],
+        [0, -1, 0],
+        [0, 10, 1],
+        [0, 10, -1],
+      ];
+      for (const [at, bytes, place] of lies) {
+        batch.appendPacket(datagram, ChecksumState.Valid);
+        batch.lendText(memory, 0, 10);
+        batch.words.set([at, bytes, place], BATCH_HEADER_WORDS + SlotWord.TEXT_AT);
+        left.send(batch);
+      }
+      expect(left.stats.txDroppedBy.EINVAL).to.be.at.least(lies.length);
       batch.appendPacket(datagram, ChecksumState.Valid);
       left.send(batch);
       await collector.take(1);

@@ -20,6 +20,7 @@ export class TestPort implements OutputPort {
   maxPacketBytes: number;
   checksumOffload: boolean;
   readonly udpSegmentation = false;
+  readonly gathers: boolean;
   readonly isLoopback: boolean;
   isUp = true;
   /** Not at the start of its memory, as on any link. */
@@ -34,8 +35,9 @@ export class TestPort implements OutputPort {
   constructor(
     index: number,
     name: string,
-    options: { mtu?: number; maxPacketBytes?: number; offload?: boolean } = {},
+    options: { mtu?: number; maxPacketBytes?: number; offload?: boolean; gathers?: boolean } = {},
   ) {
+    this.gathers = options.gathers ?? false;
     this.index = index;
     this.name = name;
     this.isLoopback = index === 0;
@@ -49,6 +51,11 @@ export class TestPort implements OutputPort {
     if (this.room <= 0) return false;
     this.bytes.fill(0xee, 0, 2048);
     return true;
+  }
+
+  lendText(memory: Uint8Array, at: number, length: number): void {
+    const { bytes } = this.queue[this.queue.length - 1];
+    bytes.set(memory.subarray(at, at + length), bytes.length - length);
   }
 
   commit(length: number, checksum: ChecksumState, segmentSize: number, headerBytes: number): void {
@@ -135,6 +142,7 @@ export interface PeerOptions {
   readonly mtu?: number;
   readonly maxPacketBytes?: number;
   readonly offload?: boolean;
+  readonly gathers?: boolean;
   /** Addresses of the first link; 10.0.0.1/24 and 2001:db8::1/64 by default. */
   readonly addresses?: readonly string[];
 }
@@ -157,8 +165,9 @@ export class IpPeer {
       stats: this.stats,
       ...(given.options === undefined ? {} : { options: given.options }),
     });
-    const { mtu, maxPacketBytes, offload } = given;
+    const { mtu, maxPacketBytes, offload, gathers = false } = given;
     this.port = new TestPort(1, 'tun0', {
+      gathers,
       ...(mtu === undefined ? {} : { mtu }),
       ...(maxPacketBytes === undefined ? {} : { maxPacketBytes }),
       ...(offload === undefined ? {} : { offload }),

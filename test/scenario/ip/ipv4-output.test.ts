@@ -97,6 +97,39 @@ describe('IPv4 output', () => {
     );
   });
 
+  it('takes texts from where they lie, and writes those of packets that must be divided', () => {
+    for (const gathers of [true, false]) {
+      const peer = new IpPeer({ mtu: 1500, addresses: ['10.0.0.1/24'], gathers, offload: true });
+      const path = peer.resolve('10.0.0.9');
+      path.dontFragment = false;
+      const text = pattern(2000);
+      /** Eight bytes of header, then `bytes` of the text from 3 on. */
+      const send = (bytes: number): void => {
+        expect(peer.ip.begin(path, 8 + bytes)).to.equal(Begin.Ok);
+        peer.ip.out.bytes.fill(7, peer.ip.out.at, peer.ip.out.at + 8);
+        if (!peer.ip.lend(path, text, 3, bytes)) {
+          peer.ip.out.bytes.set(text.subarray(3, 3 + bytes), peer.ip.out.at + 8);
+        }
+        peer.ip.commit(path, 8 + bytes, -1);
+      };
+      const whole = (bytes: number): Uint8Array =>
+        bytesOf(new Uint8Array(8).fill(7), text.subarray(3, 3 + bytes));
+      send(1000);
+      expect(peer.sent().map(({ payload }) => payload)).to.deep.equal([whole(1000)]);
+      // Larger than the link: built elsewhere. Larger than the path: built in place, then moved.
+      send(1900);
+      expect(joined(peer.sent())).to.deep.equal(whole(1900));
+      path.mtu = 600;
+      send(1400);
+      expect(joined(peer.sent())).to.deep.equal(whole(1400));
+      path.mtu = 1500;
+      send(50);
+      expect(peer.sent().map(({ payload }) => payload)).to.deep.equal([whole(50)]);
+      peer.send(path, pattern(60));
+      expect(peer.sent().map(({ payload }) => payload)).to.deep.equal([pattern(60)]);
+    }
+  });
+
   it('sends TCP with DF, and UDP as its path says [V4O-6] [A15]', () => {
     const peer = new IpPeer();
     const path = peer.resolve('10.0.0.9', { protocol: 6 });

@@ -20,6 +20,7 @@ describe('the send buffer', () => {
         const buffer = new SendBuffer(start);
         let twin: number[] = [];
         let first: Seq = start;
+        let lent: { readonly bytes: Uint8Array; readonly expected: readonly number[] }[] = [];
         for (const [what, amount] of actions) {
           if (what === 'write') {
             const bytes = numbered(amount + 7, amount);
@@ -28,6 +29,7 @@ describe('the send buffer', () => {
           } else if (what === 'release') {
             const upTo = Math.min(amount, twin.length);
             buffer.release(seqAdd(first, upTo));
+            lent = [];
             if (upTo > 0) {
               twin = twin.slice(upTo);
               first = seqAdd(first, upTo);
@@ -37,8 +39,16 @@ describe('the send buffer', () => {
             const length = Math.min(1460, twin.length - from);
             const out = new Uint8Array(length + 2);
             buffer.copyTo(seqAdd(first, from), viewOf(out), 2, length);
-            expect(Array.from(out.subarray(2))).to.deep.equal(twin.slice(from, from + length));
+            const expected = twin.slice(from, from + length);
+            expect(Array.from(out.subarray(2))).to.deep.equal(expected);
+            const lend = (memory: Uint8Array, at: number): boolean => {
+              lent.push({ bytes: memory.subarray(at, at + length), expected });
+              return true;
+            };
+            const isLent = buffer.lendTo({ lend }, seqAdd(first, from), length);
+            if (length < 1024 || buffer.memoryBytes <= 4096) expect(isLent).to.equal(false);
           }
+          for (const { bytes, expected } of lent) expect(Array.from(bytes)).to.deep.equal(expected);
           expect(buffer.length).to.equal(twin.length);
           expect(seqDiff(buffer.start, first)).to.equal(0);
           expect(seqDiff(buffer.end, buffer.start)).to.equal(twin.length);
@@ -47,6 +57,31 @@ describe('the send buffer', () => {
       }),
       { numRuns: 300 },
     );
+  });
+
+  it('lends what lies in one piece, and no memory that another buffer may have next', () => {
+    const taken: { memory: Uint8Array; at: number; length: number }[] = [];
+    const taker = {
+      lend(memory: Uint8Array, at: number, length: number): boolean {
+        taken.push({ memory, at, length });
+        return true;
+      },
+    };
+    const buffer = new SendBuffer(0 as Seq);
+    buffer.write(numbered(4096, 1), 0, 4096);
+    // The smallest memories serve one buffer after another.
+    expect(buffer.lendTo(taker, 0 as Seq, 4096)).to.equal(false);
+    buffer.write(numbered(4096, 2), 0, 4096);
+    expect(buffer.lendTo(taker, 0 as Seq, 1023), 'little').to.equal(false);
+    expect(buffer.lendTo(taker, 1000 as Seq, 7192)).to.equal(true);
+    buffer.release(4096 as Seq);
+    buffer.write(numbered(1000, 3), 0, 1000);
+    expect(buffer.lendTo(taker, 5000 as Seq, 4000), 'around the end').to.equal(false);
+    const [{ memory, at, length }] = taken;
+    expect(taken).to.have.length(1);
+    expect([at, length]).to.deep.equal([1000, 7192]);
+    expect(memory.slice(4096, 8192)).to.deep.equal(numbered(4096, 2));
+    expect(buffer.lendTo({ lend: () => false }, 5000 as Seq, 2000), 'refused').to.equal(false);
   });
 
   it('keeps what was written although the writer uses its memory again', () => {

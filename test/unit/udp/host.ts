@@ -34,6 +34,7 @@ export class CapturePort implements OutputPort {
   maxPacketBytes: number;
   readonly checksumOffload: boolean;
   readonly udpSegmentation: boolean;
+  readonly gathers = false;
   readonly bytes = new Uint8Array(70_000);
   readonly view = new DataView(this.bytes.buffer);
   readonly at = 8;
@@ -54,6 +55,8 @@ export class CapturePort implements OutputPort {
   reserve(): boolean {
     return this.room > 0;
   }
+
+  lendText(): void {}
 
   commit(length: number, state: ChecksumState, segmentSize: number): void {
     this.room--;
