@@ -17,9 +17,12 @@ export function attempt(act: () => void): number {
     act();
     return 0;
   } catch (error) {
-    return errnoOf(codeOf(error));
+    return errnoOfError(error);
   }
 }
+
+/** The number of what was thrown. */
+export const errnoOfError = (error: unknown): number => errnoOf(codeOf(error));
 
 /** `setTTL EINVAL`. */
 export const errnoException = (errno: number, syscall: string): SystemError =>

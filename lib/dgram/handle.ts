@@ -33,6 +33,9 @@ export type OnMessage = (
   info: MessageInfo | undefined,
 ) => void;
 
+/** Its reactions are microtasks behind those there are, without the async resource of each `queueMicrotask`. */
+const SETTLED = Promise.resolve();
+
 export class UdpHandle {
   /** There is none: the stack's sockets are not the host's. */
   readonly fd = -1;
@@ -232,7 +235,9 @@ export class UdpHandle {
    * `(request, list, count, port, ip, hasCallback)`, or `(request, list, count, hasCallback)` to the peer.
    * @returns bytes sent plus 1; 0 when `request` will be told; or an error's number
    */
-  send(request: SendRequest, list: readonly Uint8Array[], ...[, port, ip]: unknown[]): number {
+  send(request: SendRequest, list: readonly Uint8Array[], ...more: unknown[]): number {
+    const port = more[1];
+    const ip = more[2];
     if (this.#endpoint === undefined) return errnoOf('EBADF');
     if (typeof port !== 'number' || typeof ip !== 'string') {
       return this.#outbox.send(request, { data: list, destination: undefined, port: 0, link: 0 });
@@ -303,7 +308,7 @@ export class UdpHandle {
       this.onmessage?.(length, this, data, this.#show(source, sourcePort, link));
     } finally {
       this.#isHandingOver = (this.#endpoint?.queuedDatagrams ?? 0) > 0;
-      if (this.#isHandingOver) queueMicrotask(this.#afterMicrotasks);
+      if (this.#isHandingOver) void SETTLED.then(this.#afterMicrotasks);
     }
   }
 

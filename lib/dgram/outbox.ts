@@ -1,7 +1,7 @@
 /** Datagrams on their way to an endpoint, and those that wait while the link is full. */
 import type { IpAddress } from '../wire/ip-address.js';
 import type { DgramStack, UdpEndpoint } from './dgram-stack.js';
-import { attempt, errnoOf } from './errno.js';
+import { errnoOf, errnoOfError } from './errno.js';
 
 /** One call of `send`, told later how it went if it could not be told at once. */
 export interface SendRequest {
@@ -92,18 +92,16 @@ export class Outbox {
   }
 
   #trySend({ data, destination, port, link }: Outgoing, bytes: number): number {
-    let isSent = false;
-    const errno = attempt(() => {
-      const content = data.length === 1 ? data[0] : data;
-      if (destination === undefined) isSent = this.#endpoint.send(content);
-      else
-        isSent = this.#endpoint.send(
-          content,
-          link === 0 ? { destination, port } : { destination, port, link },
-        );
-    });
-    if (errno !== 0) return errno;
-    return isSent ? bytes + 1 : FULL;
+    const content = data.length === 1 ? data[0] : data;
+    try {
+      const isSent =
+        destination === undefined
+          ? this.#endpoint.send(content)
+          : this.#endpoint.send(content, link === 0 ? { destination, port } : { destination, port, link });
+      return isSent ? bytes + 1 : FULL;
+    } catch (error) {
+      return errnoOfError(error);
+    }
   }
 }
 

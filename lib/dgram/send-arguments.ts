@@ -21,8 +21,13 @@ const DATA_TYPES = ['Buffer', 'TypedArray', 'DataView', 'string'];
  * `ERR_SOCKET_DGRAM_IS_CONNECTED`
  */
 export function readSendArguments(args: readonly unknown[], isConnected: boolean): Message {
-  const [message, offset, length] = args;
-  let [, , , port, address, callback] = args;
+  // By index: to destructure an array is to iterate over it.
+  const message = args[0];
+  const offset = args[1];
+  const length = args[2];
+  let port = args[3];
+  let address = args[4];
+  let callback = args[5];
   let whole = message;
   if (isConnected) {
     if (typeof length === 'number') {

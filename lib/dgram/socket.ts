@@ -19,7 +19,7 @@ import { addLegacyNames } from './legacy.js';
 import { makeLookup } from './lookups.js';
 import type { SendRequest } from './outbox.js';
 import type { SocketPlace, SocketType } from './places.js';
-import { type Message, readSendArguments } from './send-arguments.js';
+import { type Message, readSendArguments, type SendCallback } from './send-arguments.js';
 import { readBindArguments, readSocketOptions, type SocketOptions } from './socket-options.js';
 import { DgramSettings } from './socket-settings.js';
 import { bareHandle, handleOf, kState, Step, stopReceiving } from './state.js';
@@ -355,15 +355,8 @@ function found(socket: StackDgramSocket, message: Message, error: Error | null, 
 
 /** Without a callback nobody hears of an error, as in Node. */
 function sendTo(socket: StackDgramSocket, message: Message, ip: string | null): void {
-  const { data, port, address, callback } = message;
-  const place = { address, port };
-  const request: SendRequest = {};
-  if (callback !== undefined) {
-    request.oncomplete = (errno, bytes) => {
-      if (errno === 0) callback(null, bytes);
-      else callback(placeException(errno, 'send', place));
-    };
-  }
+  const { data, port, callback } = message;
+  const request: SendRequest = callback === undefined ? {} : requestOf(message, callback);
   const handle = handleOf(socket);
   const isHeard = callback !== undefined;
   const outcome =
@@ -372,5 +365,14 @@ function sendTo(socket: StackDgramSocket, message: Message, ip: string | null): 
       : handle.send(request, data, data.length, port, ip, isHeard);
   if (callback === undefined || outcome === 0) return;
   if (outcome >= 1) process.nextTick(callback, null, outcome - 1);
-  else process.nextTick(callback, placeException(outcome, 'send', place));
+  else process.nextTick(callback, placeException(outcome, 'send', message));
+}
+
+function requestOf(message: Message, callback: SendCallback): SendRequest {
+  return {
+    oncomplete: (errno, bytes) => {
+      if (errno === 0) callback(null, bytes);
+      else callback(placeException(errno, 'send', message));
+    },
+  };
 }
