@@ -90,7 +90,8 @@ for (const offload of [true, false]) {
         listener.close();
         const { timeouts } = bed.stack.stats.tcp;
         const before = complaints();
-        for (const mtu of [1500, 1400, 1281]) {
+        // 1300 is known of these paths by now.
+        for (const mtu of [1500, 1290, 1281]) {
           await widen(mtu);
           // What is already on its way when the first complaint arrives is sent again in smaller pieces.
           const sha256 = ours.sendBulk(BYTES / 4);
