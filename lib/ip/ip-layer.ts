@@ -255,7 +255,7 @@ export class IpLayer {
     return this.#output.begin(path, transportBytes);
   }
 
-  /** Lends the text of the packet begun last. See `IpOutput.lend`. */
+  /** Lends the text of the packet begun last. See `IpOutput.lend`. @hidden */
   lend(path: IpPath, memory: Uint8Array, at: number, length: number): boolean {
     return this.#output.lend(path, memory, at, length);
   }
