@@ -36,6 +36,8 @@
       {
         width: widthOf(element),
         height: 300,
+        // The last title reaches beyond its bar.
+        padding: [null, 50, null, null],
         legend: { show: false },
         cursor: { show: false },
         scales: { x: { time: false, range: [-0.6, x.length - 0.4] }, y: { range: [0, height * 1.08] } },
