@@ -75,6 +75,7 @@ export class IpOutput {
    * the room back.
    */
   begin(path: IpPath, transportBytes: number): Begin {
+    this.out.textBytes = 0;
     if (path.generation !== this.#parts.generation() && !this.#parts.revalidate(path))
       return this.#unusable();
     if (path.unusable !== '') return this.#unusable();
@@ -92,7 +93,6 @@ export class IpOutput {
     out.bytes = port.bytes;
     out.at = port.at + headerBytes;
     out.room = Math.min(port.maxPacketBytes - headerBytes, this.#most(path));
-    out.textBytes = 0;
     this.#inScratch = false;
     return Begin.Ok;
   }
