@@ -13,12 +13,14 @@ const frame = (name: string): Frame => ({ name, samples: 0, called: new Map() })
 const FRAME_LINE = /^\s+[0-9a-f]+ (.*) \(([^()]*|\[[^\]]*\])\)$/;
 /** `JS:*input file:///…/lib/tcp/tcp-layer.ts:1:2941`: `*` is optimised, `~` interpreted, `^` compiled plainly. */
 const SCRIPT_FRAME = /^JS:[*~^]?((?:[gs]et )?\S*) (?:file:\/\/)?\S*?((?:lib|bench)\/\S+?)(?::\d+)*$/;
+const PACKAGE_FRAME =
+  /^(?:JS|Eval):[*~^]?((?:[gs]et )?\S*) \S*\/(node_modules\/(?:@[^/\s]+\/)?[^/\s]+)\/\S*$/;
 const HOST_FRAME = /^JS:[*~^]?((?:[gs]et )?\S*) (node:\S+?)(?::\d+)*$/;
 
 /** What a reader needs of a symbol: function and file of scripts, without addresses and marks of compilers. */
 export function readableName(symbol: string, object: string): string {
   const bare = symbol.replace(/\+0x[0-9a-f]+$/, '');
-  const script = SCRIPT_FRAME.exec(bare) ?? HOST_FRAME.exec(bare);
+  const script = PACKAGE_FRAME.exec(bare) ?? SCRIPT_FRAME.exec(bare) ?? HOST_FRAME.exec(bare);
   if (script !== null) return `${script[1] || 'anonymous'} ${script[2]}`;
   // Published without symbols.
   if (object.endsWith('/tunstack.node') && bare === '[unknown]') return 'tunstack.node';

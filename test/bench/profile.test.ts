@@ -37,6 +37,15 @@ describe('profiles of the benchmark', () => {
       'get count lib/tcp/segment.ts',
     );
     expect(readableName('JS:^emit node:events:470:28+0x1', '/tmp/perf-1.map')).to.equal('emit node:events');
+    const inPackage = '/a/b/node_modules/tsx/dist/register-B1.cjs:19:15';
+    for (const name of ['JS:~<static_initializer>', 'JS:~', 'Eval:~']) {
+      expect(readableName(`${name} ${inPackage}+0x1`, '/tmp/perf-1.map')).to.match(
+        /^(?:<static_initializer>|anonymous) node_modules\/tsx$/,
+      );
+    }
+    expect(
+      readableName('JS:*of file:///a/node_modules/@b/lib/c/lib/d.js:1:2+0x1', '/tmp/perf-1.map'),
+    ).to.equal('of node_modules/@b/lib');
     expect(readableName('uv_run+0x187', '/usr/bin/node')).to.equal('uv_run');
   });
 
