@@ -30,8 +30,7 @@ export const viewOf = ({ buffer, byteOffset, length }: Uint8Array): DataView =>
  * glibc gives freed memory back to the kernel above a threshold, and learns that threshold from the
  * largest block it has freed. Slabs are freed by the hundred: with what it believes at first each would
  * be faulted in again page by page, at several times the price of the copy. One block of this size, never
- * touched and forgotten at once, teaches it better; other allocators do not mind. It keeps twice as much: about what
- * the collector frees at once.
+ * touched and forgotten at once, teaches it better; other allocators do not mind. It keeps twice as much.
  */
 const LESSON_BYTES = 16 << 20;
 let isTaught = false;
