@@ -4,7 +4,6 @@
  */
 import { createInterface } from 'node:readline';
 import type { Duplex } from 'node:stream';
-import { setFlagsFromString } from 'node:v8';
 
 export const PORT_ECHO = 7007;
 export const PORT_DISCARD = 7009;
@@ -61,13 +60,8 @@ function source(socket: Duplex): void {
   fill();
 }
 
-/**
- * Starts all of them at one address, and resolves when they listen. The memory of dropped Buffers is freed
- * where the collector finds it, for all kinds of sockets: its helper thread comes too late where client and
- * server share two processors (docs/performance.md, 'Bulk into sockets').
- */
+/** Starts all of them at one address, and resolves when they listen. */
 export async function serve(net: NetLike, dgram: DgramLike, address: string): Promise<void> {
-  setFlagsFromString('--no-concurrent-array-buffer-sweeping');
   const services: [port: number, service: (socket: Duplex) => void][] = [
     [PORT_ECHO, echo],
     [PORT_DISCARD, discard],
