@@ -4,12 +4,16 @@
 export class IpStats {
   /** Packets that came in, whatever became of them. */
   inReceives = 0;
-  /** Dropped for their header: version, lengths, checksum, options, extension headers. */
+  /** Dropped for their header: version, lengths, checksum, options, extension headers, a TTL that ran out here. */
   inHdrErrors = 0;
   /** Dropped for their addresses: impossible, not ours, not routed back, or IPv6 over a link too small for it. */
   inAddrErrors = 0;
-  /** Always 0: a stack forwards nothing. */
+  /** Packets for others for which no route led on, or one that refuses. */
   inNoRoutes = 0;
+  /** Packets for others for which a way on was looked for. */
+  inForwDatagrams = 0;
+  /** Packets for others that did not fit the way on and must not be fragmented (RFC 2465 `InTooBigErrors`). */
+  inTooBigErrors = 0;
   /** Dropped because nobody handles their protocol. */
   inUnknownProtos = 0;
   /** Dropped because they were shorter than their header said. */
@@ -18,6 +22,8 @@ export class IpStats {
   inDiscards = 0;
   /** Handed to TCP, UDP, ICMP and other protocols; a reassembled datagram counts as one. */
   inDelivers = 0;
+  /** Those of them that were for no address of ours, and were taken (`listenAny`). */
+  inForeign = 0;
   /** Packets with a good header and ECN field Not-ECT (RFC 3168 §5; Linux `InNoECTPkts`). */
   inNoEctPkts = 0;
   /** The same with ECT(1). */
@@ -30,11 +36,15 @@ export class IpStats {
   inMcastPkts = 0;
   /** Packets that came in for everybody on a link. */
   inBcastPkts = 0;
+  /** Packets for others that were passed on; one that is fragmented counts as one. */
+  outForwDatagrams = 0;
+  /** SYNs in passing whose MSS was lowered (`mssClamp`). */
+  mssClamped = 0;
   /** Packets handed to IP to be sent; one that is fragmented counts as one. */
   outRequests = 0;
   /** Packets not sent because their path had lost its route or its source address. */
   outNoRoutes = 0;
-  /** Packets not sent for want of room in the link, or because they fit the path in no way. */
+  /** Packets, of ours or in passing, not sent for want of room in the link, or because they fit the path in no way. */
   outDiscards = 0;
   /** Packets that had to be fragmented. */
   outFragReqds = 0;
@@ -90,12 +100,14 @@ export class IcmpStats {
   outMsgs = 0;
   /** Destination Unreachable sent. */
   outDestUnreachs = 0;
-  /** Time Exceeded sent: a datagram was not reassembled in time. */
+  /** Time Exceeded sent: a datagram was not reassembled in time, or a packet in passing had no hops left. */
   outTimeExcds = 0;
   /** Parameter Problem sent. */
   outParmProbs = 0;
-  /** Packet Too Big sent: never by the stack itself, which forwards nothing. */
+  /** Packet Too Big sent, about packets in passing. Of IPv4 they are in `outDestUnreachs`. */
   outPktTooBigs = 0;
+  /** Redirects sent. */
+  outRedirects = 0;
   /** Echo requests sent. */
   outEchos = 0;
   /** Echo replies sent. */

@@ -6,6 +6,7 @@ import { DropReason, type StackStats } from '../base/stats.js';
 import type { IpFamily } from '../wire/ip-address.js';
 import type { IpPacket } from '../wire/ip-packet.js';
 import { Protocol } from '../wire/ipv6.js';
+import type { ForeignPackets } from './foreign-packets.js';
 import type { IcmpInput } from './icmp-input.js';
 import type { IcmpResponder } from './icmp-responder.js';
 import { IcmpErrorKind, type Transport } from './interfaces.js';
@@ -25,15 +26,22 @@ const MAX_RAW = 256;
 export class Delivery {
   readonly #stats: StackStats;
   readonly #responder: IcmpResponder;
+  readonly #foreign: ForeignPackets;
   readonly #transports = new Array<Transport | undefined>(256).fill(undefined);
   #icmp: IcmpInput | undefined;
   #raw: readonly RawEntry[] = [];
   /** Whether the packet being handled had a Fragment header. */
   fragmented = false;
+  /**
+   * Who is given packets for others that nobody here wants, whole; they are lent for the call.
+   * @returns whether it has taken the packet, or dropped and counted it
+   */
+  onDeclined: ((packet: IpPacket) => boolean) | undefined;
 
-  constructor(stats: StackStats, responder: IcmpResponder) {
+  constructor(stats: StackStats, responder: IcmpResponder, foreign: ForeignPackets) {
     this.#stats = stats;
     this.#responder = responder;
+    this.#foreign = foreign;
   }
 
   setIcmp(icmp: IcmpInput): void {
@@ -63,8 +71,12 @@ export class Delivery {
     };
   }
 
-  /** A packet for us, its headers accepted. @param nextHeaderAt where IPv6 named its protocol */
+  /** A packet that was let in, its headers accepted. @param nextHeaderAt where IPv6 named its protocol */
   deliver(packet: IpPacket, nextHeaderAt: number): void {
+    if (packet.isForeign) {
+      this.#deliverForeign(packet);
+      return;
+    }
     this.#stats.ip.inDelivers++;
     const heard = this.#raw.length > 0 && this.#hear(packet);
     const { protocol } = packet;
@@ -79,6 +91,27 @@ export class Delivery {
       this.#stats.ip.inUnknownProtos++;
       this.#stats.drop(DropReason.IpUnknownProtocol);
       this.#responder.error(packet, IcmpErrorKind.ProtocolUnreachable, nextHeaderAt - packet.at);
+    }
+  }
+
+  /** A packet for an address that is not ours: to who takes its protocol, or to ICMP if it may be about such. */
+  #deliverForeign(packet: IpPacket): void {
+    const { protocol, version } = packet;
+    const icmp = this.#icmp;
+    const isIcmp = protocol === (version === 4 ? Protocol.Icmp : Protocol.Icmpv6);
+    const isWanted = this.#foreign.has(protocol) || (isIcmp && icmp?.concernsForeign(packet) === true);
+    if (isWanted) {
+      if (this.#raw.length > 0) this.#hear(packet);
+      if (!isIcmp) this.#transports[protocol]?.input(packet);
+      else if (version === 4) icmp?.input4(packet);
+      else icmp?.input6(packet);
+    }
+    if (isWanted && !packet.isDeclined) {
+      this.#stats.ip.inForeign++;
+      this.#stats.ip.inDelivers++;
+    } else if (this.onDeclined?.(packet) !== true) {
+      this.#stats.ip.inAddrErrors++;
+      this.#stats.drop(DropReason.IpNotForUs);
     }
   }
 

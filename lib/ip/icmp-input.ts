@@ -12,6 +12,7 @@ import { Icmp4Type, Icmp6Type, IcmpMessage } from '../wire/icmp.js';
 import { Cast, ChecksumState, type IpPacket } from '../wire/ip-packet.js';
 import { Protocol } from '../wire/ipv6.js';
 import type { EchoListeners } from './echo.js';
+import type { ForeignPackets } from './foreign-packets.js';
 import { errorKind4, errorKind6, errorMtu, quotationBytes, ReceivedError, readQuote } from './icmp-quote.js';
 import type { IcmpResponder } from './icmp-responder.js';
 import { IcmpErrorKind, type Transport } from './interfaces.js';
@@ -26,6 +27,7 @@ interface IcmpParts {
   readonly options: IpOptions;
   readonly responder: IcmpResponder;
   readonly echo: EchoListeners;
+  readonly foreign: ForeignPackets;
   readonly redirects: Redirects;
   /** The transport of a protocol. */
   transport(protocol: number): Transport | undefined;
@@ -50,6 +52,21 @@ export class IcmpInput {
     this.#stats = parts.stats;
   }
 
+  /**
+   * Whether a message to an address that is not ours may be about what was sent from it: an error that quotes a
+   * packet from just there, of a protocol that is taken for any address.
+   */
+  concernsForeign(packet: IpPacket): boolean {
+    const message = this.#message;
+    if (!message.parse(packet.view, packet.payloadAt, packet.payloadBytes)) return false;
+    const { type, code, word, dataAt, dataBytes } = message;
+    if (!isForeignKind(packet.version, type) || isEcho(packet.version, type)) return false;
+    if (packet.version === 4 && errorKind4(type, code) === 0) return false;
+    const { quote } = this.#error;
+    const bytes = quotationBytes(packet.version, type, word, dataBytes);
+    return readQuote(quote, packet, dataAt, bytes) && this.#isOfForeign(packet, quote);
+  }
+
   /** An ICMPv4 message to us. */
   input4(packet: IpPacket): void {
     const { view, payloadAt, payloadBytes } = packet;
@@ -64,6 +81,7 @@ export class IcmpInput {
       return this.#bad(DropReason.IcmpChecksum);
     }
     const { type } = message;
+    if (packet.isForeign && !isForeignKind(4, type)) return decline(packet);
     if (type === Icmp4Type.Echo) return this.#echo(packet, this.#parts.options.echoBroadcast);
     if (type === Icmp4Type.EchoReply) return this.#echoReply(packet);
     if (type === Icmp4Type.Redirect) {
@@ -86,6 +104,7 @@ export class IcmpInput {
       return this.#bad(DropReason.IcmpChecksum);
     }
     const { type } = message;
+    if (packet.isForeign && !isForeignKind(6, type)) return decline(packet);
     if (type === Icmp6Type.Echo) return this.#echo(packet, this.#parts.options.echoMulticast6);
     if (type === Icmp6Type.EchoReply) return this.#echoReply(packet);
     if (isNeighborDiscovery(type)) return this.#neighborDiscovery(packet, type);
@@ -139,9 +158,9 @@ export class IcmpInput {
     const { type, code, word, dataAt } = message;
     const bytes = quotationBytes(packet.version, type, word, message.dataBytes);
     const { quote } = error;
-    if (!readQuote(quote, packet, dataAt, bytes)) return this.#unmatched();
+    if (!readQuote(quote, packet, dataAt, bytes)) return this.#unmatched(packet);
     // What we never sent is nobody's business: the quoted source must be ours (RFC 5927 §4).
-    if (!this.#parts.isOurs(quote.s0, quote.s1, quote.s2, quote.s3)) return this.#unmatched();
+    if (!this.#isOurs(packet, quote)) return this.#unmatched(packet);
     error.kind = kind;
     error.type = type;
     error.code = code;
@@ -157,8 +176,21 @@ export class IcmpInput {
       return;
     }
     const transport = this.#parts.transport(quote.protocol);
-    if (transport === undefined) return this.#unmatched();
+    if (transport === undefined) return this.#unmatched(packet);
     transport.icmpError(error);
+  }
+
+  /** Whether what `packet` quotes has a source of ours, or one that we take packets for. */
+  #isOurs(packet: IpPacket, quote: IpPacket): boolean {
+    if (packet.isForeign) return this.#isOfForeign(packet, quote);
+    return this.#parts.isOurs(quote.s0, quote.s1, quote.s2, quote.s3);
+  }
+
+  /** Who sent the quoted packet is who the error goes to (RFC 792): another is none of a flow of ours. */
+  #isOfForeign(packet: IpPacket, quote: IpPacket): boolean {
+    const isSent =
+      quote.s3 === packet.d3 && quote.s2 === packet.d2 && quote.s1 === packet.d1 && quote.s0 === packet.d0;
+    return isSent && this.#parts.foreign.has(quote.protocol);
   }
 
   /** An error about an echo request of ours. */
@@ -169,12 +201,13 @@ export class IcmpInput {
       quote.view.getUint8(quote.payloadAt) === request
         ? this.#parts.echo.get(quote.view.getUint16(quote.payloadAt + 4))
         : undefined;
-    if (listener === undefined) return this.#unmatched();
+    if (listener === undefined) return this.#unmatched(error.reporter);
     if (error.kind === IcmpErrorKind.PacketTooBig) this.#parts.learnPathMtu(quote, error.mtu);
     listener.error(error, quote.view.getUint16(quote.payloadAt + 6));
   }
 
-  #unmatched(): void {
+  #unmatched(packet: IpPacket): void {
+    if (packet.isForeign) return decline(packet);
     this.#stats.icmp.inUnmatched++;
     this.#stats.drop(DropReason.IcmpQuote);
   }
@@ -186,4 +219,17 @@ export class IcmpInput {
     else if (kind === IcmpErrorKind.ParameterProblem) icmp.inParmProbs++;
     else icmp.inDestUnreachs++;
   }
+}
+
+const isEcho = (version: number, type: number): boolean =>
+  type === (version === 4 ? Icmp4Type.Echo : Icmp6Type.Echo);
+
+/** What of ICMP may be taken for somebody else: echo requests and errors. */
+function isForeignKind(version: number, type: number): boolean {
+  if (version === 6) return type <= Icmp6Type.Echo;
+  return type === Icmp4Type.Echo || errorKind4(type, 0) !== 0;
+}
+
+function decline(packet: IpPacket): void {
+  packet.isDeclined = true;
 }

@@ -9,7 +9,7 @@ import { StackError } from '../base/errors.js';
 import type { Random } from '../base/random.js';
 import type { StackStats } from '../base/stats.js';
 import { Icmp4Type, Icmp6Type } from '../wire/icmp.js';
-import { type IpAddress, type IpFamily, IpPrefix } from '../wire/ip-address.js';
+import { IpAddress, type IpFamily, IpPrefix } from '../wire/ip-address.js';
 import type { IpPacket } from '../wire/ip-packet.js';
 import { IPV6_MIN_MTU, Protocol } from '../wire/ipv6.js';
 import { type AddressDescription, type AddressOptions, describeAddress } from './addresses.js';
@@ -153,6 +153,22 @@ export class IpLayer {
     this.#out.addresses.remove(portIndex, parsed instanceof IpPrefix ? parsed.address : parsed);
   }
 
+  /** Whether a port has an address that is in use. @hidden */
+  hasAddress(portIndex: number, address: IpAddress): boolean {
+    return this.#out.addresses.uses(portIndex, address);
+  }
+
+  /** A tentative address is used from now on. @hidden */
+  settleAddress(portIndex: number, address: IpAddress): void {
+    this.#out.addresses.settle(portIndex, address);
+  }
+
+  /** Says whether an address is chosen for new flows while there is another (RFC 4862 §5.5.4). */
+  deprecateAddress(portIndex: number, address: string | IpAddress, isDeprecated = true): void {
+    const parsed = typeof address === 'string' ? IpAddress.parse(address) : address;
+    this.#out.addresses.deprecate(portIndex, parsed, isDeprecated);
+  }
+
   /** The addresses of all links, or of one. */
   addresses(portIndex?: number): AddressDescription[] {
     const entries = this.#out.addresses.list();
@@ -213,6 +229,16 @@ export class IpLayer {
   /** @hidden */
   setTransport(protocol: number, transport: Transport): void {
     this.#in.delivery.setTransport(protocol, transport);
+  }
+
+  /**
+   * Begins (or, once for each time, ends) taking the packets of a protocol, of both families, whatever address they
+   * are for. They come with `isForeign`, once impossible addresses and the reverse path have been checked; so do
+   * ICMP errors about what is sent from such addresses. Who does not want one sets `isDeclined`.
+   * @hidden
+   */
+  takeForeign(protocol: number, take: boolean): void {
+    this.#in.foreign.take(protocol, take);
   }
 
   /**
@@ -284,7 +310,8 @@ export class IpLayer {
     const source = quote.source();
     const destination = quote.destination();
     const zone = destination.family === 6 && destination.isLinkLocal ? { oif: quote.link } : {};
-    return this.learnPathMtu(this.resolve({ destination, source, protocol, ...zone }), mtu);
+    // Whose packet it was has been checked: its source need not be an address of ours.
+    return this.learnPathMtu(this.resolve({ destination, source, protocol, transparent: true, ...zone }), mtu);
   }
 
   /**

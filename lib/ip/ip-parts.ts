@@ -7,6 +7,7 @@ import type { IpPacket } from '../wire/ip-packet.js';
 import { AddressBook } from './addresses.js';
 import { Delivery } from './delivery.js';
 import { EchoListeners } from './echo.js';
+import { ForeignPackets } from './foreign-packets.js';
 import { GroupTable } from './groups.js';
 import { IcmpInput } from './icmp-input.js';
 import { IcmpResponder } from './icmp-responder.js';
@@ -78,6 +79,7 @@ export function outgoingParts(env: OutgoingEnv): OutgoingParts {
 export interface IncomingParts {
   readonly echo: EchoListeners;
   readonly delivery: Delivery;
+  readonly foreign: ForeignPackets;
   readonly reassembly: Reassembly;
   readonly input: IpInput;
 }
@@ -89,10 +91,11 @@ export function incomingParts(
   const { stats, options } = env;
   const { ports, routing, groups, reporter, addresses, pathMtu, responder } = ways.out;
   const echo = new EchoListeners();
-  const delivery = new Delivery(stats, responder);
+  const foreign = new ForeignPackets();
+  const delivery = new Delivery(stats, responder, foreign);
   delivery.setTransport(IGMP_PROTOCOL, reporter);
   const reassembly = new Reassembly(env);
-  const filter = new PacketFilter({ stats, options, routing, addresses, groups });
+  const filter = new PacketFilter({ stats, options, routing, addresses, groups, foreign });
   const martians = new MartianLog(env.onMartian);
   const input = new IpInput({ stats, options, ports, filter, reassembly, responder, delivery, martians });
   delivery.setIcmp(
@@ -101,6 +104,7 @@ export function incomingParts(
       options,
       responder,
       echo,
+      foreign,
       redirects: new Redirects({ stats, options, routing, addresses, pathMtu }),
       transport: (protocol) => delivery.transport(protocol),
       isOurs: (w0, w1, w2, w3) => addresses.portOf(w0, w1, w2, w3) >= 0,
@@ -109,5 +113,5 @@ export function incomingParts(
       listenerMessage: (packet) => reporter.inputMld(packet),
     }),
   );
-  return { echo, delivery, reassembly, input };
+  return { echo, delivery, foreign, reassembly, input };
 }

@@ -6,6 +6,7 @@ import { DropReason, type StackStats } from '../base/stats.js';
 import { Cast, type IpPacket } from '../wire/ip-packet.js';
 import { Protocol } from '../wire/ipv6.js';
 import type { AddressBook } from './addresses.js';
+import type { ForeignPackets } from './foreign-packets.js';
 import type { GroupTable } from './groups.js';
 import { IGMP_PROTOCOL } from './multicast/igmp.js';
 import type { IpOptions } from './options.js';
@@ -18,6 +19,7 @@ interface FilterParts {
   readonly routing: Routing;
   readonly addresses: AddressBook;
   readonly groups: GroupTable;
+  readonly foreign: ForeignPackets;
 }
 
 const MAPPED_WORD = 0xffff;
@@ -28,6 +30,7 @@ export class PacketFilter {
   readonly #routing: Routing;
   readonly #addresses: AddressBook;
   readonly #groups: GroupTable;
+  readonly #foreign: ForeignPackets;
   readonly #stats: StackStats;
   readonly #query = new RouteQuery();
   readonly #result = new RouteResult();
@@ -39,6 +42,7 @@ export class PacketFilter {
     this.#routing = parts.routing;
     this.#addresses = parts.addresses;
     this.#groups = parts.groups;
+    this.#foreign = parts.foreign;
     this.#stats = parts.stats;
   }
 
@@ -107,6 +111,8 @@ export class PacketFilter {
   #aim(packet: IpPacket): DropReason {
     const { d0, d1, d2, d3 } = packet;
     packet.cast = Cast.Unicast;
+    packet.isForeign = false;
+    packet.isDeclined = false;
     if (this.#routing.rules.localFirst) {
       const port = this.#addresses.portOf(d0, d1, d2, d3);
       if (port >= 0) return this.#isReachable(packet, port) ? DropReason.None : DropReason.IpNotForUs;
@@ -132,14 +138,22 @@ export class PacketFilter {
   /** What no quick table knows: broadcast addresses, local prefixes, rules that come before the local table. */
   #askTables(packet: IpPacket): DropReason {
     this.#query.setIncoming(packet);
-    if (!this.#routing.lookup(this.#query, this.#result)) return DropReason.IpNotForUs;
+    if (!this.#routing.lookup(this.#query, this.#result)) return this.#notOurs(packet);
     const type = this.#result.route?.type;
     const port = this.#result.nexthop?.portIndex ?? -1;
     if (type === 'broadcast') {
       const strange = this.#options.strongHost && port !== packet.link;
       return strange ? DropReason.IpNotForUs : this.#broadcast(packet);
     }
-    return type === 'local' && this.#isReachable(packet, port) ? DropReason.None : DropReason.IpNotForUs;
+    if (type !== 'local') return this.#notOurs(packet);
+    return this.#isReachable(packet, port) ? DropReason.None : DropReason.IpNotForUs;
+  }
+
+  /** A packet to one who is not us: it comes in where somebody takes its protocol for any address. */
+  #notOurs(packet: IpPacket): DropReason {
+    if (!this.#foreign.admits(packet)) return DropReason.IpNotForUs;
+    packet.isForeign = true;
+    return DropReason.None;
   }
 
   /** The weak host takes its addresses on any port, the strong one only on their own (RFC 1122 §3.3.4.2). */

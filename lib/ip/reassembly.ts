@@ -264,6 +264,8 @@ export class Reassembly {
     whole.d2 = datagram.d2;
     whole.d3 = datagram.d3;
     whole.cast = from.cast;
+    whole.isForeign = from.isForeign;
+    whole.isDeclined = false;
     whole.hopLimit = datagram.hopLimit;
     whole.protocol = datagram.nextHeader;
     whole.payloadAt = datagram.header.length;

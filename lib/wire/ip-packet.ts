@@ -60,6 +60,10 @@ export class IpPacket {
   d2 = 0;
   d3 = 0;
   cast: Cast = Cast.Unicast;
+  /** It is for none of our addresses, and came in because somebody takes its protocol for any. */
+  isForeign = false;
+  /** Set by whoever was given a foreign packet and does not want it: it goes on as if nobody took its protocol. */
+  isDeclined = false;
   /** DSCP in the upper six bits, ECN in the lower two. */
   trafficClass = 0;
   /** TTL or hop limit. */
