@@ -36,7 +36,7 @@ export const DropReason = {
   IpExtensionHeader: 13,
   /** Nothing follows its IPv6 headers, as they say (RFC 8200 §4.7). */
   IpNoNextHeader: 14,
-  /** A packet of ours that does not fit its path and must not be fragmented. */
+  /** A packet, of ours or in passing, that does not fit its path and must not be fragmented. */
   IpTooBig: 16,
   /** IPv6 over a link whose MTU is below 1280 bytes (RFC 8200 §5). */
   IpDisabled: 17,
@@ -94,6 +94,10 @@ export const DropReason = {
   UdpQueueFull: 43,
   /** It comes from a group or from everybody (RFC 1122 §4.1.3.6). */
   UdpSource: 44,
+  /** It would begin a flow to any address beyond `maxFlows` or `maxPending`. */
+  UdpFlowLimit: 45,
+  /** It is of a flow to any address that was refused, or that nobody reads. */
+  UdpFlowRefused: 46,
   // TCP, before a connection is found
   /** It is shorter than its header. */
   TcpHeader: 50,
@@ -145,6 +149,19 @@ export const DropReason = {
   LinkTooBig: 82,
   /** What comes with it, of checksum or segments, contradicts it; or it is no IP packet at a junction. */
   LinkMetadata: 84,
+  /** What came over the channel of a link is no packet, or is followed by bytes in which none can be found. */
+  LinkFraming: 85,
+  // forwarding
+  /** Its TTL or hop limit ran out on the way through; answered with Time Exceeded (RFC 1812 §5.3.1). */
+  IpHopLimit: 86,
+  /** No route leads to where it goes, or one that refuses; answered with Destination Unreachable. */
+  IpNoRoute: 87,
+  /** A route or rule says to drop it without a word. */
+  IpBlackhole: 88,
+  /** It has an address that no router passes on: link-local, reserved or unspecified (RFC 1812 §5.3.7). */
+  IpNotForwardable: 89,
+  /** It came from nobody the link knows, or is from or for an address that is none of its peers'. */
+  LinkPeer: 86,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 

@@ -28,6 +28,8 @@ import { IcmpRateLimit } from './rate-limit.js';
 const QUOTE_BYTES_4 = 576 - IPV4_HEADER_BYTES - ICMP_HEADER_BYTES;
 const QUOTE_BYTES_6 = IPV6_MIN_MTU - IPV6_HEADER_BYTES - ICMP_HEADER_BYTES;
 const CHECKSUM_OFFSET = 2;
+/** Precedence 6 in the traffic class, of what keeps the network going (RFC 1812 §5.3.2). */
+const INTERNETWORK_CONTROL = 0xc0;
 
 interface ResponderParts {
   readonly random: Random;
@@ -36,6 +38,8 @@ interface ResponderParts {
   readonly output: IpOutput;
   /** The path back to where a packet came from, its destination as source. */
   replyPath(packet: IpPacket, protocol: number): IpPath;
+  /** The same from an address of this host. */
+  routerPath(packet: IpPacket, protocol: number): IpPath;
 }
 
 /** Type and code of each kind of error, IPv4 and IPv6. */
@@ -111,14 +115,43 @@ export class IcmpResponder {
   /** As `error`, with type and code as they go on the wire. */
   send(packet: IpPacket, message: { type: number; code: number; info?: number }): void {
     const { type, code } = message;
-    const allowed = packet.version === 4 ? this.#mayAnswer4(packet) : this.#mayAnswer6(packet, type, code);
-    if (!allowed) return;
+    if (!this.#mayAnswer(packet, type, code)) return;
     const path = this.#parts.replyPath(packet, packet.version === 4 ? Protocol.Icmp : Protocol.Icmpv6);
-    if (path.unusable !== '' || !this.#withinRate(packet, path, type)) return;
+    if (path.unusable !== '') return;
+    // Nothing is limited on the loopback, as in Linux.
+    if (!path.port.isLoopback && !this.#allows(packet, type, code)) return;
     path.trafficClass = 0;
     path.hopLimit = this.#parts.options.hopLimit;
     this.#sendQuote(path, packet, { type, code, word: wordOf(packet.version, message) });
     this.#count(packet.version, type);
+  }
+
+  /** As `error`, about a packet that passes through this router, or was to. See `sendAsRouter`. */
+  errorAsRouter(packet: IpPacket, kind: IcmpErrorKind, info = 0): void {
+    const wire = WIRE[kind];
+    if (packet.version === 4) this.sendAsRouter(packet, { type: wire[0], code: wire[1], info });
+    else this.sendAsRouter(packet, { type: wire[2], code: wire[3], info });
+  }
+
+  /**
+   * As `send`, by a router: from an address of its own, that of the port by which it leaves where there is one, and
+   * with the precedence of internetwork control (RFC 1812 §4.3.2.4, §4.3.2.5, RFC 4443 §2.2).
+   */
+  sendAsRouter(packet: IpPacket, message: { type: number; code: number; info?: number }): void {
+    const { type, code } = message;
+    if (!this.#mayAnswer(packet, type, code) || !this.#allows(packet, type, code)) return;
+    const four = packet.version === 4;
+    const path = this.#parts.routerPath(packet, four ? Protocol.Icmp : Protocol.Icmpv6);
+    if (path.unusable !== '') return;
+    path.trafficClass = four ? INTERNETWORK_CONTROL : 0;
+    path.hopLimit = this.#parts.options.hopLimit;
+    this.#sendQuote(path, packet, { type, code, word: wordOf(packet.version, message) });
+    this.#count(packet.version, type);
+  }
+
+  /** Whether the rules and the rate allow an ICMPv6 redirect about a packet. */
+  mayRedirect(packet: IpPacket): boolean {
+    return this.#mayAnswer(packet, Icmp6Type.Redirect, 0) && this.#allows(packet, Icmp6Type.Redirect, 0);
   }
 
   /** Answers the echo request in `packet`, whose message has `length` bytes (RFC 1122 §3.2.2.6, RFC 4443 §4.2). */
@@ -163,6 +196,10 @@ export class IcmpResponder {
     path.options = replyOptions(packet, stamp);
   }
 
+  #mayAnswer(packet: IpPacket, type: number, code: number): boolean {
+    return packet.version === 4 ? this.#mayAnswer4(packet) : this.#mayAnswer6(packet, type, code);
+  }
+
   /** RFC 1122 §3.2.2: not about errors, fragments behind the first, or what many got or nobody sent. */
   #mayAnswer4(packet: IpPacket): boolean {
     const { view, at, s3 } = packet;
@@ -186,10 +223,9 @@ export class IcmpResponder {
     return message < 0 || (message >= 128 && message !== Icmp6Type.Redirect);
   }
 
-  /** Packet Too Big is not limited for each destination, and nothing is on the loopback, as in Linux. */
-  #withinRate(packet: IpPacket, path: IpPath, type: number): boolean {
-    if (path.port.isLoopback) return true;
-    const free = packet.version === 6 && type === Icmp6Type.PacketTooBig;
+  /** Whether the rate allows an error. What tells a path MTU is not limited for each destination, as in Linux. */
+  #allows(packet: IpPacket, type: number, code: number): boolean {
+    const free = packet.version === 6 ? type === Icmp6Type.PacketTooBig : isFragmentationNeeded(type, code);
     const within = free ? this.#limit.allowsGlobally(packet.nowUs) : this.#limit.allows(packet);
     if (within) return true;
     this.#stats.icmp.outRateLimited++;
@@ -219,6 +255,7 @@ export class IcmpResponder {
     icmp.outMsgs++;
     if (version === 4) {
       if (type === Icmp4Type.Unreachable) icmp.outDestUnreachs++;
+      else if (type === Icmp4Type.Redirect) icmp.outRedirects++;
       else if (type === Icmp4Type.TimeExceeded) icmp.outTimeExcds++;
       else if (type === Icmp4Type.ParameterProblem) icmp.outParmProbs++;
       return;
@@ -236,6 +273,7 @@ const NO_OPTIONS = new Uint8Array(0);
 function wordOf(version: number, message: { type: number; code: number; info?: number }): number {
   const info = message.info ?? 0;
   if (version === 6) return message.type === Icmp6Type.Unreachable ? 0 : info;
+  if (message.type === Icmp4Type.Redirect) return info;
   if (message.type === Icmp4Type.ParameterProblem) return info << 24;
   return isFragmentationNeeded(message.type, message.code) ? info & 0xffff : 0;
 }

@@ -2,6 +2,7 @@
  * What IP asks of the layers it does not know: below it ports to write packets to, above it the
  * transports. `stack/` joins them.
  */
+import type { IpAddress } from '../wire/ip-address.js';
 import type { ChecksumState, IpPacket } from '../wire/ip-packet.js';
 
 /** Where packets leave: one per link. */
@@ -20,6 +21,8 @@ export interface OutputPort {
   /** Whether it takes texts that lie elsewhere. */
   readonly gathers: boolean;
   readonly isLoopback: boolean;
+  /** Whether the link must be told of first hops (`via`); false when absent. */
+  readonly resolves?: boolean;
   /** Whether it is up: a port that is down loses its routes. */
   readonly isUp: boolean;
 
@@ -34,6 +37,24 @@ export interface OutputPort {
   commit(length: number, checksum: ChecksumState, segmentSize: number, headerBytes: number): void;
   /** The last `length` bytes of what was just queued lie in `memory`; on a port that gathers. */
   lendText(memory: Uint8Array, at: number, length: number): void;
+  /** What was just queued goes by this router; on a port that resolves. */
+  via?(router: IpAddress): void;
+  /** It has an address more. @returns whether that is tentative: the link says when it is not */
+  addressAdded?(address: IpAddress, probe: boolean | undefined): boolean;
+  /** It has an address less. */
+  addressRemoved?(address: IpAddress): void;
+}
+
+/** Divides super-packets in passing, for links that take none. */
+export interface PacketSegmenter {
+  /** How many packets the super-packet aimed at stands for. */
+  readonly count: number;
+  /** Aims at a super-packet, which must stay as it is while it is written. @returns false where it can be none */
+  aimAt(packet: IpPacket): boolean;
+  /** Bytes of packet `k`. */
+  lengthOf(k: number): number;
+  /** Writes packet `k`, complete with checksums. @returns its length, bytes */
+  write(k: number, bytes: Uint8Array, view: DataView, at: number): number;
 }
 
 /** A protocol above IP. */

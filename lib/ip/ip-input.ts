@@ -1,15 +1,17 @@
 /**
  * Receiving: every packet that a link brings passes here, is checked from its first byte on, and goes up,
- * into reassembly, or nowhere.
+ * into reassembly, on to another link, or nowhere.
  */
 import { DropReason, type StackStats } from '../base/stats.js';
 import { Icmp6Parameter, Icmp6Type } from '../wire/icmp.js';
-import type { IpPacket } from '../wire/ip-packet.js';
+import { Cast, type IpPacket } from '../wire/ip-packet.js';
 import { IPV4_HEADER_BYTES, IPV4_MF, IPV4_OFFSET_MASK, readIpv4 } from '../wire/ipv4.js';
 import { IPV6_FRAGMENT_HEADER_BYTES, IPV6_MIN_MTU, Protocol, readIpv6 } from '../wire/ipv6.js';
 import { FragmentInfo } from './datagram.js';
 import type { Delivery } from './delivery.js';
 import { ChainEnd, HeaderChain } from './extension-headers.js';
+import { type PacketTranslator, Verdict } from './forward-hook.js';
+import type { Forwarder } from './forwarder.js';
 import type { IcmpResponder } from './icmp-responder.js';
 import { IcmpErrorKind } from './interfaces.js';
 import { checkOptions, OptionFault } from './ipv4-options.js';
@@ -27,6 +29,7 @@ interface InputParts {
   readonly reassembly: Reassembly;
   readonly responder: IcmpResponder;
   readonly delivery: Delivery;
+  readonly forwarder: Forwarder;
   readonly martians: MartianLog;
 }
 
@@ -65,19 +68,43 @@ export class IpInput {
     const reason = readIpv4(packet);
     if (reason !== DropReason.None) return this.#dropHeader(reason);
     this.#stats.ip.countEcn(packet.ecn);
-    const refusal = this.#parts.filter.judge4(packet);
+    const refusal = this.#parts.filter.vet4(packet);
+    if (refusal !== DropReason.None) return this.#dropAddress(packet, refusal);
+    const { translator } = this.#parts.forwarder;
+    if (translator === undefined) this.#take4(packet);
+    else this.#translate4(packet, translator);
+  }
+
+  /** Shows a packet to the translator, fragments once they are put together if it wants that. */
+  #translate4(packet: IpPacket, translator: PacketTranslator): void {
+    const verdict = translator.inbound(packet, packet.nowUs);
+    if (verdict === Verdict.Accept) return this.#take4(packet);
+    if (verdict !== Verdict.Reassemble) return;
+    const whole = this.#reassemble4(packet);
+    if (whole === undefined || translator.inbound(whole, whole.nowUs) !== Verdict.Accept) return;
+    this.#take4(whole);
+  }
+
+  /** Brings a packet whose addresses can be to where it belongs. */
+  #take4(packet: IpPacket): void {
+    const { filter, forwarder } = this.#parts;
+    const refusal = filter.admit(packet);
     if (refusal !== DropReason.None) return this.#dropAddress(packet, refusal);
     if (packet.payloadAt - packet.at > IPV4_HEADER_BYTES && !checkOptions(packet, this.#fault)) {
       return this.#badOptions(packet);
     }
-    const { delivery } = this.#parts;
-    const fragment = packet.view.getUint16(packet.at + 6) & (IPV4_MF | IPV4_OFFSET_MASK);
-    if (fragment === 0) {
-      delivery.fragmented = false;
+    if (!filter.isTransit) this.#deliver4(packet);
+    if (filter.isTransit || filter.isDirected) forwarder.forward(packet, filter.way);
+  }
+
+  #deliver4(packet: IpPacket): void {
+    const { delivery, reassembly } = this.#parts;
+    if (!isFragment4(packet)) {
+      delivery.fragmented = reassembly.isOurs(packet);
       delivery.deliver(packet, packet.at + 9);
       return;
     }
-    const whole = this.#reassemble4(packet, fragment);
+    const whole = this.#reassemble4(packet);
     if (whole === undefined) return;
     delivery.fragmented = true;
     delivery.deliver(whole, 9);
@@ -85,12 +112,16 @@ export class IpInput {
 
   #badOptions(packet: IpPacket): void {
     this.#dropHeader(this.#fault.reason);
-    if (this.#fault.reason === DropReason.IpOptions) {
-      this.#parts.responder.error(packet, IcmpErrorKind.ParameterProblem, this.#fault.pointer);
-    }
+    if (this.#fault.reason !== DropReason.IpOptions) return;
+    const { filter, responder, forwarder } = this.#parts;
+    const { pointer } = this.#fault;
+    if (!filter.isTransit) return responder.error(packet, IcmpErrorKind.ParameterProblem, pointer);
+    forwarder.translator?.restore(packet);
+    responder.errorAsRouter(packet, IcmpErrorKind.ParameterProblem, pointer);
   }
 
-  #reassemble4(packet: IpPacket, fragment: number): IpPacket | undefined {
+  #reassemble4(packet: IpPacket): IpPacket | undefined {
+    const fragment = packet.view.getUint16(packet.at + 6);
     const info = this.#fragment;
     info.identification = packet.view.getUint16(packet.at + 4);
     info.offset = (fragment & IPV4_OFFSET_MASK) * 8;
@@ -123,14 +154,46 @@ export class IpInput {
     if ((this.#parts.ports.get(packet.link)?.mtu ?? 0) < IPV6_MIN_MTU) {
       return this.#dropAddress(packet, DropReason.IpDisabled);
     }
-    const refusal = this.#parts.filter.judge6(packet);
+    const refusal = this.#parts.filter.vet6(packet);
     if (refusal !== DropReason.None) return this.#dropAddress(packet, refusal);
+    const { translator } = this.#parts.forwarder;
+    if (translator === undefined) this.#take6(packet);
+    else this.#translate6(packet, translator);
+  }
+
+  #translate6(packet: IpPacket, translator: PacketTranslator): void {
+    const verdict = translator.inbound(packet, packet.nowUs);
+    if (verdict === Verdict.Accept) return this.#take6(packet);
+    if (verdict !== Verdict.Reassemble) return;
+    packet.cast = Cast.Unicast;
+    // Headers that lead to no fragment are found wanting where the packet goes.
+    if (this.#chain.walk(packet, false) !== ChainEnd.Fragment) return this.#take6(packet);
+    const whole = this.#reassemble6(packet);
+    if (whole === undefined || translator.inbound(whole, whole.nowUs) !== Verdict.Accept) return;
+    this.#take6(whole);
+  }
+
+  #take6(packet: IpPacket): void {
+    const { filter, delivery, reassembly } = this.#parts;
+    const refusal = filter.admit(packet);
+    if (refusal !== DropReason.None) return this.#dropAddress(packet, refusal);
+    if (filter.isTransit) return this.#forward6(packet);
     const { protocol } = packet;
-    if (protocol === Protocol.Tcp || protocol === Protocol.Udp) {
-      this.#parts.delivery.deliver(packet, packet.at + 6);
+    const isAssembled = reassembly.isOurs(packet);
+    if (!isAssembled && (protocol === Protocol.Tcp || protocol === Protocol.Udp)) {
+      delivery.deliver(packet, packet.at + 6);
       return;
     }
-    this.#followChain(packet, false);
+    this.#followChain(packet, isAssembled);
+  }
+
+  /** Of those in passing, options and extension headers are not looked at (RFC 8200 §4). */
+  #forward6(packet: IpPacket): void {
+    const { filter, forwarder, reassembly } = this.#parts;
+    // Its length would stand in an option (RFC 2675 §3), and what lies behind the header has been cut off.
+    const isJumbo = packet.payloadBytes === 0 && packet.protocol === Protocol.HopByHop;
+    if (isJumbo) this.#dropHeader(DropReason.IpLength);
+    else forwarder.forward(packet, filter.way, reassembly.isOurs(packet));
   }
 
   /** Goes through the extension headers, of a packet as it came or as it was put together. */
@@ -145,9 +208,11 @@ export class IpInput {
         delivery.fragmented = chain.sawFragment;
         delivery.deliver(packet, chain.nextHeaderAt);
         return;
-      case ChainEnd.Fragment:
-        this.#reassemble6(packet);
+      case ChainEnd.Fragment: {
+        const whole = this.#reassemble6(packet);
+        if (whole !== undefined) this.#followChain(whole, true);
         return;
+      }
       case ChainEnd.Problem:
         this.#dropHeader(chain.reason);
         this.#parameterProblem(packet, chain.code, chain.pointer);
@@ -157,7 +222,7 @@ export class IpInput {
     }
   }
 
-  #reassemble6(packet: IpPacket): void {
+  #reassemble6(packet: IpPacket): IpPacket | undefined {
     const info = this.#fragment;
     const chain = this.#chain;
     const { view, at } = packet;
@@ -177,10 +242,9 @@ export class IpInput {
       this.#stats.ip.reasmFails++;
       this.#stats.drop(reason);
       this.#parameterProblem(packet, code, pointer);
-      return;
+      return undefined;
     }
-    const whole = this.#parts.reassembly.accept(packet, info);
-    if (whole !== undefined) this.#followChain(whole, true);
+    return this.#parts.reassembly.accept(packet, info);
   }
 
   /** What RFC 8200 §4.5 and RFC 7112 §5 say must be reported about a fragment. */
@@ -219,5 +283,8 @@ export class IpInput {
     this.#stats.drop(reason);
   }
 }
+
+const isFragment4 = ({ view, at }: IpPacket): boolean =>
+  (view.getUint16(at + 6) & (IPV4_MF | IPV4_OFFSET_MASK)) !== 0;
 
 const NO_PROBLEM = { reason: DropReason.None, code: 0, pointer: 0 };

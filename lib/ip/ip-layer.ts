@@ -5,7 +5,7 @@
  * It holds no clock: the time is that of the packet in hand, or of `deadlineReached`, or what the stack
  * last said through `nowUs`.
  */
-import { StackError } from '../base/errors.js';
+import { ArgumentRangeError, StackError } from '../base/errors.js';
 import type { Random } from '../base/random.js';
 import type { StackStats } from '../base/stats.js';
 import { Icmp4Type, Icmp6Type } from '../wire/icmp.js';
@@ -16,10 +16,12 @@ import { type AddressDescription, type AddressOptions, describeAddress } from '.
 import type { RawListener } from './delivery.js';
 import type { EchoListeners, EchoRequest } from './echo.js';
 import { EchoSender } from './echo-sender.js';
-import type { IcmpErrorKind, OutputPort, Transport } from './interfaces.js';
+import type { PacketTranslator } from './forward-hook.js';
+import type { IcmpErrorKind, OutputPort, PacketSegmenter, Transport } from './interfaces.js';
 import type { IpInput } from './ip-input.js';
 import type { Begin, IpOutput, OutgoingRoom } from './ip-output.js';
 import { type IncomingParts, incomingParts, type OutgoingParts, outgoingParts } from './ip-parts.js';
+import type { LinkIpOptions } from './link-options.js';
 import type { MartianListener } from './martian-log.js';
 import type { Generation } from './multicast/messages.js';
 import type { SourceFilter } from './multicast/source-filter.js';
@@ -61,13 +63,15 @@ export class IpLayer {
     clock?: { nowUs(): number };
     /** Hears of packets with impossible addresses, a few at a time. */
     onMartian?: MartianListener;
+    /** Divides super-packets in passing; without it those are dropped where a link takes none. */
+    segmenter?: PacketSegmenter;
   }) {
-    const { random, stats, onMartian, clock } = env;
+    const { random, stats, onMartian, clock, segmenter } = env;
     this.options = resolveIpOptions(env.options);
     const nowUs = (): number => clock?.nowUs() ?? this.nowUs;
     this.#out = outgoingParts({ random, stats, options: this.options, nowUs });
     this.#in = incomingParts(
-      { random, stats, options: this.options, onMartian },
+      { random, stats, options: this.options, onMartian, segmenter },
       { out: this.#out, learnPathMtu: (quote, mtu) => this.learnPathMtuOf(quote, mtu) },
     );
     this.routing = this.#out.routing;
@@ -101,7 +105,25 @@ export class IpLayer {
     this.#out.groups.portRemoved(index);
     this.#out.reporter.portRemoved(index);
     this.#out.ports.remove(index);
+    this.#in.settings.forget(index);
     this.portChanged();
+  }
+
+  /**
+   * Changes settings of one link, which has those of the stack otherwise.
+   * @throws RangeError for no such link; TypeError for an unknown name; ArgumentTypeError or ArgumentRangeError for a
+   * value that is none
+   */
+  setLinkOptions(portIndex: number, options: Partial<LinkIpOptions>): void {
+    if (this.#out.ports.get(portIndex) === undefined) {
+      throw new ArgumentRangeError(`there is no link ${portIndex}`);
+    }
+    this.#in.settings.set(portIndex, options);
+  }
+
+  /** Has packets that come in rewritten, and those that pass through; undefined ends it. @hidden */
+  setTranslator(translator: PacketTranslator | undefined): void {
+    this.#in.forwarder.translator = translator;
   }
 
   /**
@@ -311,7 +333,10 @@ export class IpLayer {
     const destination = quote.destination();
     const zone = destination.family === 6 && destination.isLinkLocal ? { oif: quote.link } : {};
     // Whose packet it was has been checked: its source need not be an address of ours.
-    return this.learnPathMtu(this.resolve({ destination, source, protocol, transparent: true, ...zone }), mtu);
+    return this.learnPathMtu(
+      this.resolve({ destination, source, protocol, transparent: true, ...zone }),
+      mtu,
+    );
   }
 
   /**

@@ -8,12 +8,16 @@ import { AddressBook } from './addresses.js';
 import { Delivery } from './delivery.js';
 import { EchoListeners } from './echo.js';
 import { ForeignPackets } from './foreign-packets.js';
+import { ForwardFragmenter } from './forward-fragmenter.js';
+import { Forwarder } from './forwarder.js';
 import { GroupTable } from './groups.js';
 import { IcmpInput } from './icmp-input.js';
 import { IcmpResponder } from './icmp-responder.js';
 import { Identification } from './identification.js';
+import type { PacketSegmenter } from './interfaces.js';
 import { IpInput } from './ip-input.js';
 import { IpOutput } from './ip-output.js';
+import { LinkSettings } from './link-options.js';
 import { type MartianListener, MartianLog } from './martian-log.js';
 import { GroupReporter } from './multicast/group-reporter.js';
 import { IGMP_PROTOCOL } from './multicast/igmp.js';
@@ -22,6 +26,7 @@ import { PacketFilter } from './packet-filter.js';
 import { PathMtuCache } from './path-mtu.js';
 import { PortTable } from './ports.js';
 import { Reassembly } from './reassembly.js';
+import { RedirectSender } from './redirect-sender.js';
 import { Redirects } from './redirects.js';
 import { ReplyPaths } from './reply-paths.js';
 import { PathResolver } from './resolver.js';
@@ -47,6 +52,7 @@ export interface OutgoingParts {
   readonly addresses: AddressBook;
   readonly pathMtu: PathMtuCache;
   readonly resolver: PathResolver;
+  readonly identification: Identification;
   readonly output: IpOutput;
   readonly replies: ReplyPaths;
   readonly responder: IcmpResponder;
@@ -64,28 +70,36 @@ export function outgoingParts(env: OutgoingEnv): OutgoingParts {
   routing.onRouteGone = (route) => pathMtu.forget(route);
   const resolver = new PathResolver({ random, ports, routing, addresses, pathMtu, options });
   routing.routes.setGetter(new RouteGetter({ routing, ports, resolver }));
+  const identification = new Identification(random);
   const output = new IpOutput({
     stats,
-    identification: new Identification(random),
+    identification,
     revalidate: (path) => resolver.revalidate(path),
     generation: () => routing.generation,
   });
   const replies = new ReplyPaths(random, resolver);
   const replyPath = (packet: IpPacket, protocol: number) => replies.resolve(packet, protocol);
-  const responder = new IcmpResponder({ random, stats, options, output, replyPath });
-  return { ports, routing, groups, reporter, addresses, pathMtu, resolver, output, replies, responder };
+  const routerPath = (packet: IpPacket, protocol: number) => replies.resolveOwn(packet, protocol);
+  const responder = new IcmpResponder({ random, stats, options, output, replyPath, routerPath });
+  const way = { ports, routing, groups, reporter, addresses, pathMtu, resolver };
+  return { ...way, identification, output, replies, responder };
 }
 
 export interface IncomingParts {
   readonly echo: EchoListeners;
   readonly delivery: Delivery;
   readonly foreign: ForeignPackets;
+  readonly forwarder: Forwarder;
+  readonly settings: LinkSettings;
   readonly reassembly: Reassembly;
   readonly input: IpInput;
 }
 
 export function incomingParts(
-  env: PartsEnv & { readonly onMartian: MartianListener | undefined },
+  env: PartsEnv & {
+    readonly onMartian: MartianListener | undefined;
+    readonly segmenter: PacketSegmenter | undefined;
+  },
   ways: { readonly out: OutgoingParts; learnPathMtu(quote: IpPacket, mtu: number): void },
 ): IncomingParts {
   const { stats, options } = env;
@@ -95,9 +109,17 @@ export function incomingParts(
   const delivery = new Delivery(stats, responder, foreign);
   delivery.setTransport(IGMP_PROTOCOL, reporter);
   const reassembly = new Reassembly(env);
-  const filter = new PacketFilter({ stats, options, routing, addresses, groups, foreign });
+  const settings = new LinkSettings(options);
+  const filter = new PacketFilter({ stats, options, routing, addresses, groups, foreign, settings });
   const martians = new MartianLog(env.onMartian);
-  const input = new IpInput({ stats, options, ports, filter, reassembly, responder, delivery, martians });
+  const forwarder = createForwarder(env, ways.out, settings);
+  delivery.onDeclined = (packet) => {
+    if (!forwarder.isOn(packet.link)) return false;
+    forwarder.route(packet, reassembly.isOurs(packet));
+    return true;
+  };
+  const judges = { ports, filter, martians };
+  const input = new IpInput({ stats, options, ...judges, reassembly, responder, delivery, forwarder });
   delivery.setIcmp(
     new IcmpInput({
       stats,
@@ -113,5 +135,18 @@ export function incomingParts(
       listenerMessage: (packet) => reporter.inputMld(packet),
     }),
   );
-  return { echo, delivery, foreign, reassembly, input };
+  return { echo, delivery, foreign, forwarder, settings, reassembly, input };
+}
+
+function createForwarder(
+  env: { readonly stats: StackStats; readonly segmenter: PacketSegmenter | undefined },
+  out: OutgoingParts,
+  settings: LinkSettings,
+): Forwarder {
+  const { stats, segmenter } = env;
+  const { ports, routing, addresses, responder, resolver, output, identification } = out;
+  const redirects = new RedirectSender({ stats, settings, addresses, responder, resolver, output });
+  const fragmenter = new ForwardFragmenter(stats, identification);
+  const common = { stats, settings, ports, routing, addresses, responder };
+  return new Forwarder({ ...common, redirects, fragmenter, segmenter });
 }

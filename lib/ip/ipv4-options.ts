@@ -1,6 +1,6 @@
 /**
  * IPv4 options (RFC 791 §3.1): checking those that come in, choosing those a fragment repeats, and
- * filling Record Route and Timestamp for an echo reply.
+ * filling Record Route and Timestamp, for an echo reply and in passing.
  */
 import { DropReason } from '../base/stats.js';
 import type { IpPacket } from '../wire/ip-packet.js';
@@ -98,6 +98,29 @@ export function replyOptions(packet: IpPacket, stamp: OptionStamp): Uint8Array {
   }
   while (reply.length % 4 !== 0) reply.push(Ipv4Option.End);
   return Uint8Array.from(reply);
+}
+
+/**
+ * Fills Record Route and Timestamp of a packet in passing, in place (RFC 1812 §5.3.13). Its options have been
+ * checked.
+ * @returns whether anything changed, and the header checksum with it
+ */
+export function stampOptions(packet: IpPacket, stamp: OptionStamp): boolean {
+  const { view, at, payloadAt: end } = packet;
+  let changed = false;
+  for (let i = at + IPV4_HEADER_BYTES; i < end; ) {
+    const type = view.getUint8(i);
+    if (type === Ipv4Option.End) break;
+    const length = type === Ipv4Option.NoOperation ? 1 : view.getUint8(i + 1);
+    if (type === Ipv4Option.RecordRoute || type === Ipv4Option.Timestamp) {
+      const option = packet.bytes.subarray(i, i + length);
+      if (type === Ipv4Option.RecordRoute) recordRoute(option, stamp);
+      else recordTime(option, stamp);
+      changed = true;
+    }
+    i += length;
+  }
+  return changed;
 }
 
 /** Adds our address where the pointer stands, if four bytes are free there. */

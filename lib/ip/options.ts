@@ -17,6 +17,20 @@ export interface IpOptions {
   readonly routeLocalnet: boolean;
   /** Accept own addresses as source of packets that come from outside. */
   readonly acceptLocal: boolean;
+  /**
+   * Pass on what is for others, by routes and rules (RFC 1812). Off, such packets are dropped, as RFC 1122 §3.1 wants
+   * of a host.
+   */
+  readonly forwarding: boolean;
+  /** Pass on packets to the broadcast address of another link too (RFC 2644 §2 wants that off). */
+  readonly directedBroadcast: boolean;
+  /** Tell neighbours of a better first hop, on links that have neighbours (RFC 1812 §5.2.7.2, RFC 4861 §8.2). */
+  readonly sendRedirects: boolean;
+  /**
+   * Lower the MSS in SYNs that pass: to what the narrower of both links takes (`path`), and to so many bytes
+   * besides, 64 .. 65495 (a number); or not at all (`off`). A link with such a setting has it both ways.
+   */
+  readonly mssClamp: 'off' | 'path' | number;
   /** Obey ICMP redirects from the gateway in use (RFC 1122 §3.2.2.2). */
   readonly acceptRedirects: boolean;
   /** How long a redirect holds, ms. */
@@ -82,6 +96,10 @@ export const DEFAULT_IP_OPTIONS: IpOptions = Object.freeze({
   reversePathFilter: 'off',
   routeLocalnet: false,
   acceptLocal: false,
+  forwarding: false,
+  directedBroadcast: false,
+  sendRedirects: true,
+  mssClamp: 'off',
   acceptRedirects: false,
   redirectMs: 300_000,
   echoReplies: true,
@@ -121,12 +139,17 @@ const RANGES: Readonly<Record<string, readonly [number, number]>> = {
   pathMtuFloor4: [68, 65_535],
   pathExceptions: [1, 1 << 20],
   reassemblyDatagrams: [1, 1 << 20],
+  mssClamp: [64, 65_495],
 };
 
 const WORDS: Readonly<Record<string, readonly string[]>> = {
   reversePathFilter: ['off', 'strict', 'loose'],
   multipathHash: ['l3', 'l4'],
+  mssClamp: ['off', 'path'],
 };
+
+/** Those that take a number in place of a word. */
+const NUMBER_TOO: ReadonlySet<string> = new Set(['mssClamp']);
 
 /**
  * The defaults with `given` in place of some of them.
@@ -137,13 +160,15 @@ export function resolveIpOptions(given: Partial<IpOptions> = {}): IpOptions {
   const defaults = DEFAULT_IP_OPTIONS as unknown as Record<string, unknown>;
   for (const [key, value] of Object.entries(given)) {
     if (!Object.hasOwn(defaults, key)) throw new TypeError(`unknown IP option "${key}"`);
-    check(key, value, defaults[key]);
+    checkIpOption(key, value, defaults[key]);
   }
   return Object.freeze({ ...DEFAULT_IP_OPTIONS, ...given });
 }
 
-function check(key: string, value: unknown, model: unknown): void {
-  if (typeof value !== typeof model)
+/** @throws ArgumentTypeError or ArgumentRangeError for a value of another kind than `model`, or out of range */
+export function checkIpOption(key: string, value: unknown, model: unknown): void {
+  const isOtherKind = NUMBER_TOO.has(key) && typeof value === 'number';
+  if (typeof value !== typeof model && !isOtherKind)
     throw new ArgumentTypeError(`IP option "${key}" must be a ${typeof model}`);
   if (typeof value === 'string' && !WORDS[key]?.includes(value)) {
     throw new ArgumentTypeError(`IP option "${key}" must be one of ${WORDS[key]?.join(', ')}`);

@@ -8,6 +8,7 @@ import { Protocol } from '../wire/ipv6.js';
 import type { AddressBook } from './addresses.js';
 import type { ForeignPackets } from './foreign-packets.js';
 import type { GroupTable } from './groups.js';
+import type { LinkSettings } from './link-options.js';
 import { IGMP_PROTOCOL } from './multicast/igmp.js';
 import type { IpOptions } from './options.js';
 import { LOOPBACK_PORT, RouteQuery, RouteResult } from './route-query.js';
@@ -20,6 +21,7 @@ interface FilterParts {
   readonly addresses: AddressBook;
   readonly groups: GroupTable;
   readonly foreign: ForeignPackets;
+  readonly settings: LinkSettings;
 }
 
 const MAPPED_WORD = 0xffff;
@@ -32,10 +34,17 @@ export class PacketFilter {
   readonly #groups: GroupTable;
   readonly #foreign: ForeignPackets;
   readonly #stats: StackStats;
+  readonly #settings: LinkSettings;
   readonly #query = new RouteQuery();
-  readonly #result = new RouteResult();
+  readonly #back = new RouteResult();
+  /** What the tables said of the packet admitted last, where they were asked. */
+  readonly way = new RouteResult();
   /** Whether the packet judged last was for a group or for all. */
   toMany = false;
+  /** Whether the packet admitted last is for somebody else, and to be passed on by `way`. */
+  isTransit = false;
+  /** Whether it is for everybody on another link, and so for us and to be passed on. */
+  isDirected = false;
 
   constructor(parts: FilterParts) {
     this.#options = parts.options;
@@ -43,11 +52,12 @@ export class PacketFilter {
     this.#addresses = parts.addresses;
     this.#groups = parts.groups;
     this.#foreign = parts.foreign;
+    this.#settings = parts.settings;
     this.#stats = parts.stats;
   }
 
-  /** Why an IPv4 packet is refused, or `None`; then `packet.cast` is set. */
-  judge4(packet: IpPacket): DropReason {
+  /** Why an IPv4 packet is refused for its addresses alone, or `None`. */
+  vet4(packet: IpPacket): DropReason {
     const source = packet.s3;
     const destination = packet.d3;
     const inside = packet.link === LOOPBACK_PORT;
@@ -62,14 +72,12 @@ export class PacketFilter {
     if (destination >>> 24 === 127 && !inside && !this.#options.routeLocalnet) {
       return DropReason.IpMartianDestination;
     }
-    if (!inside && this.#isOurSource(0, 0, MAPPED_WORD, source)) return DropReason.IpMartianSource;
-    const reason = this.#aim(packet);
-    if (reason !== DropReason.None || inside || source === 0) return reason;
-    return this.#comesBack(packet) ? DropReason.None : DropReason.IpReversePath;
+    const isOurs = !inside && this.#isOurSource(0, 0, MAPPED_WORD, source);
+    return isOurs ? DropReason.IpMartianSource : DropReason.None;
   }
 
-  /** As `judge4`, for IPv6. */
-  judge6(packet: IpPacket): DropReason {
+  /** As `vet4`, for IPv6. */
+  vet6(packet: IpPacket): DropReason {
     const { s0, s1, s2, s3, d0, d1, d2, d3 } = packet;
     const inside = packet.link === LOOPBACK_PORT;
     this.toMany = false;
@@ -88,10 +96,17 @@ export class PacketFilter {
       // RFC 4291 §2.7: scope 0 and F are reserved, 1 never leaves its interface.
       if (scope === 0 || scope === 15 || (scope === 1 && !inside)) return DropReason.IpMartianDestination;
     }
-    if (!inside && this.#isOurSource(s0, s1, s2, s3)) return DropReason.IpMartianSource;
+    const isOurs = !inside && this.#isOurSource(s0, s1, s2, s3);
+    return isOurs ? DropReason.IpMartianSource : DropReason.None;
+  }
+
+  /**
+   * Finds out whose a packet is whose addresses can be: ours, somebody's who takes it, or one to pass on.
+   * @returns why it is refused, or `None`; then `packet.cast` is set
+   */
+  admit(packet: IpPacket): DropReason {
     const reason = this.#aim(packet);
-    const anybody = (s0 | s1 | s2 | s3) === 0 || s0 >>> 22 === 0x3fa;
-    if (reason !== DropReason.None || inside || anybody) return reason;
+    if (reason !== DropReason.None || packet.link === LOOPBACK_PORT || isPlaceless(packet)) return reason;
     return this.#comesBack(packet) ? DropReason.None : DropReason.IpReversePath;
   }
 
@@ -113,6 +128,8 @@ export class PacketFilter {
     packet.cast = Cast.Unicast;
     packet.isForeign = false;
     packet.isDeclined = false;
+    this.isTransit = false;
+    this.isDirected = false;
     if (this.#routing.rules.localFirst) {
       const port = this.#addresses.portOf(d0, d1, d2, d3);
       if (port >= 0) return this.#isReachable(packet, port) ? DropReason.None : DropReason.IpNotForUs;
@@ -138,10 +155,12 @@ export class PacketFilter {
   /** What no quick table knows: broadcast addresses, local prefixes, rules that come before the local table. */
   #askTables(packet: IpPacket): DropReason {
     this.#query.setIncoming(packet);
-    if (!this.#routing.lookup(this.#query, this.#result)) return this.#notOurs(packet);
-    const type = this.#result.route?.type;
-    const port = this.#result.nexthop?.portIndex ?? -1;
+    if (!this.#routing.lookup(this.#query, this.way)) return this.#notOurs(packet);
+    const type = this.way.route?.type;
+    const port = this.way.nexthop?.portIndex ?? -1;
     if (type === 'broadcast') {
+      const { forwarding, directedBroadcast } = this.#settings.of(packet.link);
+      this.isDirected = forwarding && directedBroadcast && port !== packet.link;
       const strange = this.#options.strongHost && port !== packet.link;
       return strange ? DropReason.IpNotForUs : this.#broadcast(packet);
     }
@@ -149,10 +168,11 @@ export class PacketFilter {
     return this.#isReachable(packet, port) ? DropReason.None : DropReason.IpNotForUs;
   }
 
-  /** A packet to one who is not us: it comes in where somebody takes its protocol for any address. */
+  /** A packet to one who is not us: somebody takes its protocol for any address, or it is passed on. */
   #notOurs(packet: IpPacket): DropReason {
-    if (!this.#foreign.admits(packet)) return DropReason.IpNotForUs;
-    packet.isForeign = true;
+    if (this.#foreign.admits(packet)) packet.isForeign = true;
+    else if (this.#settings.of(packet.link).forwarding) this.isTransit = true;
+    else return DropReason.IpNotForUs;
     return DropReason.None;
   }
 
@@ -165,16 +185,20 @@ export class PacketFilter {
 
   /** Whether an answer would go out where the packet came in, or at all (RFC 3704 §2). */
   #comesBack(packet: IpPacket): boolean {
-    const mode = this.#options.reversePathFilter;
+    const mode = this.#settings.of(packet.link).reversePathFilter;
     if (mode === 'off') return true;
     this.#query.setReverse(packet);
     this.#query.iif = LOOPBACK_PORT;
-    if (!this.#routing.lookup(this.#query, this.#result)) return false;
-    const { route } = this.#result;
+    if (!this.#routing.lookup(this.#query, this.#back)) return false;
+    const { route } = this.#back;
     if (route === undefined || route.type !== 'unicast') return false;
     return mode === 'loose' || route.nexthops.some((hop) => hop.portIndex === packet.link);
   }
 }
+
+/** Whether a source says nothing of where it is: 0.0.0.0, ::, and link-local addresses of IPv6. */
+const isPlaceless = ({ version, s0, s1, s2, s3 }: IpPacket): boolean =>
+  version === 4 ? s3 === 0 : (s0 | s1 | s2 | s3) === 0 || s0 >>> 22 === 0x3fa;
 
 /** Whether a packet may come from 0.0.0.0: to all, or about groups (RFC 3376 §4.2.13). */
 const isForNameless = (packet: IpPacket): boolean =>

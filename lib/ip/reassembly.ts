@@ -62,6 +62,11 @@ export class Reassembly {
     return longest;
   }
 
+  /** Whether a packet is one that was put together here. */
+  isOurs(packet: IpPacket): boolean {
+    return packet === this.#whole;
+  }
+
   /** When the oldest datagram has waited long enough, µs. */
   get nextDeadlineUs(): number {
     return Math.min(

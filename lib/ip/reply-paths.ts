@@ -50,6 +50,24 @@ export class ReplyPaths {
     return path;
   }
 
+  /**
+   * From an address of this host to the source of `packet`, as routers answer. Not kept: the rate of errors is
+   * limited before.
+   */
+  resolveOwn(packet: IpPacket, protocol: number): IpPath {
+    const destination = packet.source();
+    if (destination.isUnspecified) return this.#resolver.nowhere({ destination, protocol }, 'EINVAL');
+    const path = this.#resolver.resolve({
+      destination,
+      protocol,
+      mark: packet.mark,
+      ...(destination.isLinkLocal && destination.family === 6 ? { oif: packet.link } : {}),
+    });
+    path.dontFragment = false;
+    path.flowLabel = 0;
+    return path;
+  }
+
   #slotOf(packet: IpPacket, protocol: number): number {
     const source = packet.s0 ^ packet.s1 ^ packet.s3;
     const destination = packet.d0 ^ packet.d1 ^ packet.d3;

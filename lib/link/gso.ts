@@ -3,7 +3,7 @@
  * takes, and packets of one flow joined into super-packets, exactly undoing each other.
  */
 
-import { ChecksumState } from '../wire/ip-packet.js';
+import { ChecksumState, type IpPacket } from '../wire/ip-packet.js';
 import { TcpFlag } from '../wire/tcp.js';
 import type { PacketBatch } from './packet-batch.js';
 import { completeIpv4Checksum, PacketLayout, Protocol } from './packet-layout.js';
@@ -22,22 +22,29 @@ export class Segmenter {
    * Aims at a super-packet of TCP or UDP. False when it cannot be one: no transport header to find,
    * another protocol, a segment size that is not positive. A payload of at most one segment gives one
    * packet.
-   * @param length bytes, as the link said
-   * @param segmentSize payload bytes of each packet but the last
    */
   aim(batch: PacketBatch, i: number): boolean {
-    const segmentSize = batch.segmentSize(i);
+    const found = this.#source.parse(batch.view, batch.offset(i), batch.length(i));
+    return this.#begin(found, batch.bytes, batch.segmentSize(i), batch.checksum(i));
+  }
+
+  /** As `aim`, at a super-packet that a stack has in hand. */
+  aimAt(packet: IpPacket): boolean {
+    const found = this.#source.parse(packet.view, packet.at, packet.length);
+    return this.#begin(found, packet.bytes, packet.segmentSize, packet.checksum);
+  }
+
+  #begin(found: boolean, bytes: Uint8Array, segmentSize: number, checksum: ChecksumState): boolean {
     const source = this.#source;
     this.count = 0;
-    if (segmentSize <= 0 || !source.parse(batch.view, batch.offset(i), batch.length(i))) return false;
-    if (source.transportHeaderBytes === 0) return false;
-    this.#bytes = batch.bytes;
+    if (!found || segmentSize <= 0 || source.transportHeaderBytes === 0) return false;
+    this.#bytes = bytes;
     this.#segmentSize = segmentSize;
     this.count = Math.max(1, Math.ceil(source.payloadBytes / segmentSize));
     this.#withoutChecksum =
       source.protocol === Protocol.UDP &&
       source.version === 4 &&
-      batch.checksum(i) !== ChecksumState.Partial &&
+      checksum !== ChecksumState.Partial &&
       source.view.getUint16(source.checksumAt) === 0;
     return true;
   }

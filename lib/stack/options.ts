@@ -2,6 +2,7 @@
 import type { Clock } from '../base/clock.js';
 import type { Probe } from '../base/probe.js';
 import type { Random } from '../base/random.js';
+import type { LinkIpOptions } from '../ip/link-options.js';
 import type { IpOptions } from '../ip/options.js';
 import type { TcpLayerOptions, TcpOptions } from '../tcp/options.js';
 import type { UdpOptions } from '../udp/options.js';
@@ -35,6 +36,8 @@ export interface LinkOptions {
   readonly addresses?: readonly string[];
   /** Whether default routes for the families of those addresses lead here; false by default. */
   readonly defaultRoute?: boolean;
+  /** Settings of IP for this link, in place of the stack's. */
+  readonly ip?: Partial<LinkIpOptions>;
 }
 
 /** Where and how to listen. */
