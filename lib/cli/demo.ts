@@ -3,38 +3,32 @@ import { basename } from 'node:path';
 import { openPlace, type Place } from './demo/place.js';
 import { bulk, fetch, handshakes, poor, type Scene, serve } from './demo/scenes.js';
 import { bytesText, Screen } from './demo/screen.js';
+import { Interrupted, sentence } from './frame/errors.js';
 
 export interface DemoOptions {
   /** Print the figures as JSON, and nothing else. */
   readonly json: boolean;
   /** Stay in memory even where a TUN could be opened. */
   readonly memory: boolean;
+  /** Whether colours are wanted, where there can be any. */
+  readonly color: boolean;
   /** Where packets are recorded. */
   readonly capture: string;
   readonly version: string;
+  /** Aborted with an `Interrupted` when it is to end early. */
+  readonly signal: AbortSignal;
 }
 
 /** A demo that takes longer is stuck. */
 const LIMIT_MS = 50_000;
-const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
-
-/** Someone wants it to end early. */
-class Interrupted extends Error {
-  readonly status: number;
-
-  constructor(status: number) {
-    super('interrupted');
-    this.status = status;
-  }
-}
 
 /**
  * Runs the demo and cleans up, however it ends.
  * @returns the exit status: 0, 1 after an error, 128 + n after signal n
  */
 export async function runDemo(options: DemoOptions): Promise<number> {
-  const screen = new Screen({ stream: process.stdout, silent: options.json });
-  const watch = watchForEnd();
+  const screen = new Screen({ stream: process.stdout, silent: options.json, color: options.color });
+  const watch = watchForEnd(options.signal);
   const opening = openPlace({ capturePath: options.capture, inMemory: options.memory });
   let status = 0;
   try {
@@ -55,22 +49,18 @@ export async function runDemo(options: DemoOptions): Promise<number> {
 }
 
 interface EndWatch {
-  /** Rejects on a signal, a broken output pipe, or when the time is up. */
+  /** Rejects when it is interrupted, or when the time is up. */
   readonly ended: Promise<never>;
   stop(): void;
 }
 
-function watchForEnd(): EndWatch {
+function watchForEnd(signal: AbortSignal): EndWatch {
   let end: (error: Error) => void = () => {};
   const ended = new Promise<never>((_resolve, reject) => {
     end = reject;
   });
-  const listeners = Object.entries(SIGNALS).map(
-    ([signal, status]) => [signal as NodeJS.Signals, () => end(new Interrupted(status))] as const,
-  );
-  for (const [signal, listener] of listeners) process.once(signal, listener);
-  // Nobody reads any more: `tunstack demo | head -3`.
-  process.stdout.on('error', () => end(new Interrupted(0)));
+  const interrupted = (): void => end(signal.reason as Error);
+  signal.addEventListener('abort', interrupted);
   const timer = setTimeout(
     () => end(new Error(`it did not end within ${LIMIT_MS / 1000} seconds`)),
     LIMIT_MS,
@@ -79,7 +69,7 @@ function watchForEnd(): EndWatch {
     ended,
     stop: () => {
       clearTimeout(timer);
-      for (const [signal, listener] of listeners) process.removeListener(signal, listener);
+      signal.removeEventListener('abort', interrupted);
     },
   };
 }
@@ -129,10 +119,4 @@ function showCapture({ capture }: Place, screen: Screen): void {
   const file = screen.paint('bold', basename(capture.path));
   screen.heading('A capture');
   screen.line(`${file}: ${capture.packets} packets, ${bytesText(capture.bytes)}, for Wireshark or tshark.`);
-}
-
-/** As one line that ends with a full stop. */
-function sentence({ message }: Error): string {
-  const line = message.trim().replaceAll(/\s*\n\s*/g, '; ');
-  return /[.!?]$/.test(line) ? line : `${line}.`;
 }

@@ -1,42 +1,43 @@
 #!/usr/bin/env node
-/** The `tunstack` command. */
+/** The `tunstack` command: finds the subcommand, loads it alone, and ends with its status. */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { Command } from 'commander';
-import { buildAddon } from './build-addon.js';
-import { type DemoOptions, runDemo } from './demo.js';
+import { CommanderError } from 'commander';
+import { ExitStatus } from './frame/errors.js';
+import { perform } from './frame/perform.js';
+import { buildProgram } from './frame/program.js';
+import { COMMAND_NAMES, loadCommands } from './registry.js';
 
 /** The package's own directory: this file is `dist/cli/main.js` in it, or `lib/cli/main.ts`. */
-const PACKAGE = fileURLToPath(new URL('../..', import.meta.url));
+const root = fileURLToPath(new URL('../../', import.meta.url));
 
-const { version } = JSON.parse(readFileSync(`${PACKAGE}/package.json`, 'utf8')) as { version: string };
-
-const program = new Command('tunstack')
-  .description('A private TCP/IP stack for Node.js')
-  .version(version)
-  .showHelpAfterError();
-
-program
-  .command('build-addon')
-  .description(
-    'compile the addon for this Node and system; opening a TUN needs it where no prebuilt one fits',
-  )
-  .option('--debug', 'without optimisation, with assertions')
-  .action((options: { debug?: boolean }) => {
-    process.exitCode = buildAddon(PACKAGE, options.debug ?? false);
+async function main(args: readonly string[]): Promise<number> {
+  const { version } = JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as { version: string };
+  const [first = ''] = args;
+  const specs = await loadCommands(COMMAND_NAMES.includes(first) ? [first] : COMMAND_NAMES);
+  let status: number = ExitStatus.Ok;
+  const program = buildProgram({
+    version,
+    specs,
+    perform: async (spec, given) => {
+      status = await perform(spec, given, { version, root });
+    },
   });
+  try {
+    await program.parseAsync(args, { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    // It has said what was wrong, or shown what was asked for.
+    status = error.exitCode === 0 ? ExitStatus.Ok : ExitStatus.Usage;
+  }
+  return status;
+}
 
-program
-  .command('demo')
-  .description('show the stack on real traffic: against the kernel where a TUN can be opened, else in memory')
-  .option('--json', 'print the figures only', false)
-  .option('--memory', 'stay in memory even where a TUN could be opened', false)
-  .option('--capture <file>', 'where to record the packets', 'demo.pcapng')
-  .action(async (options: Omit<DemoOptions, 'version'>) => {
-    const status = await runDemo({ ...options, version });
-    process.exitCode = status;
-    // What was broken off may still hold the process.
-    if (status !== 0) process.exit();
-  });
-
-program.parse();
+// What a command left behind, a connection in TIME-WAIT for one, does not hold the process.
+main(process.argv.slice(2)).then(
+  (status) => process.exit(status),
+  (error: Error) => {
+    process.stderr.write(`tunstack: ${error.stack ?? error.message}\n`);
+    process.exit(ExitStatus.Failed);
+  },
+);

@@ -4,18 +4,17 @@
  * loss and delay.
  */
 import type { Clock } from '../../base/clock.js';
-import { StackError } from '../../base/errors.js';
 import { EmulatedLink } from '../../link/emulated-link.js';
 import type { DirectionOptions } from '../../link/emulation-options.js';
 import type { LinkDevice } from '../../link/link-device.js';
 import { createPipe } from '../../link/pipe-device.js';
-import { AddonError } from '../../link/tun-addon.js';
 import { openPrivateTun, type PrivateTun } from '../../link/tun-private.js';
 import { createNet } from '../../net/net.js';
 import { SeededRandom } from '../../sim/seeded-random.js';
 import { Stack } from '../../stack/stack.js';
 import { SystemClock } from '../../stack/system-clock.js';
 import { SystemRandom } from '../../stack/system-random.js';
+import { obstacle } from '../network/obstacle.js';
 import { Capture } from './capture.js';
 import { KernelPeer, type Peer, StackPeer } from './peers.js';
 import type { SocketsOf } from './services.js';
@@ -105,18 +104,6 @@ async function openTuns(): Promise<PrivateTun[] | string> {
   if (failure === undefined) return tuns;
   await Promise.all(tuns.map((tun) => tun.close()));
   return obstacle(failure.reason);
-}
-
-/** Why there is no TUN, without full stop. @throws what is no such reason */
-function obstacle(error: unknown): string {
-  if (error instanceof AddonError) return error.message.replace(/\.$/, '');
-  if (!(error instanceof StackError)) throw error;
-  const { syscall, code, address } = error;
-  if (syscall === 'spawn') return 'the program unshare (util-linux) is not installed';
-  if (syscall === 'unshare') return `this user may make no network namespace here (${code})`;
-  if (address === '/dev/net/tun' && code === 'ENOENT') return 'this system has no /dev/net/tun';
-  if (address === '/dev/net/tun') return `/dev/net/tun is closed to this user (${code})`;
-  return error.message;
 }
 
 function makeStack(clock: Clock): Stack {

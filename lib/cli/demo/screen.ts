@@ -1,6 +1,9 @@
 /** What the demo shows: headings, lines and progress, with colours and moving bars on a terminal only. */
 import { styleText } from 'node:util';
 import cliProgress from 'cli-progress';
+import { bytesText } from '../frame/text.js';
+
+export { bytesText, rateText, timeText } from '../frame/text.js';
 
 type Style = Parameters<typeof styleText>[0];
 
@@ -8,6 +11,8 @@ export interface ScreenOptions {
   readonly stream: NodeJS.WriteStream;
   /** Shows nothing at all, for output that programs read. */
   readonly silent: boolean;
+  /** Colours, where the terminal and the environment have them. */
+  readonly color: boolean;
 }
 
 /** What moves while bytes do. */
@@ -28,12 +33,12 @@ export class Screen {
   readonly #hasColours: boolean;
   #bar: cliProgress.SingleBar | undefined;
 
-  constructor({ stream, silent }: ScreenOptions) {
+  constructor({ stream, silent, color }: ScreenOptions) {
     this.#stream = stream;
     this.#silent = silent;
     this.#isTerminal = stream.isTTY && process.env.TERM !== 'dumb';
     // https://no-color.org: set and not empty.
-    this.#hasColours = this.#isTerminal && (process.env.NO_COLOR ?? '') === '';
+    this.#hasColours = color && this.#isTerminal && (process.env.NO_COLOR ?? '') === '';
   }
 
   /** `text` in a colour or weight, where there are colours. */
@@ -99,30 +104,3 @@ export class Screen {
     if (!this.#silent) this.#stream.write(`${text.trimEnd()}\n`);
   }
 }
-
-/** `1.1 GB`: powers of ten, as rates are told. */
-export function bytesText(bytes: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
-  let value = bytes;
-  let unit = 0;
-  while (value >= 999.5 && unit < units.length - 1) {
-    value /= 1000;
-    unit++;
-  }
-  return `${unit === 0 ? value : threeDigits(value)} ${units[unit]}`;
-}
-
-/** `9.42 Gbit/s`. */
-export function rateText(bitsPerSecond: number): string {
-  if (bitsPerSecond >= 1e9) return `${threeDigits(bitsPerSecond / 1e9)} Gbit/s`;
-  if (bitsPerSecond >= 1e6) return `${threeDigits(bitsPerSecond / 1e6)} Mbit/s`;
-  return `${threeDigits(bitsPerSecond / 1e3)} kbit/s`;
-}
-
-/** `40.2 ms`, `85 µs`. */
-export function timeText(us: number): string {
-  if (us >= 1e6) return `${threeDigits(us / 1e6)} s`;
-  return us >= 1000 ? `${threeDigits(us / 1000)} ms` : `${Math.round(us)} µs`;
-}
-
-const threeDigits = (value: number): string => value.toFixed(value >= 100 ? 0 : value >= 10 ? 1 : 2);

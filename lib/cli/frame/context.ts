@@ -1,0 +1,80 @@
+/** What an action is given: what was typed, where to print, when to stop, and what to undo. */
+import type { Output } from './output.js';
+
+/** Undoes one thing. */
+export type CleanUp = () => void | Promise<void>;
+
+export interface ContextParts<Options> {
+  readonly options: Options;
+  readonly args: readonly string[];
+  readonly version: string;
+  readonly packageRoot: string;
+  readonly output: Output;
+  readonly signal: AbortSignal;
+}
+
+/** A clean-up that takes longer is stuck, ms. */
+const CLEAN_UP_LIMIT_MS = 5000;
+
+/** @typeParam Options the options once parsed, by their attribute names */
+export class CommandContext<Options = unknown> {
+  /** The options by their attribute names, `--http-root` as `httpRoot`, with their defaults. */
+  readonly options: Options;
+  /** The arguments; of a variadic one, each. */
+  readonly args: readonly string[];
+  /** Version of the package. */
+  readonly version: string;
+  /** The package's own directory, with a slash at its end. */
+  readonly packageRoot: string;
+  readonly output: Output;
+  /** Aborted by SIGINT, SIGTERM, SIGHUP and when nobody reads standard output; the reason is an `Interrupted`. */
+  readonly signal: AbortSignal;
+  readonly #cleanUps: CleanUp[] = [];
+
+  constructor(parts: ContextParts<Options>) {
+    this.options = parts.options;
+    this.args = parts.args;
+    this.version = parts.version;
+    this.packageRoot = parts.packageRoot;
+    this.output = parts.output;
+    this.signal = parts.signal;
+  }
+
+  /** Has `cleanUp` called when the command ends, however it does: the last one given first. */
+  defer(cleanUp: CleanUp): void {
+    this.#cleanUps.push(cleanUp);
+  }
+
+  /** Settles when the command is asked to end. */
+  interrupted(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.signal.aborted) resolve();
+      else this.signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+  }
+
+  /** Undoes everything. @returns what went wrong on the way; each failure leaves the rest to be done */
+  async cleanUp(): Promise<Error[]> {
+    const failures: Error[] = [];
+    for (let next = this.#cleanUps.pop(); next !== undefined; next = this.#cleanUps.pop()) {
+      try {
+        await limited(next);
+      } catch (error) {
+        failures.push(error as Error);
+      }
+    }
+    return failures;
+  }
+}
+
+async function limited(cleanUp: CleanUp): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error('a clean-up did not end')), CLEAN_UP_LIMIT_MS);
+  });
+  try {
+    await Promise.race([Promise.resolve(cleanUp()), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

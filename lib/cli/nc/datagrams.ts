@@ -1,0 +1,101 @@
+/** `tunstack nc -u`: each piece read from standard input is a datagram, each datagram is printed. */
+import type { Socket } from 'node:dgram';
+import { once } from 'node:events';
+import type { CommandContext } from '../frame/context.js';
+import { TimedOut } from '../frame/errors.js';
+import { placeText } from '../frame/text.js';
+import type { Network } from '../network/network.js';
+import type { NcOptions } from './options.js';
+
+type NcContext = CommandContext<NcOptions>;
+
+/** Largest datagram made of standard input, bytes; as other programs of the name have it. */
+const MAX_DATAGRAM_BYTES = 16_384;
+
+const kindOf = (address: string): 'udp4' | 'udp6' => (address.includes(':') ? 'udp6' : 'udp4');
+
+/** Asks one peer. It ends with the time-out, if there is one: datagrams have no end. */
+export async function converseUdp(
+  context: NcContext,
+  { stack }: Network,
+  to: { readonly address: string; readonly port: number },
+): Promise<void> {
+  const { options, output } = context;
+  const socket = stack.dgram.createSocket(kindOf(to.address));
+  context.defer(() => close(socket));
+  const ended = converse(context, socket);
+  socket.bind(options.sourcePort, options.source, () => {
+    socket.connect(to.port, to.address, () => {
+      if (options.verbose) output.note(`sending to ${placeText(to.address, to.port)}`);
+      feed(socket);
+    });
+  });
+  await ended;
+}
+
+/** Waits for the first datagram; whoever sent it is the peer from then on. */
+export async function listenUdp(
+  context: NcContext,
+  { stack, addresses }: Network,
+  at: { readonly address: string | undefined; readonly port: number },
+): Promise<void> {
+  const { options, output } = context;
+  const socket =
+    at.address === undefined
+      ? stack.dgram.createSocket('udp6')
+      : stack.dgram.createSocket(kindOf(at.address));
+  context.defer(() => close(socket));
+  socket.bind(at.port, at.address);
+  await once(socket, 'listening');
+  const places = at.address === undefined ? addresses : [at.address];
+  output.note(`listening on ${places.map((address) => placeText(address, at.port)).join(' and ')}`);
+  const ended = converse(context, socket);
+  socket.once('message', (_message, { address, port }) => {
+    if (options.verbose) output.note(`datagram from ${placeText(address, port)}`);
+    socket.connect(port, address, () => feed(socket));
+  });
+  await ended;
+}
+
+/** Prints what comes; settles when nothing has passed for as long as may be. */
+function converse({ options }: NcContext, socket: Socket): Promise<void> {
+  const { wait } = options;
+  return new Promise((resolve, reject) => {
+    let received = 0;
+    const timer =
+      wait === undefined
+        ? undefined
+        : setTimeout(() => {
+            if (received > 0) resolve();
+            else reject(new TimedOut('no datagram came in time'));
+          }, wait);
+    socket.on('message', (message) => {
+      received++;
+      timer?.refresh();
+      process.stdout.write(message);
+    });
+    socket.once('error', (error) => {
+      clearTimeout(timer);
+      reject(error);
+    });
+  });
+}
+
+function feed(socket: Socket): void {
+  const { stdin } = process;
+  stdin.on('data', (piece: Buffer) => {
+    for (let at = 0; at < piece.length; at += MAX_DATAGRAM_BYTES) {
+      stdin.pause();
+      // Errors of sending come as the socket's own.
+      socket.send(piece.subarray(at, at + MAX_DATAGRAM_BYTES), () => stdin.resume());
+    }
+  });
+}
+
+function close(socket: Socket): void {
+  try {
+    socket.close();
+  } catch {
+    // It was closed by its error.
+  }
+}

@@ -1,0 +1,217 @@
+/** Opens the network a command asks for, and has it put back when the command ends. */
+
+import {
+  type DirectionOptions,
+  EmulatedLink,
+  HostNetwork,
+  type LinkDevice,
+  openPrivateTun,
+  type PrivateTun,
+  SeededRandom,
+  Stack,
+  SystemClock,
+  SystemRandom,
+  TunDevice,
+  type TunOptions,
+} from '../../index.js';
+import { Capture } from '../demo/capture.js';
+import type { CommandContext } from '../frame/context.js';
+import { CliError, UsageError } from '../frame/errors.js';
+import { obstacle } from './obstacle.js';
+import type { NetworkOptions } from './options.js';
+
+/** The stack's addresses in a private namespace, and the kernel's. */
+export const PRIVATE_ADDRESSES = ['10.0.0.1/24', 'fd00::1/64'] as const;
+export const PRIVATE_HOST_ADDRESSES = ['10.0.0.2/24', 'fd00::2/64'] as const;
+
+/** What overtakes a packet overtakes it by so much, ms. */
+const REORDER_DELAY_MS = 10;
+
+/** A stack on a link. */
+export interface Network {
+  readonly clock: SystemClock;
+  readonly stack: Stack;
+  /** Index of the link. */
+  readonly link: number;
+  readonly kind: 'private' | 'tun' | 'descriptor';
+  /** Name of the interface. */
+  readonly name: string;
+  /** The namespace, where it is a private one. */
+  readonly tun?: PrivateTun;
+  /** The stack's addresses, without lengths. */
+  readonly addresses: readonly string[];
+  /** The kernel's as far as they were set here, without lengths. */
+  readonly hostAddresses: readonly string[];
+}
+
+/** What a link is made of. */
+interface Opened {
+  readonly device: LinkDevice;
+  readonly kind: Network['kind'];
+  readonly tun?: PrivateTun;
+  readonly addresses: readonly string[];
+  readonly hostAddresses: readonly string[];
+}
+
+/** Puts something around the device before the stack has it. */
+export type Wrap = (device: LinkDevice, clock: SystemClock) => LinkDevice;
+
+/**
+ * Opens it; the clean-ups of `context` put everything back.
+ * @param wrap what stands between the stack and the link beside emulation and capture
+ * @throws CliError in a sentence, UsageError for options that do not go together
+ */
+export async function openNetwork(
+  context: CommandContext,
+  options: NetworkOptions,
+  wrap: Wrap = (device) => device,
+): Promise<Network> {
+  checkOptions(options);
+  const { dns = [] } = options;
+  const clock = new SystemClock();
+  const capture = options.capture === undefined ? undefined : openCapture(options.capture, clock);
+  // Its last words are the statistics of links that are closed.
+  if (capture !== undefined) context.defer(() => capture.close());
+  const opened = await openLink(context, options);
+  const stack = new Stack({
+    clock,
+    random: new SystemRandom(),
+    ...(dns.length > 0 ? { dns: { servers: dns } } : {}),
+  });
+  context.defer(() => stack.close());
+  const emulated = emulate(opened.device, options, clock);
+  const wrapped = wrap(emulated, clock);
+  const device = capture === undefined ? wrapped : capture.record(wrapped);
+  // What is raw waits for packets only if somebody says so.
+  stack.hold();
+  const link = stack.addLink(device, { addresses: opened.addresses, defaultRoute: true });
+  const { kind, tun } = opened;
+  return {
+    clock,
+    stack,
+    link,
+    kind,
+    name: opened.device.name,
+    ...(tun === undefined ? {} : { tun }),
+    addresses: opened.addresses.map(withoutLength),
+    hostAddresses: opened.hostAddresses.map(withoutLength),
+  };
+}
+
+/** The address of the stack of a family, if it has one. */
+export const addressOf = (addresses: readonly string[], family: 4 | 6): string | undefined =>
+  addresses.find((address) => address.includes(':') === (family === 6));
+
+const withoutLength = (address: string): string => address.slice(0, address.indexOf('/'));
+
+function checkOptions({ tun, fd, netns, address, hostAddress }: NetworkOptions): void {
+  const isOwn = tun === undefined && fd === undefined;
+  if (netns !== undefined && tun === undefined)
+    throw new UsageError('--netns says where the TUN of --tun is');
+  if (!isOwn && address.length === 0) {
+    throw new UsageError(
+      `the stack needs an --address of its own on ${tun === undefined ? 'that descriptor' : tun}`,
+    );
+  }
+  if (fd !== undefined && hostAddress.length > 0) {
+    throw new UsageError('--host-address is for a TUN that is made here, not for --fd');
+  }
+}
+
+function openCapture(path: string, clock: SystemClock): Capture {
+  try {
+    return new Capture(path, clock);
+  } catch (error) {
+    throw new CliError(`the capture cannot be written: ${(error as Error).message}`);
+  }
+}
+
+async function openLink(context: CommandContext, options: NetworkOptions): Promise<Opened> {
+  try {
+    if (options.tun !== undefined) return openNamedTun(context, options.tun, options);
+    if (options.fd !== undefined) return adopt(context, options.fd, options);
+    return await openPrivate(context, options);
+  } catch (error) {
+    if (error instanceof CliError) throw error;
+    throw new CliError(`the network cannot be opened: ${obstacle(error)}`);
+  }
+}
+
+const mtuOf = ({ mtu }: NetworkOptions): { mtu?: number } => (mtu === undefined ? {} : { mtu });
+
+async function openPrivate(context: CommandContext, options: NetworkOptions): Promise<Opened> {
+  const given = options.address.length > 0 || options.hostAddress.length > 0;
+  const addresses = given ? options.address : PRIVATE_ADDRESSES;
+  const hostAddresses = given ? options.hostAddress : PRIVATE_HOST_ADDRESSES;
+  if (addresses.length === 0 || hostAddresses.length === 0) {
+    throw new UsageError('--address and --host-address go together: both sides need one');
+  }
+  const tun = await openPrivateTun({ name: 'tun0', address: hostAddresses, ...mtuOf(options) });
+  context.defer(() => tun.close());
+  // What runs inside finds everything behind the stack.
+  for (const family of [4, 6] as const) {
+    if (addressOf(hostAddresses, family) === undefined) continue;
+    tun.host.addRoute({ destination: 'default', family, link: tun.device.name });
+  }
+  return { device: tun.device, kind: 'private', tun, addresses, hostAddresses };
+}
+
+/** Makes a TUN that ends with us, or takes the one that is there and leaves it as it was. */
+function openNamedTun(context: CommandContext, name: string, options: NetworkOptions): Opened {
+  const { address: addresses, hostAddress: hostAddresses, netns } = options;
+  const host = HostNetwork.open(netns === undefined ? {} : { netns });
+  context.defer(() => host.close());
+  const before = host.link(name);
+  const place = netns === undefined ? {} : { netns };
+  if (before === undefined) {
+    const device = TunDevice.create({ name, host, address: hostAddresses, ...place, ...mtuOf(options) });
+    context.defer(() => device.close());
+    return { device, kind: 'tun', addresses, hostAddresses };
+  }
+  // An ordinary user may open an interface that was made for him, and change nothing about it.
+  const untouched = { name, ...place, mtu: options.mtu, up: undefined, txQueueLength: undefined };
+  const device = TunDevice.create(untouched as unknown as TunOptions);
+  context.defer(() => device.close());
+  if (options.mtu !== undefined) context.defer(() => host.setLink(name, { mtu: before.mtu }));
+  const had = new Set(host.listAddresses(name).map((known) => known.address));
+  for (const address of hostAddresses) {
+    if (had.has(address)) continue;
+    host.addAddress(name, address);
+    context.defer(() => host.removeAddress(name, address));
+  }
+  if (!before.up) throw new CliError(`${name} is down: ip link set ${name} up`);
+  return { device, kind: 'tun', addresses, hostAddresses };
+}
+
+function adopt(context: CommandContext, fd: number, options: NetworkOptions): Opened {
+  const device = TunDevice.create({ fd, ...mtuOf(options) });
+  context.defer(() => device.close());
+  return { device, kind: 'descriptor', addresses: options.address, hostAddresses: [] };
+}
+
+/** The link, made worse where that was asked for. */
+function emulate(device: LinkDevice, options: NetworkOptions, clock: SystemClock): LinkDevice {
+  const direction = directionOf(options);
+  if (Object.keys(direction).length === 0) return device;
+  const random = new SeededRandom(options.seed);
+  return new EmulatedLink(device, { clock, random, outgoing: direction, incoming: direction });
+}
+
+function directionOf(options: NetworkOptions): DirectionOptions {
+  const { delay, jitter, loss, duplicate, corrupt, reorder, rate, queue } = options;
+  if (queue !== undefined && rate === undefined) {
+    throw new UsageError('--queue needs a --rate: only a limited speed makes a queue');
+  }
+  const given = {
+    delayMs: delay,
+    jitterMs: jitter,
+    loss,
+    duplicate,
+    corrupt,
+    reorder: reorder === undefined ? undefined : { probability: reorder, delayMs: REORDER_DELAY_MS },
+    rateBps: rate,
+    queuePackets: queue,
+  };
+  const entries = Object.entries(given).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries);
+}
