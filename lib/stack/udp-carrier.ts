@@ -59,6 +59,14 @@ export class UdpCarrier implements DatagramCarrier {
     this.#ip.sendIcmpError(packet, IcmpErrorKind.PortUnreachable);
   }
 
+  reject(packet: IpPacket, kind: IcmpErrorKind): void {
+    this.#ip.sendIcmpError(packet, kind);
+  }
+
+  takeForeign(take: boolean): void {
+    this.#ip.takeForeign(UDP_PROTOCOL, take);
+  }
+
   tooBig(path: DatagramPath, error: DatagramIcmpError): void {
     this.#ip.learnPathMtu(path as IpPath, error.mtu);
   }

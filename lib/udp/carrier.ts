@@ -42,6 +42,8 @@ export interface DatagramWish {
   readonly onLoopback: boolean;
   readonly trafficClass: number;
   readonly allowBroadcast: boolean;
+  /** Whether the source may be an address that is not ours. */
+  readonly transparent?: boolean;
 }
 
 /** A received ICMP error about a datagram we sent, as IP hands it over. Lent for the call. */
@@ -106,6 +108,10 @@ export interface DatagramCarrier {
   commit(path: DatagramPath, transportBytes: number, checksumOffset: number, segmentSize: number): void;
   /** Answers a packet that has no receiver with port unreachable, within the limits of ICMP. */
   portUnreachable(packet: IpPacket): void;
+  /** Answers a packet with an ICMP error of a kind, one of `IcmpKind`, within the same limits. */
+  reject(packet: IpPacket, kind: number): void;
+  /** Begins, or once for each time ends, taking datagrams for any address. */
+  takeForeign(take: boolean): void;
   /** Remembers what an ICMP error says about the MTU of a path, once a socket has vouched for it. */
   tooBig(path: DatagramPath, error: DatagramIcmpError): void;
   /** Whether an address is one of ours, and whether it is a broadcast address of one of our networks. */

@@ -24,6 +24,12 @@ interface Entry extends Readonly<PathKey> {
 
 export class PathCache {
   #places: (Entry | undefined)[] = [];
+  readonly #maxPlaces: number;
+
+  /** @param maxPlaces paths it keeps at most; a power of two from 4 */
+  constructor(maxPlaces = MAX_PLACES) {
+    this.#maxPlaces = maxPlaces;
+  }
 
   /** @returns undefined for one that is not known, or was resolved in another state of the routes */
   find(key: PathKey, generation: number): DatagramPath | undefined {
@@ -37,7 +43,7 @@ export class PathCache {
     if (this.#places.length === 0) this.#places = new Array<Entry | undefined>(FIRST_PLACES).fill(undefined);
     const other = this.#places[placeOf(key, this.#places.length)];
     const pushedOut = other !== undefined && other.path.generation === path.generation && !isSame(other, key);
-    if (pushedOut && this.#places.length < MAX_PLACES) this.#grow();
+    if (pushedOut && this.#places.length < this.#maxPlaces) this.#grow();
     const { destination, source, port, link } = key;
     this.#places[placeOf(key, this.#places.length)] = { destination, source, port, link, path };
   }

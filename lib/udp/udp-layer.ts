@@ -1,5 +1,4 @@
 /** UDP of one stack (RFC 768, RFC 1122 §4.1): datagrams to their sockets, errors to theirs. */
-import { NEVER } from '../base/clock.js';
 import { StackError } from '../base/errors.js';
 import type { Random } from '../base/random.js';
 import { DropReason, type StackStats } from '../base/stats.js';
@@ -12,6 +11,10 @@ import type { UdpContext } from './context.js';
 import { UdpEvent } from './datagram.js';
 import { DatagramSender, UDP_HEADER_BYTES, UDP_PROTOCOL } from './datagram-sender.js';
 import { EndpointTable, EndWords } from './endpoint-table.js';
+import type { UdpFlowRequest } from './flow.js';
+import { UdpFlows } from './flow-layer.js';
+import type { AnyUdpListener } from './flow-listener.js';
+import type { AnyUdpOptions } from './flow-options.js';
 import type { UdpNeighbours } from './neighbours.js';
 import { resolveUdpOptions, type UdpOptions, type UdpSocketOptions } from './options.js';
 import { PathMtuSearch, type PathMtuSearchOptions, type SearchHost } from './path-mtu-search.js';
@@ -40,6 +43,7 @@ export class UdpLayer {
   readonly #awaiting = new Set<UdpEndpoint>();
   readonly #searches = new Set<PathMtuSearch>();
   readonly #searchHost: SearchHost;
+  readonly #flows: UdpFlows;
   #neighbours: UdpNeighbours | undefined;
 
   /** @throws TypeError, ArgumentTypeError, ArgumentRangeError for options that cannot be */
@@ -68,6 +72,8 @@ export class UdpLayer {
       },
     };
     this.#sender = new DatagramSender(this.#context);
+    const { random, clock, wake } = parts;
+    this.#flows = new UdpFlows({ context: this.#context, random, clock, wake });
   }
 
   /** Sockets that are open. */
@@ -98,9 +104,22 @@ export class UdpLayer {
     return endpoint;
   }
 
-  /** Whether sockets have something to hear: a batch ends with `takeTouched`. */
+  /**
+   * Takes flows to any address that are for no socket.
+   * @throws StackError ENOBUFS for one listener too many; ArgumentTypeError and the like for the options
+   */
+  listenAny(options: AnyUdpOptions, onFlow: (request: UdpFlowRequest) => void): AnyUdpListener {
+    return this.#flows.listen(options, onFlow);
+  }
+
+  /** Whether sockets, or flows, have something to hear: a batch ends with `takeTouched` and `tellFlows`. */
   get hasTouched(): boolean {
-    return this.#touched.length > 0;
+    return this.#touched.length > 0 || this.#flows.hasNews;
+  }
+
+  /** Hands what came in to the owners of flows. */
+  tellFlows(): void {
+    if (this.#flows.hasNews) this.#flows.tell();
   }
 
   /** The sockets whose `takeEvents` has news, each once. The list is lent until the next call. */
@@ -152,7 +171,7 @@ export class UdpLayer {
 
   /** When `deadlineReached` has something to do, µs. */
   get nextDeadlineUs(): number {
-    let next = NEVER;
+    let next = this.#flows.nextDeadlineUs;
     for (const search of this.#searches) next = Math.min(next, search.nextDeadlineUs);
     return next;
   }
@@ -160,10 +179,12 @@ export class UdpLayer {
   /** Sends the probes that are due. */
   deadlineReached(nowUs: number): void {
     for (const search of this.#searches) if (search.nextDeadlineUs <= nowUs) search.deadlineReached();
+    this.#flows.deadlineReached(nowUs);
   }
 
   close(): void {
     for (const endpoint of this.#all) endpoint.close();
+    this.#flows.close();
     this.#touched.length = 0;
   }
 
@@ -188,7 +209,8 @@ export class UdpLayer {
     packet.payloadBytes = length;
     const ends = this.#ends;
     ends.setFrom(packet, view.getUint16(payloadAt), view.getUint16(payloadAt + 2));
-    if (packet.cast === Cast.Unicast) this.#deliverToOne(packet);
+    if (packet.isForeign) packet.isDeclined = !this.#flows.input(packet, ends.remotePort, ends.localPort);
+    else if (packet.cast === Cast.Unicast) this.#deliverToOne(packet);
     else this.#deliverToMany(packet);
   }
 
@@ -203,9 +225,10 @@ export class UdpLayer {
     const sourcePort = quote.view.getUint16(quote.payloadAt);
     const destinationPort = quote.view.getUint16(quote.payloadAt + 2);
     ends.setFromQuote(quote, sourcePort, destinationPort);
-    const endpoint = this.#context.table.find(ends);
+    // What was sent from an address that is not ours is no socket's, be it bound to all addresses.
+    const endpoint = error.reporter.isForeign ? undefined : this.#context.table.find(ends);
     if (endpoint === undefined) {
-      this.#unmatched();
+      if (!this.#flows.icmpError(error, sourcePort, destinationPort)) this.#unmatched();
       return;
     }
     if (error.kind === IcmpKind.PacketTooBig) this.#learnMtu(endpoint, error, destinationPort);
@@ -222,6 +245,7 @@ export class UdpLayer {
     const endpoint = ends.localPort === 0 ? undefined : this.#context.table.find(ends);
     if (endpoint === undefined) {
       if (this.#neighbours?.takeDatagram(packet, ends.localPort, ends.remotePort) === true) return;
+      if (this.#flows.input(packet, ends.remotePort, ends.localPort)) return;
       this.#noPort();
       this.#context.ip.portUnreachable(packet);
       return;
@@ -284,6 +308,7 @@ export class UdpLayer {
 
   #isOptedIn(packet: IpPacket): boolean {
     const { view, payloadAt } = packet;
+    if (packet.isForeign) return false;
     this.#ends.setFrom(packet, view.getUint16(payloadAt), view.getUint16(payloadAt + 2));
     return this.#context.table.find(this.#ends)?.options.noChecksum6Receive === true;
   }

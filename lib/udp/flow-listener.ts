@@ -1,0 +1,115 @@
+/** Who takes UDP flows to any address: what it wants, its flows, and what became of them. */
+import type { Random } from '../base/random.js';
+import { PacketMatcher } from '../wire/any-filter.js';
+import type { UdpFlowRequest } from './flow.js';
+import type { FlowEnd, FlowEntry } from './flow-entry.js';
+import { type AnyUdpOptions, type FlowOptions, resolveFlowOptions } from './flow-options.js';
+import { FlowTable } from './flow-table.js';
+
+/** What became of the flows of a listener. */
+export class AnyUdpCounts {
+  /** Flows asked about, decided on or not. */
+  requested = 0;
+  /** Flows that were accepted. */
+  accepted = 0;
+  /** Flows answered by an ICMP error. */
+  rejected = 0;
+  /** Flows that were ignored. */
+  ignored = 0;
+  /** Flows nobody decided on within `pendingMs`. */
+  expired = 0;
+  /** Flows that ended because nothing was sent from inside for `idleMs`. */
+  idle = 0;
+  /** Datagrams that would have begun a flow beyond `maxFlows` or `maxPending`. */
+  overflows = 0;
+  /** Datagrams dropped: of refused flows, and those nobody read in time. */
+  dropped = 0;
+  /** Answers not sent: no route, a full link, more than UDP carries, or an address that can be nobody's. */
+  unsent = 0;
+  /** Answers not sent, to a symmetric flow that did not ask for them. */
+  unsolicited = 0;
+  /** Gauge: flows asked about and not decided on. */
+  pending = 0;
+  /** Gauge: flows that are open. */
+  flows = 0;
+}
+
+/**
+ * A listener for UDP flows to any address: made by `Stack.listenAnyUdp`.
+ * @hideconstructor
+ */
+export class AnyUdpListener {
+  /** What it counts, for who counts. @hidden */
+  readonly books = new AnyUdpCounts();
+  readonly #options: FlowOptions;
+  readonly #matcher: PacketMatcher;
+  readonly #table: FlowTable<FlowEntry>;
+  readonly #onFlow: (request: UdpFlowRequest) => void;
+  readonly #onEnd: (listener: AnyUdpListener, reason: FlowEnd) => void;
+  #isClosed = false;
+
+  constructor(
+    options: AnyUdpOptions,
+    onFlow: (request: UdpFlowRequest) => void,
+    host: { readonly random: Random; end(listener: AnyUdpListener, reason: FlowEnd): void },
+  ) {
+    this.#options = resolveFlowOptions(options);
+    this.#matcher = new PacketMatcher(options);
+    this.#table = new FlowTable(host.random, this.#options.cone === 'symmetric');
+    this.#onFlow = onFlow;
+    this.#onEnd = host.end;
+  }
+
+  /** The options in force, those of the filter apart. */
+  get options(): FlowOptions {
+    return this.#options;
+  }
+
+  /** Flows that wait to be decided. */
+  get pending(): number {
+    return this.books.pending;
+  }
+
+  /** Flows that are open. */
+  get flows(): number {
+    return this.books.flows;
+  }
+
+  /** What came of the flows so far; a copy. */
+  get counts(): Readonly<AnyUdpCounts> {
+    return { ...this.books };
+  }
+
+  /** Whether `close` was called. */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** @hidden */
+  get matcher(): PacketMatcher {
+    return this.#matcher;
+  }
+
+  /** @hidden */
+  get table(): FlowTable<FlowEntry> {
+    return this.#table;
+  }
+
+  /** @hidden */
+  ask(request: UdpFlowRequest): void {
+    this.books.requested++;
+    this.#onFlow(request);
+  }
+
+  /** Takes no more flows, and ends those there are. May be called twice. */
+  close(): void {
+    this.end('listener');
+  }
+
+  /** @hidden */
+  end(reason: FlowEnd): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#onEnd(this, reason);
+  }
+}
