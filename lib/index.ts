@@ -39,6 +39,7 @@ export type { RouteDescription, RouteFilter, RouteSet } from './ip/routes.js';
 export type { Routing } from './ip/routing.js';
 export type { RangeSpec, Rule, RuleAction, RuleList, RuleSpec } from './ip/rules.js';
 export type { QueueLimits } from './link/batch-queue.js';
+export { type ByteStreamLinkOptions, byteStreamLink } from './link/byte-stream-link.js';
 export type { DirectionCounters, EmulatedDirection } from './link/emulated-direction.js';
 export { EmulatedLink, type EmulatedLinkOptions } from './link/emulated-link.js';
 export type { BurstLoss, DirectionOptions, Fault } from './link/emulation-options.js';
@@ -50,17 +51,49 @@ export {
 } from './link/host-network.js';
 export type { HostRoute, HostRouteRefusal, HostRouteType } from './link/host-route.js';
 export type { HostRule, HostRuleAction } from './link/host-rule.js';
+export { type JoinedLinks, joinLinks } from './link/join-links.js';
 export type { LinkCounters } from './link/link-counters.js';
 export type { LinkDevice } from './link/link-device.js';
+export { LinkError } from './link/link-error.js';
 export { LoopbackDevice, type LoopbackOptions } from './link/loopback.js';
+export { messagePortLink, type PacketPort } from './link/message-port-link.js';
 export { PacketBatch } from './link/packet-batch.js';
-export { PacketLink, type PacketLinkOptions } from './link/packet-link.js';
+export type { Framing } from './link/packet-framer.js';
+export {
+  type BatchLinkOptions,
+  type ChannelHooks,
+  type ChannelLinkOptions,
+  PacketLink,
+  type PacketLinkOptions,
+} from './link/packet-link.js';
+export { packetStreamLink } from './link/packet-stream-link.js';
 export { PcapDevice, type PcapOptions } from './link/pcap.js';
 export { CaptureDirection, type PacketRecord, PcapngWriter } from './link/pcapng-writer.js';
 export { createPipe, type PipeDevice, type PipeOptions } from './link/pipe-device.js';
+export type {
+  LinkStreams,
+  NodeReadable,
+  NodeStream,
+  NodeWritable,
+  StreamPair,
+  StreamSource,
+  StreamTarget,
+  WebReadable,
+  WebWritable,
+} from './link/stream-channel.js';
 export { AddonError } from './link/tun-addon.js';
 export { TunDevice, type TunOptions, type TunStats } from './link/tun-device.js';
 export { openPrivateTun, type PrivateTun, type PrivateTunOptions } from './link/tun-private.js';
+export {
+  type DatagramPeer,
+  type DatagramSocket,
+  udpSocketLink,
+} from './link/udp-socket-link.js';
+export {
+  type WebSocketLike,
+  type WebSocketLinkOptions,
+  webSocketLink,
+} from './link/web-socket-link.js';
 export type { BoundSocket, BoundSocketOptions } from './net/bound-socket.js';
 export type { Connector, ConnectorOptions, ConnectorWish } from './net/connector.js';
 export type { DispatcherOptions, FetchDispatcher, MakeDispatcher, UndiciModule } from './net/dispatcher.js';
@@ -105,6 +138,13 @@ export { SeededRandom } from './sim/seeded-random.js';
 export { Simulation, type SimulationOptions } from './sim/simulation.js';
 export type { Transfer, TransferOptions } from './sim/transfer.js';
 export { VirtualClock } from './sim/virtual-clock.js';
+export {
+  AnyTcpListener,
+  type AnyTcpOptions,
+  type CancelReason,
+  type SynInfo,
+  TcpRequest,
+} from './stack/any-tcp.js';
 export type { DnsOptions, DnsServer, DnsSettings } from './stack/dns-options.js';
 export type { HostsOption, HostsTable } from './stack/hosts-table.js';
 export {
@@ -126,6 +166,7 @@ export { StreamConnection } from './streams/stream-connection.js';
 export { StreamListener } from './streams/stream-listener.js';
 export type { StreamConnectOptions, StreamListenOptions, Streams } from './streams/streams.js';
 export type { ConnectionEnds } from './streams/wire.js';
+export type { AnyCounts } from './tcp/any-listener.js';
 export type {
   AckSample,
   CongestionControl,

@@ -43,6 +43,25 @@ export class TcpStats {
   synRetrans = 0;
   /** Half-open connections ended by an exact RST, or by another SYN in the window. */
   embryonicRsts = 0;
+  // requests for any address (`listenAny`)
+  /** Gauge: SYNs that wait to be decided. */
+  anyPending = 0;
+  /** SYNs that were put before a handler. */
+  anyRequests = 0;
+  /** The same SYNs sent again, before they were decided or while they are ignored. */
+  anyRepeated = 0;
+  /** Requests accepted; in `passiveOpens` too. */
+  anyAccepted = 0;
+  /** Requests refused, with RST or ICMP. */
+  anyRejected = 0;
+  /** Requests ignored. */
+  anyIgnored = 0;
+  /** Requests that the peer has reset before they were decided. */
+  anyCancelled = 0;
+  /** Requests that nobody has decided in time. */
+  anyExpired = 0;
+  /** SYNs dropped because too many waited to be decided; in `listenDrops` too. */
+  anyOverflows = 0;
   // TIME-WAIT
   /** Connections that reached TIME-WAIT. */
   tw = 0;

@@ -8,6 +8,7 @@ import type { Random } from '../base/random.js';
 import { StackStats } from '../base/stats.js';
 import { IpLayer } from '../ip/ip-layer.js';
 import type { Routing } from '../ip/routing.js';
+import { Segmenter } from '../link/gso.js';
 import type { LinkDevice } from '../link/link-device.js';
 import { LoopbackDevice } from '../link/loopback.js';
 import type { PacketBatch } from '../link/packet-batch.js';
@@ -16,20 +17,27 @@ import { MemoryAccount } from '../tcp/memory.js';
 import { Observers } from '../tcp/observer.js';
 import { resolveTcpLayerOptions } from '../tcp/options.js';
 import { TcpLayer } from '../tcp/tcp-layer.js';
+import type { UdpFlowRequest } from '../udp/flow.js';
+import type { AnyUdpListener } from '../udp/flow-listener.js';
+import type { AnyUdpOptions } from '../udp/flow-options.js';
 import type { UdpSocketOptions } from '../udp/options.js';
 import type { UdpEndpoint } from '../udp/udp-endpoint.js';
 import type { UdpLayer } from '../udp/udp-layer.js';
-import { ANY_V4, ANY_V6, IpAddress, type IpFamily } from '../wire/ip-address.js';
+import { ANY_V6, type IpFamily } from '../wire/ip-address.js';
 import { IpPacket } from '../wire/ip-packet.js';
 import { Protocol } from '../wire/ipv6.js';
+import { type AnyTcpListener, type AnyTcpOptions, listenAnyTcp, type TcpRequest } from './any-tcp.js';
 import { checkPort, toAddress } from './arguments.js';
+import { connectTcp } from './connect.js';
+import { addDefaultRoutes } from './default-routes.js';
 import { type DnsSettings, resolveDnsOptions } from './dns-options.js';
+import { createLinkHost } from './link-host.js';
 import { LinkPort } from './link-port.js';
 import type { ConnectOptions, LinkOptions, ListenOptions, StackOptions } from './options.js';
 import { ProcessHold } from './process-hold.js';
 import { type BindOptions, TcpBinding } from './tcp-binding.js';
 import { TcpCarrier } from './tcp-carrier.js';
-import { type EndpointHost, TcpEndpoint } from './tcp-endpoint.js';
+import type { EndpointHost, TcpEndpoint } from './tcp-endpoint.js';
 import { TcpListenerEndpoint } from './tcp-listener-endpoint.js';
 import { TcpTransport } from './tcp-transport.js';
 import { createUdp } from './udp-carrier.js';
@@ -84,6 +92,7 @@ export class Stack implements EndpointHost {
       random,
       clock,
       stats: this.stats,
+      segmenter: new Segmenter(),
       ...(options.ip === undefined ? {} : { options: options.ip }),
     });
     const carrier = new TcpCarrier(this.ip);
@@ -108,6 +117,11 @@ export class Stack implements EndpointHost {
     return this.clock.nowUs();
   }
 
+  /** The time of the turn, which is what is sent in it says; outside of turns as `nowUs`. @hidden */
+  turnUs(): number {
+    return this.#inTurn ? this.#turnUs : this.nowUs();
+  }
+
   // ---- links and routes -------------------------------------------------------------------------
 
   /**
@@ -121,22 +135,15 @@ export class Stack implements EndpointHost {
     const port = new LinkPort(index, device, this.#collecting);
     this.#ports.push(port);
     this.ip.addPort(port);
+    if (options.ip !== undefined) this.ip.setLinkOptions(index, options.ip);
+    device.attach?.(createLinkHost(this.ip, index));
     for (const address of options.addresses ?? []) this.ip.addAddress(index, address);
-    if (options.defaultRoute === true) this.#addDefaultRoutes(index, options.addresses ?? []);
+    if (options.defaultRoute === true) addDefaultRoutes(this.routing, index, options.addresses ?? []);
     device.onWritable = () => this.#writable();
     device.onDown = (error) => this.#down(port, error);
     device.open((batch) => this.#receive(port, batch));
     if (!this.#hold.isHeld) device.unref?.();
     return index;
-  }
-
-  #addDefaultRoutes(index: number, addresses: readonly string[]): void {
-    if (addresses.some((address) => !address.includes(':'))) {
-      this.ip.routing.routes.add({ destination: '0.0.0.0/0', port: index });
-    }
-    if (addresses.some((address) => address.includes(':'))) {
-      this.ip.routing.routes.add({ destination: '::/0', port: index });
-    }
   }
 
   /** The randomness it was given. */
@@ -191,32 +198,20 @@ export class Stack implements EndpointHost {
    */
   connectTcp(options: ConnectOptions): TcpEndpoint {
     this.#checkOpen('connect');
-    let remote = toAddress(options.address, 'address');
-    // As on Linux, the unspecified address means this host.
-    if (remote.equals(ANY_V4)) remote = IpAddress.parse('127.0.0.1');
-    if (remote.equals(ANY_V6)) remote = IpAddress.parse('::1');
-    const local =
-      options.localAddress === undefined ? undefined : toAddress(options.localAddress, 'localAddress');
-    const entry = this.tcp.connect(
-      {
-        remote,
-        remotePort: checkPort(options.port, 'port'),
-        ...(local === undefined || local.isUnspecified ? {} : { local }),
-        localPort: checkPort(options.localPort ?? 0, 'localPort'),
-        ...(options.link === undefined ? {} : { link: this.#checkLink(options.link) }),
-        options: options.options ?? {},
-      },
-      // No later than its SYN says, which leaves with the others of the turn.
-      this.#inTurn ? this.#turnUs : this.nowUs(),
-    );
-    this.schedule();
-    const endpoint = new TcpEndpoint(this, entry);
-    const { data } = options;
-    if (data !== undefined && endpoint.write(data) < data.length) {
-      endpoint.close();
-      throw new StackError('ENOBUFS', 'connect', String(remote), options.port);
-    }
-    return endpoint;
+    if (options.link !== undefined) this.#checkLink(options.link);
+    // No later than its SYN says, which leaves with the others of the turn.
+    return connectTcp(this, options, this.turnUs());
+  }
+
+  /**
+   * Asks `onRequest` about every connection that is begun to any address and port, as far as the filter in `options`
+   * goes, before anything is answered. It is called within the stack's turn; several listeners are asked in turn.
+   * @throws StackError ENETDOWN; ArgumentTypeError, ArgumentRangeError, ArgumentValueError
+   */
+  listenAnyTcp(options: AnyTcpOptions, onRequest: (request: TcpRequest) => void): AnyTcpListener {
+    this.#checkOpen('listen');
+    if (options?.link !== undefined) this.#checkLink(options.link);
+    return listenAnyTcp(this, options, onRequest);
   }
 
   /**
@@ -226,6 +221,17 @@ export class Stack implements EndpointHost {
   openUdp(family: IpFamily, options: UdpSocketOptions = {}): UdpEndpoint {
     this.#checkOpen('socket');
     return this.udp.createEndpoint(family, options);
+  }
+
+  /**
+   * Takes UDP flows to any address and port that passes the filter and is no socket's: `onFlow` hears of each at the
+   * end of the turn its first datagram came in, and accepts, rejects or ignores it, then or later.
+   * @throws StackError ENOBUFS for the 65th listener; ArgumentTypeError and the like for the options
+   */
+  listenAnyUdp(options: AnyUdpOptions, onFlow: (request: UdpFlowRequest) => void): AnyUdpListener {
+    this.#checkOpen('listen');
+    if (options?.link !== undefined) this.#checkLink(options.link);
+    return this.udp.listenAny(options, onFlow);
   }
 
   // ---- the host process -------------------------------------------------------------------------
@@ -352,6 +358,7 @@ export class Stack implements EndpointHost {
       const events = endpoint.takeEvents();
       if (events !== 0) endpoint.onEvents?.(events);
     }
+    this.udp.tellFlows();
     if (this.tcp.hasWork) this.tcp.flush(nowUs);
   }
 

@@ -5,6 +5,7 @@ import { Begin } from '../ip/ip-output.js';
 import type { IpPath, PathRequest } from '../ip/path.js';
 import type { PathWish, SegmentCarrier, SegmentPath } from '../tcp/carrier.js';
 import type { SegmentOutput } from '../tcp/segment-output.js';
+import { type IcmpRejection, rejectionKind } from '../wire/icmp-rejection.js';
 import { ANY_V4, ANY_V6, type IpAddress } from '../wire/ip-address.js';
 import type { IpPacket } from '../wire/ip-packet.js';
 import { TcpHeader } from '../wire/tcp.js';
@@ -21,6 +22,7 @@ class TcpPathRequest implements PathRequest {
   readonly sourcePort: number;
   readonly destinationPort: number;
   readonly oif: number;
+  readonly transparent: boolean;
 
   constructor(wish: PathWish) {
     const { destination } = wish;
@@ -29,6 +31,7 @@ class TcpPathRequest implements PathRequest {
     this.sourcePort = wish.sourcePort;
     this.destinationPort = wish.destinationPort;
     this.oif = wish.oif ?? 0;
+    this.transparent = wish.transparent === true;
   }
 }
 
@@ -60,6 +63,14 @@ export class TcpCarrier implements SegmentCarrier, SegmentOutput {
 
   isLocal(address: IpAddress): boolean {
     return this.#ip.isLocal(address);
+  }
+
+  takeForeign(take: boolean): void {
+    this.#ip.takeForeign(TCP_PROTOCOL, take);
+  }
+
+  refuse(packet: IpPacket, reason: IcmpRejection): void {
+    this.#ip.sendIcmpError(packet, rejectionKind(reason));
   }
 
   reconsider(path: SegmentPath): void {

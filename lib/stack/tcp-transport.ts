@@ -35,17 +35,18 @@ export class TcpTransport implements Transport {
 
   /** Only errors that quote a sequence number in flight are believed (RFC 5927 §4). */
   icmpError(error: IcmpError): void {
-    const found = this.#tcp.quoted(error.quote);
+    const found = this.#tcp.errors.quoted(error.quote);
     if (found === undefined) {
-      this.#stats.icmp.inUnmatched++;
+      if (error.reporter.isForeign) error.reporter.isDeclined = true;
+      else this.#stats.icmp.inUnmatched++;
       return;
     }
     if (error.kind === IcmpErrorKind.PacketTooBig) {
       this.#ip.learnPathMtu(found.occupant.path as IpPath, error.mtu);
-      this.#tcp.tooBig(found);
+      this.#tcp.errors.tooBig(found);
       return;
     }
     const meaning = MEANING[error.kind];
-    if (meaning !== undefined) this.#tcp.unreachable(found, meaning[0], meaning[1]);
+    if (meaning !== undefined) this.#tcp.errors.unreachable(found, meaning[0], meaning[1]);
   }
 }

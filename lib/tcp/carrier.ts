@@ -1,4 +1,5 @@
 /** What TCP asks of IP, through the stack that joins them. */
+import type { IcmpRejection } from '../wire/icmp-rejection.js';
 import type { IpAddress } from '../wire/ip-address.js';
 import type { IpPacket } from '../wire/ip-packet.js';
 import type { RouteAttributes } from './route-options.js';
@@ -28,6 +29,8 @@ export interface PathWish {
   readonly destinationPort: number;
   /** The link to leave by, which a link-local destination needs (RFC 4007 §11); absent for any. */
   readonly oif?: number;
+  /** Whether the source may be an address that is not ours. */
+  readonly transparent?: boolean;
 }
 
 export interface SegmentCarrier {
@@ -41,6 +44,10 @@ export interface SegmentCarrier {
   aim(path: SegmentPath): SegmentOutput;
   /** Whether an address is one of ours. */
   isLocal(address: IpAddress): boolean;
+  /** Begins, or once for each time ends, taking segments whatever address they are for. */
+  takeForeign(take: boolean): void;
+  /** Answers a packet with an ICMP error, within IP's limits. */
+  refuse(packet: IpPacket, reason: IcmpRejection): void;
 }
 
 /** Bytes a path leaves to a TCP segment. */
@@ -70,5 +77,6 @@ export function ownPath(carrier: SegmentCarrier, tuple: Tuple, reply: SegmentPat
     sourcePort: tuple.localPort,
     destinationPort: tuple.remotePort,
     oif,
+    transparent: tuple.isForeign === true,
   });
 }

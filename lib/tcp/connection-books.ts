@@ -4,6 +4,7 @@
  */
 import { DeadlineHeap } from '../base/deadline-heap.js';
 import { WorkList } from '../base/work-list.js';
+import type { AnyOpenHost } from './any-open.js';
 import { pathTransportBytes } from './carrier.js';
 import { ConnectionTable } from './connection-table.js';
 import { ConnectionEntry, type Occupant } from './entry.js';
@@ -15,11 +16,12 @@ import { Resting } from './resting.js';
 import { TcpState } from './state.js';
 import { TimeWait } from './time-wait.js';
 import { TURN_BYTES } from './transmission.js';
+import type { UndecidedSyn } from './undecided.js';
 
 /** Rounds of events and transmission in one flush; owners that answer each other go on in the next. */
 const MAX_ROUNDS = 16;
 
-export class ConnectionBooks implements PassiveOpenHost {
+export class ConnectionBooks implements PassiveOpenHost, AnyOpenHost {
   readonly table: ConnectionTable<Occupant>;
   readonly deadlines = new DeadlineHeap();
   readonly resting: Resting;
@@ -188,8 +190,7 @@ export class ConnectionBooks implements PassiveOpenHost {
 
   remove(entry: ConnectionEntry): void {
     if (entry.isRemoved) return;
-    this.deadlines.clear(entry.slot);
-    this.table.remove(entry.slot);
+    this.#vacate(entry.slot);
     this.#forget(entry);
   }
 
@@ -213,6 +214,17 @@ export class ConnectionBooks implements PassiveOpenHost {
 
   removeTimeWait(slot: number): void {
     this.#context.stats.tcp.twCount--;
+    this.#vacate(slot);
+  }
+
+  /** Whoever stands at an address of others has IP take its segments, for as long as it does. */
+  #occupy(occupant: Occupant): number {
+    if (occupant.tuple.isForeign === true) this.#context.carrier.takeForeign(true);
+    return this.table.insert(occupant.tuple, occupant);
+  }
+
+  #vacate(slot: number): void {
+    if (this.table.at(slot)?.tuple.isForeign === true) this.#context.carrier.takeForeign(false);
     this.deadlines.clear(slot);
     this.table.remove(slot);
   }
@@ -220,7 +232,7 @@ export class ConnectionBooks implements PassiveOpenHost {
   // ---- `PassiveOpenHost` ------------------------------------------------------------------------
 
   addHalfOpen(record: HalfOpen, deadlineUs: number): void {
-    record.slot = this.table.insert(record.tuple, record);
+    record.slot = this.#occupy(record);
     this.deadlines.set(record.slot, deadlineUs);
   }
 
@@ -229,19 +241,34 @@ export class ConnectionBooks implements PassiveOpenHost {
   }
 
   removeHalfOpen(record: HalfOpen): void {
-    this.deadlines.clear(record.slot);
-    this.table.remove(record.slot);
+    this.#vacate(record.slot);
   }
 
-  addConnection(entry: ConnectionEntry, record: HalfOpen | undefined): void {
+  addConnection(entry: ConnectionEntry, record: { readonly slot: number } | undefined): void {
     if (record === undefined) {
-      entry.slot = this.table.insert(entry.tuple, entry);
+      entry.slot = this.#occupy(entry);
     } else {
       entry.slot = record.slot;
       this.table.replace(entry.slot, entry);
       this.deadlines.clear(entry.slot);
     }
     this.connections++;
+  }
+
+  // ---- `AnyOpenHost` ----------------------------------------------------------------------------
+
+  addUndecided(record: UndecidedSyn, deadlineUs: number): void {
+    record.slot = this.#occupy(record);
+    this.deadlines.set(record.slot, deadlineUs);
+  }
+
+  removeUndecided(record: UndecidedSyn): void {
+    this.#vacate(record.slot);
+  }
+
+  /** Everyone in the table; not for every packet. */
+  occupants(): Iterable<Occupant> {
+    return this.table;
   }
 
   /** Every connection; not for every packet. */

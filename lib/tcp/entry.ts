@@ -1,4 +1,4 @@
-/** Who may stand in the connection table: a connection, a handshake under way, or a TIME-WAIT record. */
+/** Who may stand in the connection table: a connection, a handshake under way, a request, or a TIME-WAIT record. */
 import type { SegmentPath } from './carrier.js';
 import type { TcpConnection } from './connection.js';
 import { HalfOpen } from './half-open.js';
@@ -7,6 +7,7 @@ import { awaken, putToRest, type RestingConnection } from './rest.js';
 import { TcpState } from './state.js';
 import { TimeWait } from './time-wait.js';
 import type { Tuple } from './tuple.js';
+import { UndecidedSyn } from './undecided.js';
 
 /** Hears what happens to a connection, in the flush that follows. */
 export interface ConnectionOwner {
@@ -85,7 +86,8 @@ export class ConnectionEntry {
   }
 }
 
-export type Occupant = ConnectionEntry | HalfOpen | TimeWait;
+export type Occupant = ConnectionEntry | HalfOpen | TimeWait | UndecidedSyn;
 
 export const isHalfOpen = (occupant: Occupant): occupant is HalfOpen => occupant instanceof HalfOpen;
 export const isTimeWait = (occupant: Occupant): occupant is TimeWait => occupant instanceof TimeWait;
+export const isUndecided = (occupant: Occupant): occupant is UndecidedSyn => occupant instanceof UndecidedSyn;

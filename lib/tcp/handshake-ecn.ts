@@ -22,6 +22,7 @@ import {
   reflectedField,
   requestFlags,
 } from './ecn/negotiation.js';
+import type { SynFacts } from './handshake.js';
 import type { TcpSegment } from './segment.js';
 
 /** A SYN-ACK that is sent this often without an answer has no ECN any more (RFC 9768 §3.2.3.2.2). */
@@ -99,7 +100,7 @@ function synFedBack(ecn: AccurateEcn, segment: TcpSegment): void {
 // ---- the side that answers -----------------------------------------------------------------------
 
 /** A SYN arrived. @returns what it leads to; `offered`, what our SYN-ACK says, is completed */
-export function answerSyn(offered: SynOptions, setting: EcnSetting, syn: TcpSegment): Ecn | undefined {
+export function answerSyn(offered: SynOptions, setting: EcnSetting, syn: SynFacts): Ecn | undefined {
   const mode = modeOfSyn(setting, syn.flags, syn.ecn);
   offered.ecnFlags = answerFlags(mode, syn.ecn);
   offered.ecnCounters = mode === EcnMode.Accurate;

@@ -1,9 +1,28 @@
 /** What the SYNs of both sides agree on: segment size, window scale, timestamps, SACK. */
 import type { Seq } from '../base/seq.js';
 import type { IpFamily } from '../wire/ip-address.js';
-import { MAX_WINDOW_SCALE, type SynOptions, TIMESTAMPS_BYTES } from '../wire/tcp-options.js';
+import {
+  MAX_WINDOW_SCALE,
+  type SynOptions,
+  type TcpOptionReader,
+  TIMESTAMPS_BYTES,
+} from '../wire/tcp-options.js';
 import { MIN_SEND_MSS, type TcpOptions } from './options.js';
-import type { TcpSegment } from './segment.js';
+
+/** What of a SYN or SYN-ACK the handshake depends on: the segment itself, or what was kept of it. */
+export interface SynFacts {
+  readonly sequence: Seq;
+  /** `TcpFlag` bits. */
+  readonly flags: number;
+  /** ECN field of the IP header. */
+  readonly ecn: number;
+  /** When it came, µs. */
+  readonly nowUs: number;
+  readonly options: Pick<
+    TcpOptionReader,
+    'mss' | 'windowScale' | 'sackPermitted' | 'hasTimestamps' | 'tsVal'
+  >;
+}
 
 /** What a connection knows once both SYNs have been seen. */
 export interface Negotiated {
@@ -58,7 +77,7 @@ export function offer(options: TcpOptions, mssBytes: number): SynOptions {
 }
 
 /** What a SYN-ACK offers: nothing the SYN did not (RFC 7323 §2.2, §3.2, RFC 2018 §2). */
-export function answer(ours: SynOptions, syn: TcpSegment): SynOptions {
+export function answer(ours: SynOptions, syn: SynFacts): SynOptions {
   const { mss, tsVal, tsEcr, ecnFlags, ecnCounters } = ours;
   return {
     mss,
@@ -73,7 +92,7 @@ export function answer(ours: SynOptions, syn: TcpSegment): SynOptions {
 }
 
 /** What both SYNs together agree on. `syn` is the peer's SYN or SYN-ACK. */
-export function negotiate(ours: SynOptions, syn: TcpSegment, family: IpFamily): Negotiated {
+export function negotiate(ours: SynOptions, syn: SynFacts, family: IpFamily): Negotiated {
   const { options } = syn;
   const scaling = ours.windowScale >= 0 && options.windowScale >= 0;
   const timestamps = ours.timestamps && options.hasTimestamps;

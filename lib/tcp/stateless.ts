@@ -16,6 +16,12 @@ import type { TcpContext } from './layer-context.js';
 import type { TcpSegment } from './segment.js';
 import type { TimeWait } from './time-wait.js';
 
+/** What an RST needs to know of the segment it answers. */
+type Answerable = Pick<
+  TcpSegment,
+  'flags' | 'sequence' | 'ack' | 'length' | 'sourcePort' | 'destinationPort' | 'nowUs'
+>;
+
 export class StatelessReplies {
   readonly #context: TcpContext;
   /** Tokens for resets, and when they were last counted, µs. */
@@ -32,9 +38,9 @@ export class StatelessReplies {
    * sequence number where it has one, else acknowledging all it occupies. An RST is never answered. It has the
    * DSCP of what it answers, as Linux's have: there is no socket whose it could be.
    */
-  reset(packet: IpPacket, segment: TcpSegment): void {
-    if (segment.has(TcpFlag.RST) || !this.#take(segment.nowUs)) return;
-    const hasAck = segment.has(TcpFlag.ACK);
+  reset(packet: IpPacket, segment: Answerable): void {
+    if ((segment.flags & TcpFlag.RST) !== 0 || !this.#take(segment.nowUs)) return;
+    const hasAck = (segment.flags & TcpFlag.ACK) !== 0;
     const sequence = hasAck ? segment.ack : seq(0);
     const acknowledgment = hasAck ? seq(0) : seqAdd(segment.sequence, segment.length);
     const path = this.#context.carrier.resolveReply(packet);

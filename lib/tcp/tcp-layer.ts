@@ -2,16 +2,16 @@
  * All connections of a stack: finds whom a segment is for, and visits in one flush those that have
  * something to say, to their owners and to the network.
  */
-import { type Seq, seq, seqInWindow } from '../base/seq.js';
+import type { Seq } from '../base/seq.js';
 import { DropReason } from '../base/stats.js';
 import { packetChecksumHolds } from '../wire/checksum.js';
 import { Cast, ChecksumState, type IpPacket } from '../wire/ip-packet.js';
 import { TcpFlag } from '../wire/tcp.js';
 import { ActiveOpen, type ConnectRequest } from './active-open.js';
+import { AnyOpen } from './any-open.js';
 import { ConnectionBooks } from './connection-books.js';
-import { ConnectionEvent } from './connection-parameters.js';
-import { ConnectionEntry, isHalfOpen, isTimeWait, type Occupant } from './entry.js';
-import type { HalfOpen } from './half-open.js';
+import { ConnectionEntry, isHalfOpen, isTimeWait, isUndecided, type Occupant } from './entry.js';
+import { IcmpErrors } from './icmp-errors.js';
 import { InitialSequence } from './initial-sequence.js';
 import type { TcpContext } from './layer-context.js';
 import type { TcpListener } from './listener.js';
@@ -26,6 +26,10 @@ import { type TimeWait, TimeWaitAnswer } from './time-wait.js';
 import type { Tuple } from './tuple.js';
 
 export class TcpLayer {
+  /** Requests for any address. */
+  readonly any: AnyOpen;
+  /** ICMP errors about what was sent. */
+  readonly errors: IcmpErrors;
   readonly #context: TcpContext;
   readonly #books: ConnectionBooks;
   readonly #replies: StatelessReplies;
@@ -38,7 +42,10 @@ export class TcpLayer {
   /** Listeners with something to accept. */
   readonly #accepting = new Set<TcpListener>();
   readonly #tell = (entry: ConnectionEntry): void => this.#tellOwner(entry);
-  readonly #tellAccepting = (): void => this.#tellListeners();
+  readonly #tellAccepting = (): void => {
+    this.#tellListeners();
+    this.any.tell();
+  };
 
   constructor(context: TcpContext) {
     const { ephemeralPorts, reservedPorts } = context.options;
@@ -49,6 +56,9 @@ export class TcpLayer {
     this.#books = new ConnectionBooks(context);
     this.#replies = new StatelessReplies(context);
     this.#passive = new PassiveOpen(context, this.#books, { sequences, replies: this.#replies });
+    const halfOpen = (): number => this.#passive.halfOpen;
+    this.any = new AnyOpen(context, this.#books, { sequences, replies: this.#replies, halfOpen });
+    this.errors = new IcmpErrors(context, this.#books, this.#passive);
     this.#active = new ActiveOpen(context, this.#books, sequences, ports);
     this.#listeners = new Listeners(context, ports);
   }
@@ -149,6 +159,10 @@ export class TcpLayer {
   input(packet: IpPacket): void {
     const { stats } = this.#context;
     const segment = this.#segment;
+    if (packet.isForeign && !this.#concerns(packet)) {
+      packet.isDeclined = true;
+      return;
+    }
     stats.tcp.inSegs++;
     if (packet.cast !== Cast.Unicast) {
       // RFC 9293 §3.9.2.3: nothing is ever said to a group.
@@ -179,20 +193,44 @@ export class TcpLayer {
       this.touch(occupant);
     } else if (isTimeWait(occupant)) {
       this.#timeWaitArrived(occupant, packet, segment);
+    } else if (isUndecided(occupant)) {
+      this.any.undecidedArrived(occupant, packet, segment);
     } else {
       this.#passive.halfOpenArrived(occupant, packet, segment);
     }
   }
 
   #strangerArrived(packet: IpPacket, segment: TcpSegment, iss: Seq | undefined): void {
-    const listener = this.#listeners.find(packet, segment.destinationPort, segment.sourcePort);
-    if (this.#neighbours !== undefined && this.#isTheirs(packet, segment, listener !== undefined)) return;
+    const listener = this.#listenerFor(packet, segment);
+    const any = listener === undefined ? this.any.find(packet, segment.destinationPort) : undefined;
+    // Who listens on an address of ours goes before those who take any.
+    const isHeard = listener !== undefined || (packet.isForeign && any !== undefined);
+    if (this.#neighbours !== undefined && this.#isTheirs(packet, segment, isHeard)) return;
     if (listener !== undefined) {
       this.#passive.listenArrived(listener, packet, segment, iss);
-      return;
+    } else if (any !== undefined) {
+      this.any.listenArrived(any, packet, segment, iss);
+    } else if (packet.isForeign) {
+      packet.isDeclined = true;
+    } else {
+      this.#context.stats.drop(DropReason.TcpNoConnection);
+      this.#replies.reset(packet, segment);
     }
-    this.#context.stats.drop(DropReason.TcpNoConnection);
-    this.#replies.reset(packet, segment);
+  }
+
+  /** Nobody listens on addresses of others. */
+  #listenerFor(packet: IpPacket, segment: TcpSegment): TcpListener | undefined {
+    if (packet.isForeign) return undefined;
+    return this.#listeners.find(packet, segment.destinationPort, segment.sourcePort);
+  }
+
+  /** Whether a segment for an address of others may be for somebody here, or for a neighbour. */
+  #concerns(packet: IpPacket): boolean {
+    const segment = this.#segment;
+    if (!segment.parse(packet)) return false;
+    const { destinationPort, sourcePort } = segment;
+    if (this.#books.table.findPacket(packet, destinationPort, sourcePort) >= 0) return true;
+    return this.#neighbours !== undefined || this.any.find(packet, destinationPort) !== undefined;
   }
 
   /** Whether the segment is for one of the stacks that share our addresses, which has it now. */
@@ -210,7 +248,10 @@ export class TcpLayer {
         this.#books.removeTimeWait(record.slot);
         break;
       case TimeWaitAnswer.Reopen:
-        if (this.#listeners.find(packet, segment.destinationPort, segment.sourcePort) === undefined) {
+        if (
+          this.#listenerFor(packet, segment) === undefined &&
+          this.any.find(packet, segment.destinationPort) === undefined
+        ) {
           this.#replies.timeWaitAck(record, segment.nowUs);
           break;
         }
@@ -241,54 +282,11 @@ export class TcpLayer {
     return packet.checksum !== ChecksumState.Bad;
   }
 
-  /** Whether `[una, nxt)` of the connection an ICMP error quotes holds the quoted number; and whose it is. */
-  quoted(quote: IpPacket): Quoted | undefined {
-    if (quote.payloadBytes < 8) return undefined;
-    const { view, payloadAt } = quote;
-    const tuple: Tuple = {
-      local: quote.source(),
-      remote: quote.destination(),
-      localPort: view.getUint16(payloadAt),
-      remotePort: view.getUint16(payloadAt + 2),
-      link: quote.link,
-    };
-    const slot = this.#books.table.find(tuple);
-    const occupant = slot < 0 ? undefined : this.#books.table.at(slot);
-    if (occupant === undefined || isTimeWait(occupant)) return undefined;
-    const sequence = seq(view.getInt32(payloadAt + 4));
-    if (isInFlight(occupant, sequence)) return { occupant, sequence };
-    this.#context.stats.tcp.outOfWindowIcmps++;
-    return undefined;
-  }
-
-  /** An ICMP error about a connection, validated by `quoted`: hard ones end attempts, others are told. */
-  unreachable(found: Quoted, code: string, isHard: boolean): void {
-    const { occupant } = found;
-    if (isHalfOpen(occupant)) {
-      if (isHard) this.#passive.halfOpenUnreachable(occupant, found.sequence);
-      return;
-    }
-    const { connection } = occupant;
-    if (isHard && connection.state === TcpState.SYN_SENT) {
-      this.#context.stats.tcp.attemptFails++;
-      connection.end(code);
-    } else {
-      connection.softError = code;
-      connection.signal(ConnectionEvent.SoftError);
-    }
-    this.touch(occupant);
-  }
-
-  /** A packet of a connection was too big for its path, whose MTU is known now: visit it. */
-  tooBig(found: Quoted): void {
-    if (!isHalfOpen(found.occupant)) this.touch(found.occupant);
-  }
-
   // ---- the flush ------------------------------------------------------------------------------
 
   /** Whether somebody waits to be told or to send. */
   get hasWork(): boolean {
-    return this.#books.hasTouched || this.#accepting.size > 0;
+    return this.#books.hasTouched || this.#accepting.size > 0 || this.any.hasNews;
   }
 
   /** Tells owners what happened, then sends what is due, until nobody has anything left. */
@@ -335,6 +333,8 @@ export class TcpLayer {
         this.#books.touch(occupant);
       } else if (isTimeWait(occupant)) {
         this.#books.removeTimeWait(slot);
+      } else if (isUndecided(occupant)) {
+        this.any.expired(occupant);
       } else {
         this.#passive.halfOpenExpired(occupant, nowUs);
       }
@@ -347,6 +347,7 @@ export class TcpLayer {
     const occupant = slot < 0 ? undefined : this.#books.table.at(slot);
     if (occupant === undefined) return TcpState.CLOSED;
     if (isTimeWait(occupant)) return TcpState.TIME_WAIT;
+    if (isUndecided(occupant)) return TcpState.LISTEN;
     return isHalfOpen(occupant) ? TcpState.SYN_RECEIVED : occupant.state;
   }
 
@@ -362,18 +363,4 @@ export class TcpLayer {
   entries(): Iterable<ConnectionEntry> {
     return this.#books.entries();
   }
-}
-
-/** Whether a number is that of something sent and not acknowledged (RFC 5927 §4.1). */
-function isInFlight(occupant: ConnectionEntry | HalfOpen, sequence: Seq): boolean {
-  if (isHalfOpen(occupant)) return sequence === occupant.iss;
-  if (occupant.isResting) return false;
-  const { sndUna, sndNxt } = occupant.connection.sender;
-  return seqInWindow(sequence, sndUna, (sndNxt - sndUna) | 0);
-}
-
-/** The connection or handshake an ICMP error is about, and the sequence number it quotes. */
-export interface Quoted {
-  readonly occupant: ConnectionEntry | HalfOpen;
-  readonly sequence: Seq;
 }

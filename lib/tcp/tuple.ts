@@ -8,6 +8,8 @@ export interface Tuple {
   readonly remotePort: number;
   /** Index of the only link a connection lives on, that of its listener; absent or -1 for all. */
   readonly link?: number;
+  /** `local` is no address of ours (`listenAny`). */
+  readonly isForeign?: boolean;
 }
 
 /** Words of a tuple in a hash's input, in a fixed order. */
