@@ -43,6 +43,8 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'net/show-as-node',
     'net/zones',
   ],
+  // The time and randomness of a page, and what takes the place of Node's names.
+  browser: ['base', 'stack', 'streams'],
   // Needs nothing of Node's but names.
   streams: ['base', 'wire/ip-address', 'stack', 'net/resolve'],
   dns: [
@@ -67,7 +69,7 @@ const OPEN_ROOMS = ['cli', ''];
 
 /** Files that may use Node: its modules, its globals, its time and randomness. */
 const HOST_FILES =
-  /^lib\/(stack\/system-[^/]+|link\/tun-[^/]+|(shard|remote)\/(sharded-stack|worker[^/]*)|(net|dgram|dns|register|cli)\/.+)\.ts$/;
+  /^lib\/(stack\/system-[^/]+|link\/tun-[^/]+|(shard|remote)\/(sharded-stack|worker[^/]*)|(net|dgram|dns|register|browser|cli)\/.+)\.ts$/;
 
 /** Packages `lib/` may import, and where. */
 const PACKAGES: Readonly<Record<string, RegExp>> = {

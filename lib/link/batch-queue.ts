@@ -117,6 +117,14 @@ export class BatchQueue {
     this.#schedule();
   }
 
+  /** Whether `append` would take a packet of so many bytes; where not, `onRoom` follows. */
+  fits(packetBytes: number): boolean {
+    const slotBytes = (packetBytes + SLOT_ALIGN - 1) & -SLOT_ALIGN;
+    const fits = this.packets < this.#limitPackets && this.bytes + slotBytes <= this.#limitBytes;
+    if (!fits && !this.#closed) this.#wanted = true;
+    return fits && !this.#closed;
+  }
+
   /** Queues a copy of one packet. @returns false, and nothing queued, when there is no room for it */
   append(packet: Uint8Array): boolean {
     const slotBytes = (packet.length + SLOT_ALIGN - 1) & -SLOT_ALIGN;

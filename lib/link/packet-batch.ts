@@ -6,6 +6,7 @@
  * for one call: whoever is given one must not keep it, its bytes or a view of them.
  */
 import { invariant } from '../base/errors.js';
+import type { IpAddress } from '../wire/ip-address.js';
 import { ChecksumState } from '../wire/ip-packet.js';
 
 /** Words before the first slot. */
@@ -39,6 +40,9 @@ export const SlotWord = {
 export const SLOT_WORDS = 12;
 export const SLOT_ALIGN = 8;
 
+/** Pages of a browser that are not isolated have no shared memory; nor have they an addon to borrow it. */
+const WordsMemory = typeof SharedArrayBuffer === 'undefined' ? ArrayBuffer : SharedArrayBuffer;
+
 /** The largest IP packet, rounded up to `SLOT_ALIGN`: room that must be free to read one of unknown size. */
 export const MAX_PACKET_BYTES = 65_535;
 export const MAX_SLOT_BYTES = 65_600;
@@ -58,6 +62,8 @@ export class PacketBatch {
   readonly limit: number;
   /** Memories that texts lie in, of packets for a link that gathers them. */
   readonly memories: Uint8Array[] = [];
+  /** First hops of packets for a link that resolves them, by slot; absent where that is the destination itself. */
+  readonly nextHops: IpAddress[] = [];
 
   /**
    * @param limit most packets it holds; 64 by default
@@ -68,7 +74,7 @@ export class PacketBatch {
     const arena = new ArrayBuffer(arenaBytes);
     this.bytes = new Uint8Array(arena);
     this.view = new DataView(arena);
-    this.words = new Int32Array(new SharedArrayBuffer(4 * (BATCH_HEADER_WORDS + limit * SLOT_WORDS)));
+    this.words = new Int32Array(new WordsMemory(4 * (BATCH_HEADER_WORDS + limit * SLOT_WORDS)));
     this.limit = limit;
   }
 
@@ -90,6 +96,7 @@ export class PacketBatch {
   /** Empties it. */
   clear(): void {
     if (this.memories.length > 0) this.memories.length = 0;
+    if (this.nextHops.length > 0) this.nextHops.length = 0;
     this.words[BatchWord.COUNT] = 0;
     this.words[BatchWord.ERROR] = 0;
     this.words[BatchWord.TAIL] = 0;
@@ -189,6 +196,11 @@ export class PacketBatch {
     words[slot + SlotWord.TEXT_AT] = at;
     words[slot + SlotWord.TEXT_BYTES] = length;
     words[slot + SlotWord.TEXT_MEMORY] = memories.length - 1;
+  }
+
+  /** Says by which router the last packet goes. For links that `resolves` only. */
+  setNextHop(router: IpAddress): void {
+    this.nextHops[this.count - 1] = router;
   }
 
   /** Appends a copy of slot `i` of another batch, its metadata included. */

@@ -6,31 +6,55 @@
  *     tunnel.on('packet', (packet) => link.receive(packet));
  */
 import type { Alarm, Clock } from '../base/clock.js';
-import { ArgumentRangeError, ArgumentTypeError } from '../base/errors.js';
+import { ArgumentRangeError, ArgumentTypeError, invariant } from '../base/errors.js';
 import { DropReason } from '../base/stats.js';
 import { BatchQueue, type QueueLimits } from './batch-queue.js';
 import { Coalescer } from './coalescer.js';
 import { LinkCounters } from './link-counters.js';
 import type { LinkDevice } from './link-device.js';
 import { MAX_PACKET_BYTES, PacketBatch } from './packet-batch.js';
+import { moveSlot, truncate } from './slots.js';
 
-/** What a link of one's own is made with. */
-export interface PacketLinkOptions extends QueueLimits {
+/** What every link has that is made over a channel of the application's. */
+export interface ChannelLinkOptions extends QueueLimits {
   /** The clock of the stack it is for. */
   clock: Clock;
   /** `link` by default. */
   name?: string;
   /** Largest packet to send, bytes, 68 .. 65535. */
   mtu: number;
+  /** Joins received TCP packets of one flow before the stack sees them; true by default. */
+  coalesce?: boolean;
+}
+
+/** What the link tells its channel. */
+export interface ChannelHooks {
+  /** Called once: when the stack closes the link, or when it has failed. */
+  close?(): void;
+  /** Called after `fits` said no, when there is room for packets that came in. */
+  onRoom?(): void;
+  /** The link is to keep the host process alive, as it does at first. */
+  ref?(): void;
+  /** The link is not to keep it alive. */
+  unref?(): void;
+}
+
+/** What a link of one's own is made with, where packets go out one by one. */
+export interface PacketLinkOptions extends ChannelLinkOptions, ChannelHooks {
   /**
    * Takes one IP packet, a copy that is its to keep. Returning false takes the packet all the same, but
    * no more come until `ready()` is called, as with `write` of a stream. Throwing fails the link.
    */
   send(packet: Uint8Array): void | boolean;
-  /** Called once when the stack closes the link. */
-  close?(): void;
-  /** Joins received TCP packets of one flow before the stack sees them; true by default. */
-  coalesce?: boolean;
+}
+
+/** What a link of one's own is made with, where packets go out many at a time. */
+export interface BatchLinkOptions extends ChannelLinkOptions, ChannelHooks {
+  /**
+   * Takes packets of `batch`, which is lent until this returns, from slot `first` on. Returns the first slot it did
+   * not take, `batch.count` when it took all: what is left is given again after `ready()`. Throwing fails the link.
+   */
+  sendBatch(batch: PacketBatch, first: number): number;
 }
 
 /** Packets of a batch to send. */
@@ -49,7 +73,9 @@ export class PacketLink implements LinkDevice {
   readonly counters = new LinkCounters();
   onWritable: () => void = () => {};
   onDown: (error: Error) => void = () => {};
-  readonly #options: PacketLinkOptions;
+  readonly #options: ChannelHooks;
+  readonly #send: ((packet: Uint8Array) => void | boolean) | undefined;
+  readonly #sendBatch: ((batch: PacketBatch, first: number) => number) | undefined;
   readonly #clock: Clock;
   readonly #received: BatchQueue;
   readonly #coalescer = new Coalescer();
@@ -71,21 +97,29 @@ export class PacketLink implements LinkDevice {
   #onBatch: ((batch: PacketBatch) => void) | undefined;
 
   /** @throws ArgumentTypeError, ArgumentRangeError for options of a wrong type or out of range */
-  constructor(options: PacketLinkOptions) {
+  constructor(options: PacketLinkOptions | BatchLinkOptions) {
     const { mtu, clock, coalesce = true } = options;
-    if (typeof options.send !== 'function') throw new ArgumentTypeError('send must be a function');
+    const isBatch = 'sendBatch' in options;
+    if (isBatch ? typeof options.sendBatch !== 'function' : typeof options.send !== 'function') {
+      throw new ArgumentTypeError(`${isBatch ? 'sendBatch' : 'send'} must be a function`);
+    }
     if (typeof clock?.createAlarm !== 'function') throw new ArgumentTypeError('clock must be a Clock');
     if (!Number.isInteger(mtu) || mtu < 68 || mtu > MAX_PACKET_BYTES) {
       throw new ArgumentRangeError(`mtu must be an integer within 68 .. 65535, not ${mtu}`);
     }
     this.#options = options;
+    if ('sendBatch' in options) this.#sendBatch = (batch, first) => options.sendBatch(batch, first);
+    else this.#send = (packet) => options.send(packet);
     this.#clock = clock;
     this.name = options.name ?? 'link';
     this.mtu = mtu;
     this.maxPacketBytes = mtu;
     this.#outgoing = new PacketBatch(SEND_PACKETS, SEND_PACKETS * ((mtu + 7) & -8));
-    this.#received = new BatchQueue(clock, { ...options, maxPacketBytes: MAX_PACKET_BYTES }, (batch) =>
-      this.#deliver(batch),
+    this.#received = new BatchQueue(
+      clock,
+      { ...options, maxPacketBytes: MAX_PACKET_BYTES },
+      (batch) => this.#deliver(batch),
+      () => this.#options.onRoom?.(),
     );
     this.#joined = coalesce
       ? new PacketBatch(this.#received.batchPackets, this.#received.batchBytes)
@@ -114,6 +148,20 @@ export class PacketLink implements LinkDevice {
     return true;
   }
 
+  /**
+   * Whether a packet of so many bytes would find room in the queue of those received, for channels that can be made
+   * to wait. Where it says no, `onRoom` of the options is called once there is room.
+   */
+  fits(bytes: number): boolean {
+    if (this.#closed || this.#failure !== undefined) return false;
+    return this.#received.fits(bytes);
+  }
+
+  /** Whether it carries packets: neither closed nor failed. */
+  get isUp(): boolean {
+    return !this.#closed && this.#failure === undefined;
+  }
+
   /** Says that `send` takes packets again. */
   ready(): void {
     this.#readied = true;
@@ -131,6 +179,7 @@ export class PacketLink implements LinkDevice {
     this.#outgoing.clear();
     this.#nextOut = 0;
     this.#alarm.setAt(this.#clock.nowUs());
+    this.#options.close?.();
   }
 
   open(onBatch: (batch: PacketBatch) => void): void {
@@ -149,6 +198,7 @@ export class PacketLink implements LinkDevice {
 
   send(batch: PacketBatch): void {
     if (batch !== this.#outgoing || this.#sending) return;
+    if (this.#sendBatch !== undefined) this.#refuseTooBig(batch);
     this.#drain();
   }
 
@@ -158,17 +208,19 @@ export class PacketLink implements LinkDevice {
     this.#received.close();
     this.#alarm.clear();
     this.#onBatch = undefined;
-    this.#options.close?.();
+    if (this.#failure === undefined) this.#options.close?.();
   }
 
   ref(): void {
     this.#received.ref();
     this.#alarm.ref?.();
+    this.#options.ref?.();
   }
 
   unref(): void {
     this.#received.unref();
     this.#alarm.unref?.();
+    this.#options.unref?.();
   }
 
   #deliver(batch: PacketBatch): void {
@@ -182,8 +234,10 @@ export class PacketLink implements LinkDevice {
     const batch = this.#outgoing;
     this.#sending = true;
     try {
-      while (!this.#full && !this.#closed && this.#nextOut < batch.count)
-        this.#sendNext(batch, this.#nextOut++);
+      while (!this.#full && !this.#closed && this.#nextOut < batch.count) {
+        if (this.#sendBatch === undefined) this.#sendNext(batch, this.#nextOut++);
+        else this.#sendMany(batch, this.#sendBatch);
+      }
     } finally {
       this.#sending = false;
     }
@@ -213,11 +267,41 @@ export class PacketLink implements LinkDevice {
     this.counters.countOut(length);
     this.#readied = false;
     try {
-      const more = this.#options.send(batch.bytes.slice(offset, offset + length));
+      const more = this.#send?.(batch.bytes.slice(offset, offset + length));
       if (more === false && !this.#readied) this.#full = true;
     } catch (error) {
       this.counters.dropOut(DropReason.LinkError);
       this.fail(error instanceof Error ? error : new Error(String(error)));
     }
+  }
+
+  #sendMany(batch: PacketBatch, sendBatch: (batch: PacketBatch, first: number) => number): void {
+    const first = this.#nextOut;
+    this.#readied = false;
+    try {
+      const next = sendBatch(batch, first);
+      invariant(next >= first && next <= batch.count, 'sendBatch returns a slot of the batch, or its end');
+      // The channel may have failed or closed the link meanwhile, which empties the batch.
+      if (!this.isUp) return;
+      for (let i = first; i < next; i++) this.counters.countOut(batch.length(i));
+      this.#nextOut = next;
+      if (next < batch.count && !this.#readied) this.#full = true;
+    } catch (error) {
+      this.fail(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  /** Takes out of the batch what is larger than the channel was said to carry. */
+  #refuseTooBig(batch: PacketBatch): void {
+    let kept = 0;
+    for (let i = 0; i < batch.count; i++) {
+      if (batch.length(i) > this.mtu) {
+        this.counters.dropOut(DropReason.LinkTooBig);
+        continue;
+      }
+      if (kept !== i) moveSlot(batch, i, kept);
+      kept++;
+    }
+    truncate(batch, kept);
   }
 }

@@ -1,16 +1,11 @@
 /** The host's CSPRNG, drawn in pools so that a word costs no system call. */
 import { randomFillSync } from 'node:crypto';
-import { StackError } from '../base/errors.js';
 import type { Random } from '../base/random.js';
-
-/** Words drawn at a time. */
-const POOL_WORDS = 1024;
+import { WordPool } from '../base/word-pool.js';
 
 /** The CSPRNG of the host, drawn in pools so that a word costs no system call. */
 export class SystemRandom implements Random {
-  readonly #fill: (words: Uint32Array) => unknown;
-  readonly #pool = new Uint32Array(POOL_WORDS);
-  #next = POOL_WORDS;
+  readonly #pool: WordPool;
 
   /**
    * Draws the first pool at once: where there is no entropy, nothing starts.
@@ -18,23 +13,10 @@ export class SystemRandom implements Random {
    * @throws what `fill` throws, or `EAGAIN` when it left the array all zero
    */
   constructor(fill: (words: Uint32Array) => unknown = randomFillSync) {
-    this.#fill = fill;
-    this.#refill();
+    this.#pool = new WordPool(fill);
   }
 
   uint32(): number {
-    if (this.#next === POOL_WORDS) this.#refill();
-    const word = this.#pool[this.#next];
-    // A word that was handed out may be a key: it is kept nowhere else.
-    this.#pool[this.#next++] = 0;
-    return word;
-  }
-
-  /** A failure leaves the pool used up, so that every later call fails too until the source recovers. */
-  #refill(): void {
-    this.#fill(this.#pool);
-    // 32,768 zero bits do not happen; a source that did nothing does.
-    if (this.#pool.every((word) => word === 0)) throw new StackError('EAGAIN', 'getrandom');
-    this.#next = 0;
+    return this.#pool.uint32();
   }
 }
