@@ -104,6 +104,7 @@ export type { TcpSocket } from './net/socket-tcp.js';
 // Gives every stack `net`, `tls`, `http2`, `serve`, `dispatcher`, `agent`, `httpsAgent` and `connector`.
 export { createNet } from './net/stack-net.js';
 export type { TlsModule } from './net/tls.js';
+export { type RelayEnd, type RelayOptions, type RelayResult, type RelayTimers, relay } from './relay/relay.js';
 export type { BridgeStats } from './remote/stack-side.js';
 export type { WorkerStackContext } from './remote/worker.js';
 export {
