@@ -61,6 +61,10 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   sim: ['base', 'wire', 'link', 'stack'],
   // A stack in a thread, and the endpoints of `net` that speak to it from another.
   remote: ['base', 'wire/ip-address', 'link/tun-device', 'stack', 'net', 'index'],
+  // Any two streams of Node's are joined here.
+  relay: ['base'],
+  // A stack on one side, the host's sockets on the other.
+  gateway: ['base', 'wire', 'link/tun-private', 'stack', 'udp', 'relay'],
   // Stacks side by side in threads, and what the layers of each ask their neighbours.
   shard: ['base', 'wire', 'link', 'stack', 'tcp/neighbours', 'udp/neighbours', 'index'],
 };
@@ -69,7 +73,7 @@ const OPEN_ROOMS = ['cli', ''];
 
 /** Files that may use Node: its modules, its globals, its time and randomness. */
 const HOST_FILES =
-  /^lib\/(stack\/system-[^/]+|link\/tun-[^/]+|(shard|remote)\/(sharded-stack|worker[^/]*)|(net|dgram|dns|register|browser|cli)\/.+)\.ts$/;
+  /^lib\/(stack\/system-[^/]+|link\/tun-[^/]+|(shard|remote)\/(sharded-stack|worker[^/]*)|(net|dgram|dns|register|relay|gateway|browser|cli)\/.+)\.ts$/;
 
 /** Packages `lib/` may import, and where. */
 const PACKAGES: Readonly<Record<string, RegExp>> = {
