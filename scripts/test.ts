@@ -44,7 +44,8 @@ const GROUPS: readonly Group[] = [
   { name: 'rootless', has: (file) => file.startsWith('rootless/'), rootless: true, limitMinutes: 3 },
   {
     name: 'kernel',
-    has: (file) => /^(interop|native|net|dgram|remote|package|demo|bench|relay|gateway)\//.test(file),
+    has: (file) =>
+      /^(interop|native|net|dgram|remote|package|demo|bench|relay|gateway|links|browser)\//.test(file),
     limitMinutes: 8,
   },
   { name: 'ecosystem', has: (file) => file.startsWith('ecosystem'), limitMinutes: 8 },
