@@ -23,6 +23,14 @@ export { createDgram } from './dgram/stack-dgram.js';
 export type { DnsModule } from './dns/dns.js';
 // Gives every stack `dns`.
 export { createDns } from './dns/stack-dns.js';
+export type { GatewayStats } from './gateway/counters.js';
+export { Gateway, openGateway } from './gateway/gateway.js';
+export {
+  NamespaceGateway,
+  type NamespaceGatewayOptions,
+  openNamespaceGateway,
+} from './gateway/namespace-gateway.js';
+export type { GatewayDns, GatewayOptions } from './gateway/options.js';
 export type { AddressDescription, AddressOptions } from './ip/addresses.js';
 export type { IpLayer } from './ip/ip-layer.js';
 export type { IpOptions } from './ip/options.js';

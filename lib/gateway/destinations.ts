@@ -1,0 +1,53 @@
+/** Where the host dials for those inside, and where it does not. */
+import { IpAddress, IpPrefix } from '../wire/ip-address.js';
+
+/**
+ * What is never dialled, whatever is allowed: addresses of this host alone, groups, and IPv4 written as IPv6 in the
+ * old way. In the newer way, mapped, it is read as the IPv4 address it is.
+ */
+const NEVER = [
+  '0.0.0.0/8',
+  '127.0.0.0/8',
+  '224.0.0.0/4',
+  '255.255.255.255',
+  '::/96',
+  'fe80::/10',
+  'ff00::/8',
+].map((text) => IpPrefix.parse(text));
+
+const LOOPBACK = { 4: '127.0.0.1', 6: '::1' } as const;
+
+/** Addresses as those inside write them, and as the host does. */
+export class Destinations {
+  readonly #denied: readonly IpPrefix[];
+  readonly #loopbacks: readonly IpAddress[];
+  /** What the host's loopback is called inside, by its address. */
+  readonly #shown = new Map<string, string>();
+
+  /**
+   * @param loopbacks addresses that stand for the host's loopback, at most one of each family
+   * @throws ArgumentTypeError, ArgumentValueError
+   */
+  constructor(denied: readonly string[], loopbacks: readonly string[]) {
+    this.#denied = denied.map((text) => IpPrefix.parse(text));
+    this.#loopbacks = loopbacks.map((text) => IpAddress.parse(text));
+    for (const address of this.#loopbacks) this.#shown.set(LOOPBACK[address.family], address.toString());
+  }
+
+  /** What the host dials for an address; undefined where it must not. */
+  dialled(text: string): string | undefined {
+    const address = IpAddress.tryParse(text);
+    if (address === undefined) return undefined;
+    if (this.#denied.some((prefix) => prefix.contains(address))) return undefined;
+    if (this.#loopbacks.some((own) => own.equals(address))) return LOOPBACK[address.family];
+    return NEVER.some((prefix) => prefix.contains(address)) ? undefined : address.toString();
+  }
+
+  /** What those inside call an address of the host's side; undefined for one they have no name for. */
+  shown(text: string): string | undefined {
+    const known = this.#shown.get(text);
+    if (known !== undefined) return known;
+    const isLoopback = text.startsWith('127.') || text === '::1';
+    return isLoopback || text.includes('%') ? undefined : text;
+  }
+}

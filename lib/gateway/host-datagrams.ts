@@ -1,0 +1,32 @@
+/** Datagram sockets of the host, ready when they are made. */
+import { createSocket, type Socket } from 'node:dgram';
+
+/** Addresses are no names: nothing has to be looked up, and so nothing has to wait. */
+function noLookup(
+  address: string,
+  _options: unknown,
+  done: (error: Error | null, address: string, family: number) => void,
+): void {
+  done(null, address, address.includes(':') ? 6 : 4);
+}
+
+export interface HostSocketOptions {
+  readonly family: 4 | 6;
+  /** Where it is bound: any address and a free port by default. */
+  readonly address?: string;
+  readonly port?: number;
+}
+
+/**
+ * A socket that is bound when this returns, or told so by an `error` event in a moment: more than there may be
+ * open, or a port that is taken.
+ */
+export function openHostSocket({ family, address, port = 0 }: HostSocketOptions): Socket {
+  const socket = createSocket({
+    type: family === 4 ? 'udp4' : 'udp6',
+    lookup: noLookup,
+    ...(family === 6 ? { ipv6Only: true } : {}),
+  });
+  socket.bind({ port, exclusive: true, ...(address === undefined ? {} : { address }) });
+  return socket;
+}

@@ -1,0 +1,207 @@
+/**
+ * One connection of the gateway: an endpoint of the stack on one side, a socket of the host on the other.
+ * What `relay` does for any two streams, without a stream on the stack's side: text goes from the link's
+ * memory through one piece of ours to the host's kernel, and from its kernel into the send buffer.
+ */
+import { Buffer } from 'node:buffer';
+import type { Socket } from 'node:net';
+import { copyBytes } from '../base/copy.js';
+import { reset } from '../relay/relay.js';
+import type { TcpEndpoint, TcpEndpointHandler } from '../stack/tcp-endpoint.js';
+import { CHUNK_BYTES, type Chunk, type ChunkPool } from './chunks.js';
+
+type TextSink = NonNullable<Parameters<TcpEndpoint['setSink']>[0]>;
+
+/** What the pumps of a gateway share. */
+export interface PumpHost {
+  readonly chunks: ChunkPool;
+  /** Counts up with time; what is written down here says when something last happened. */
+  readonly tick: number;
+  /** Bytes passed so far. */
+  readonly passed: { toHost: number; toStack: number };
+  /** The pump is done, and holds nothing any more. */
+  pumpEnded(pump: Pump, error: string): void;
+}
+
+/** Joins an endpoint and a connected socket of the host, which must allow half-open connections. */
+export class Pump implements TcpEndpointHandler, TextSink {
+  /** `tick` of the host when something last happened. */
+  touched: number;
+  readonly #host: PumpHost;
+  readonly #endpoint: TcpEndpoint;
+  readonly #socket: Socket;
+  readonly #written = (): void => this.#hostTook();
+  /** Text for the host that is being gathered, or that it has not taken yet. */
+  #chunk: Chunk | undefined;
+  /** The host has not taken all it was given: nothing more is taken from the stack. */
+  #isBlocked = false;
+  /** Text of the host's that the send buffer had no room for. */
+  #rest: Uint8Array | undefined;
+  /** The host has finished; a FIN follows `#rest`. */
+  #hostEnded = false;
+  /** The stack's peer has finished, and the host was told. */
+  #stackEnded = false;
+  /** The endpoint is over, and nothing may be written to it. */
+  #isClosed = false;
+  #isOver = false;
+
+  constructor(host: PumpHost, endpoint: TcpEndpoint, socket: Socket) {
+    this.#host = host;
+    this.#endpoint = endpoint;
+    this.#socket = socket;
+    this.touched = host.tick;
+    endpoint.handler = this;
+    endpoint.setSink(this);
+    socket.on('end', () => this.#hostFinished());
+    socket.on('error', (error: Error & { code?: string }) => this.#end(error.code ?? 'EIO'));
+    socket.on('close', () => this.#end(this.#isWhole ? '' : 'ECONNABORTED'));
+  }
+
+  /** Whether one side has finished and the other has not. */
+  get isHalfClosed(): boolean {
+    return this.#hostEnded !== this.#stackEnded;
+  }
+
+  get #isWhole(): boolean {
+    return this.#hostEnded && this.#stackEnded && this.#rest === undefined;
+  }
+
+  /** Ends both with an RST. @param why code for the counters */
+  abort(why: string): void {
+    this.#end(why);
+  }
+
+  // ---- from the host to the stack ------------------------------------------------------------------
+
+  /**
+   * The host has text. @param isLent whether its memory is used again when this returns
+   * @returns false where it is to send no more for now
+   */
+  hostText(bytes: Uint8Array, length: number, isLent: boolean): boolean {
+    if (this.#isClosed) return true;
+    this.touched = this.#host.tick;
+    this.#host.passed.toStack += length;
+    const admitted = this.#rest === undefined ? this.#endpoint.write(bytes, 0, length) : 0;
+    if (admitted === length) return true;
+    const left = bytes.subarray(admitted, length);
+    const kept = isLent ? Buffer.from(left) : left;
+    this.#rest = this.#rest === undefined ? kept : Buffer.concat([this.#rest, kept]);
+    return false;
+  }
+
+  #hostFinished(): void {
+    this.#hostEnded = true;
+    this.touched = this.#host.tick;
+    if (this.#rest === undefined && !this.#isClosed) this.#endpoint.shutdown();
+  }
+
+  onWritable(): void {
+    const rest = this.#rest;
+    if (rest === undefined) return;
+    this.touched = this.#host.tick;
+    const admitted = this.#endpoint.write(rest);
+    if (admitted < rest.length) {
+      this.#rest = rest.subarray(admitted);
+      return;
+    }
+    this.#rest = undefined;
+    if (this.#hostEnded) this.#endpoint.shutdown();
+    else this.#socket.resume();
+  }
+
+  // ---- from the stack to the host ------------------------------------------------------------------
+
+  take(_bytes: Uint8Array, at: number, length: number, view: DataView): boolean {
+    if (this.#isBlocked || this.#isOver || length > CHUNK_BYTES) return false;
+    if (this.#chunk !== undefined && this.#chunk.filled + length > CHUNK_BYTES && !this.#write())
+      return false;
+    const chunk = (this.#chunk ??= this.#host.chunks.take());
+    copyBytes(view, at, chunk.view, chunk.filled, length);
+    chunk.filled += length;
+    return true;
+  }
+
+  onReadable(): void {
+    this.#pull();
+  }
+
+  onEnd(): void {
+    this.#pull();
+  }
+
+  /** Gives the host what was gathered, then what waits in the receive buffer, then the end. */
+  #pull(): void {
+    if (this.#isBlocked || this.#isOver) return;
+    this.touched = this.#host.tick;
+    const endpoint = this.#endpoint;
+    while (endpoint.readableBytes > 0) {
+      const chunk = (this.#chunk ??= this.#host.chunks.take());
+      chunk.filled += endpoint.read(chunk.bytes, chunk.filled, CHUNK_BYTES - chunk.filled);
+      if (!this.#write()) return;
+    }
+    if (this.#chunk !== undefined && !this.#write()) return;
+    this.#dropChunk();
+    if (!endpoint.isPeerClosed || this.#stackEnded) return;
+    this.#stackEnded = true;
+    this.#socket.end();
+  }
+
+  /** @returns whether the host's kernel has all of it, so that the memory serves again */
+  #write(): boolean {
+    const chunk = this.#chunk;
+    if (chunk === undefined || chunk.filled === 0) return true;
+    const socket = this.#socket;
+    this.#host.passed.toHost += chunk.filled;
+    socket.write(chunk.bytes.subarray(0, chunk.filled), this.#written);
+    // Node writes at once as far as the kernel takes it; it counts what it still holds.
+    if (socket.writableLength > 0 || socket.destroyed || this.#isOver) {
+      this.#isBlocked = true;
+      return false;
+    }
+    chunk.filled = 0;
+    return true;
+  }
+
+  #hostTook(): void {
+    const { writableLength, destroyed } = this.#socket;
+    if (!this.#isBlocked || writableLength > 0 || destroyed || this.#isOver) return;
+    this.#isBlocked = false;
+    if (this.#chunk !== undefined) this.#chunk.filled = 0;
+    this.#pull();
+  }
+
+  #dropChunk(): void {
+    if (this.#chunk !== undefined) this.#host.chunks.give(this.#chunk);
+    this.#chunk = undefined;
+  }
+
+  // ---- beginning and end ---------------------------------------------------------------------------
+
+  onConnect(): void {
+    // The receiving half exists only now.
+    this.#endpoint.setSink(this);
+  }
+
+  onClose(errorCode: string): void {
+    this.#isClosed = true;
+    if (errorCode !== '') this.#end(errorCode);
+    // Else the host may still have to take what was received.
+    else this.#pull();
+  }
+
+  #end(error: string): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    const endpoint = this.#endpoint;
+    endpoint.handler = undefined;
+    endpoint.setSink(undefined);
+    if (error !== '') endpoint.abort();
+    endpoint.close();
+    // A piece the host still writes from is left to the collector.
+    if (!this.#isBlocked) this.#dropChunk();
+    this.#chunk = undefined;
+    this.#rest = undefined;
+    reset(this.#socket);
+    this.#host.pumpEnded(this, error);
+  }
+}

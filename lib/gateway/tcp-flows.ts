@@ -1,0 +1,269 @@
+/**
+ * TCP through the host's sockets. The host dials before whoever asks is answered, so that inside a connection is
+ * refused, or unreachable, in the way it is on the host.
+ */
+import { Buffer } from 'node:buffer';
+import { connect, type Socket } from 'node:net';
+import { StackError } from '../base/errors.js';
+import type { TcpRequest } from '../stack/any-tcp.js';
+import type { TcpEndpoint } from '../stack/tcp-endpoint.js';
+import type { IcmpRejection } from '../wire/icmp-rejection.js';
+import { ChunkPool } from './chunks.js';
+import type { GatewayStats } from './counters.js';
+import type { GatewaySettings } from './options.js';
+import type { Place } from './places.js';
+import { Pump, type PumpHost } from './pump.js';
+import { Sweeper } from './sweeper.js';
+
+/** Memory the host's kernel fills for all sockets in turn: what is not taken at once is copied. */
+const READ_BYTES = 262_144;
+
+/** What those inside hear of a failure to connect. */
+const REJECTIONS: Readonly<Record<string, IcmpRejection>> = {
+  EHOSTUNREACH: 'host-unreachable',
+  EHOSTDOWN: 'host-unreachable',
+  ETIMEDOUT: 'host-unreachable',
+  EADDRNOTAVAIL: 'host-unreachable',
+  ENETUNREACH: 'net-unreachable',
+  ENETDOWN: 'net-unreachable',
+  EAFNOSUPPORT: 'net-unreachable',
+  EINVAL: 'net-unreachable',
+  EACCES: 'prohibited',
+  EPERM: 'prohibited',
+};
+
+/** A failure of the host's socket as an answer to whoever asked: RST where the other end has said no. */
+export const rejectionOf = (code: string | undefined): 'reset' | IcmpRejection =>
+  REJECTIONS[code ?? ''] ?? 'reset';
+
+/** Settings of a connection that is passed on: both ends decide themselves how much they send at once. */
+const ENDPOINT_OPTIONS = { noDelay: true } as const;
+
+export class TcpFlows implements PumpHost {
+  readonly chunks = new ChunkPool();
+  readonly passed = { toHost: 0, toStack: 0 };
+  readonly #settings: GatewaySettings;
+  readonly #stats: GatewayStats;
+  readonly #sweeper: Sweeper;
+  readonly #idleTicks: number;
+  readonly #halfCloseTicks: number;
+  readonly #pumps = new Set<Pump>();
+  readonly #dialling = new Set<Socket>();
+  readonly #buffer = Buffer.allocUnsafeSlow(READ_BYTES);
+  #isClosed = false;
+
+  constructor(settings: GatewaySettings, stats: GatewayStats) {
+    const { timers, tcpIdleMs, tcpHalfCloseIdleMs } = settings;
+    this.#settings = settings;
+    this.#stats = stats;
+    this.#sweeper = new Sweeper(timers, [tcpIdleMs, tcpHalfCloseIdleMs, 240_000], () => this.#sweep());
+    this.#idleTicks = this.#sweeper.ticksOf(tcpIdleMs);
+    this.#halfCloseTicks = this.#sweeper.ticksOf(tcpHalfCloseIdleMs);
+  }
+
+  get tick(): number {
+    return this.#sweeper.tick;
+  }
+
+  /** Connections, those being dialled included. */
+  get count(): number {
+    return this.#pumps.size + this.#dialling.size;
+  }
+
+  /** Whether there is room for one more; counts it as refused where there is none. */
+  admits(): boolean {
+    this.#stats.tcpRequests++;
+    if (this.count < this.#settings.maxTcp && !this.#isClosed) return true;
+    this.#stats.tcpFull++;
+    return false;
+  }
+
+  /** Dials for a connection that was asked for inside, and answers it accordingly. */
+  request(request: TcpRequest, host: string | undefined): void {
+    if (!this.admits()) {
+      request.reject('reset');
+      return;
+    }
+    if (host === undefined) {
+      this.#stats.tcpDenied++;
+      request.reject('prohibited');
+      return;
+    }
+    const socket = this.#dial(
+      { address: host, port: request.destinationPort },
+      () => (request.isPending ? acceptOrReject(request) : undefined),
+      (code) => {
+        if (request.isPending) request.reject(rejectionOf(code));
+      },
+    );
+    request.onCancel = () => {
+      if (!this.#dialling.delete(socket)) return;
+      this.#stats.tcpCancelled++;
+      socket.destroy();
+    };
+  }
+
+  /** Dials for a connection that was accepted already: from a port of the stack's own to the host. */
+  passToHost(endpoint: TcpEndpoint, place: Place): void {
+    if (!this.admits()) {
+      giveUp(endpoint);
+      return;
+    }
+    let isOver = false;
+    const handler = {
+      onConnect: () => {},
+      onReadable: () => {},
+      onWritable: () => {},
+      onEnd: () => {},
+      onClose: () => {
+        isOver = true;
+        endpoint.close();
+        if (this.#dialling.delete(socket)) this.#stats.tcpCancelled++;
+        socket.destroy();
+      },
+    };
+    endpoint.handler = handler;
+    endpoint.setNoDelay(true);
+    const socket = this.#dial(
+      place,
+      () => (isOver ? undefined : endpoint),
+      () => {
+        if (!isOver) giveUp(endpoint);
+      },
+    );
+  }
+
+  /** Joins a socket that the host has accepted to an endpoint that is connecting. */
+  passToStack(socket: Socket, dial: () => TcpEndpoint): void {
+    if (!this.admits()) {
+      socket.resetAndDestroy();
+      return;
+    }
+    let endpoint: TcpEndpoint;
+    try {
+      endpoint = dial();
+    } catch {
+      this.#stats.tcpUnreachable++;
+      socket.resetAndDestroy();
+      return;
+    }
+    socket.setNoDelay(true);
+    const pump = this.#join(endpoint, socket);
+    socket.on('data', (chunk: Buffer) => {
+      if (!pump.hostText(chunk, chunk.length, false)) socket.pause();
+    });
+  }
+
+  pumpEnded(pump: Pump, error: string): void {
+    this.#pumps.delete(pump);
+    if (error === '') this.#stats.tcpFinished++;
+    else if (error === IDLE) this.#stats.tcpIdle++;
+    else this.#stats.tcpFailed++;
+    if (this.#pumps.size === 0) this.#sweeper.stop();
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    for (const socket of this.#dialling) socket.destroy();
+    this.#dialling.clear();
+    for (const pump of this.#pumps) pump.abort('ECONNABORTED');
+    this.#sweeper.stop();
+  }
+
+  /**
+   * @param accept asked once the host has connected; undefined where nobody wants it any more
+   * @param failed told the code where it could not
+   */
+  #dial(
+    { address, port }: Place,
+    accept: () => TcpEndpoint | undefined,
+    failed: (code: string) => void,
+  ): Socket {
+    let pump: Pump | undefined;
+    const socket = connect({
+      host: address,
+      port,
+      allowHalfOpen: true,
+      noDelay: true,
+      onread: {
+        buffer: this.#buffer,
+        callback: (length, bytes) => pump?.hostText(bytes, length, true) ?? true,
+      },
+    });
+    const { dialMs, timers } = this.#settings;
+    const late = timers.setTimeout(() => fail('ETIMEDOUT'), dialMs);
+    const settle = (): boolean => {
+      timers.clearTimeout(late);
+      socket.off('error', onError);
+      socket.on('error', ignore);
+      return this.#dialling.delete(socket);
+    };
+    const fail = (code: string): void => {
+      if (!settle()) return;
+      this.#stats.tcpUnreachable++;
+      socket.destroy();
+      failed(code);
+    };
+    const onError = (error: Error & { code?: string }): void => fail(error.code ?? 'EIO');
+    socket.once('error', onError);
+    socket.once('close', () => timers.clearTimeout(late));
+    socket.once('connect', () => {
+      if (!settle()) return;
+      const endpoint = this.#accepted(accept);
+      if (endpoint === undefined) socket.resetAndDestroy();
+      else pump = this.#join(endpoint, socket);
+    });
+    this.#dialling.add(socket);
+    return socket;
+  }
+
+  /** The stack may have no room, or no way back any more; then nobody is answered, as if the host had not connected. */
+  #accepted(accept: () => TcpEndpoint | undefined): TcpEndpoint | undefined {
+    try {
+      const endpoint = accept();
+      if (endpoint === undefined) this.#stats.tcpCancelled++;
+      return endpoint;
+    } catch (error) {
+      if (!(error instanceof StackError)) throw error;
+      this.#stats.tcpUnreachable++;
+      return undefined;
+    }
+  }
+
+  #join(endpoint: TcpEndpoint, socket: Socket): Pump {
+    const pump = new Pump(this, endpoint, socket);
+    this.#pumps.add(pump);
+    this.#stats.tcpJoined++;
+    this.#sweeper.start();
+    return pump;
+  }
+
+  #sweep(): boolean {
+    for (const pump of this.#pumps) {
+      const limit = pump.isHalfClosed ? this.#halfCloseTicks : this.#idleTicks;
+      if (this.tick - pump.touched >= limit) pump.abort(IDLE);
+    }
+    return this.#pumps.size > 0;
+  }
+}
+
+/** What a pump is aborted with that was idle for too long. */
+const IDLE = 'idle';
+
+const ignore = (): void => {};
+
+/** @throws StackError where the stack has no room or no way back; whoever asked hears an RST */
+function acceptOrReject(request: TcpRequest): TcpEndpoint {
+  try {
+    return request.accept(ENDPOINT_OPTIONS);
+  } catch (error) {
+    request.reject('reset');
+    throw error;
+  }
+}
+
+function giveUp(endpoint: TcpEndpoint): void {
+  endpoint.handler = undefined;
+  endpoint.abort();
+  endpoint.close();
+}

@@ -1,0 +1,113 @@
+/**
+ * UDP through the host's sockets: one socket for each address and port inside, whatever it sends to, so that
+ * whoever learns that port may answer (RFC 4787 §4.1, §5: endpoint-independent).
+ */
+import { Buffer } from 'node:buffer';
+import type { Socket } from 'node:dgram';
+import type { UdpFlow, UdpFlowRequest } from '../udp/flow.js';
+import type { GatewayStats } from './counters.js';
+import type { Destinations } from './destinations.js';
+import { openHostSocket } from './host-datagrams.js';
+
+/** Most bytes that may wait in one of the host's sockets; what comes then is dropped, as a router would. */
+const MAX_QUEUED_BYTES = 1 << 20;
+
+const familyOf = (address: string): 4 | 6 => (address.includes(':') ? 6 : 4);
+
+class HostFlow {
+  readonly #flow: UdpFlow;
+  readonly #flows: UdpFlows;
+  readonly #socket: Socket;
+  readonly #sent = (error: Error | null): void => {
+    if (error !== null) this.#flows.stats.udpFailed++;
+  };
+  /** The destination asked for last, and what the host calls it. */
+  #asked = '';
+  #dialled: string | undefined;
+  #isClosed = false;
+
+  constructor(flows: UdpFlows, flow: UdpFlow) {
+    this.#flows = flows;
+    this.#flow = flow;
+    this.#socket = openHostSocket({ family: familyOf(flow.sourceAddress) });
+    this.#socket.on('error', () => {
+      flows.stats.udpFailed++;
+      this.close();
+    });
+    this.#socket.on('message', (bytes, { address, port }) => this.#received(bytes, address, port));
+    flow.onDatagram = (data, address, port) => this.#send(data, address, port);
+    flow.onClose = () => this.#closed();
+  }
+
+  #send(data: Uint8Array, address: string, port: number): void {
+    const { stats, destinations } = this.#flows;
+    if (this.#isClosed) return;
+    if (address !== this.#asked) {
+      this.#asked = address;
+      this.#dialled = destinations.dialled(address);
+    }
+    const dialled = this.#dialled;
+    if (dialled === undefined) {
+      stats.udpDenied++;
+      this.#flow.reject('prohibited', address, port);
+      return;
+    }
+    if (this.#socket.getSendQueueSize() > MAX_QUEUED_BYTES) {
+      stats.udpFailed++;
+      return;
+    }
+    stats.udpToHost++;
+    // The link's memory is lent, and the host may send later.
+    this.#socket.send(Buffer.from(data), port, dialled, this.#sent);
+  }
+
+  #received(bytes: Buffer, address: string, port: number): void {
+    const { stats, destinations } = this.#flows;
+    const shown = destinations.shown(address);
+    if (shown === undefined) stats.udpDenied++;
+    else if (this.#flow.send(bytes, shown, port)) stats.udpToStack++;
+    else stats.udpFailed++;
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#closed();
+    this.#flow.close();
+  }
+
+  #closed(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#flows.ended(this);
+    this.#socket.close();
+  }
+}
+
+export class UdpFlows {
+  readonly stats: GatewayStats;
+  readonly destinations: Destinations;
+  readonly #flows = new Set<HostFlow>();
+
+  constructor(stats: GatewayStats, destinations: Destinations) {
+    this.stats = stats;
+    this.destinations = destinations;
+  }
+
+  get count(): number {
+    return this.#flows.size;
+  }
+
+  request(request: UdpFlowRequest): void {
+    this.stats.udpFlows++;
+    this.#flows.add(new HostFlow(this, request.accept()));
+  }
+
+  /** A flow is over. */
+  ended(flow: HostFlow): void {
+    this.#flows.delete(flow);
+  }
+
+  close(): void {
+    for (const flow of this.#flows) flow.close();
+  }
+}
