@@ -33,6 +33,17 @@ export interface EchoRequest {
 
 export class EchoListeners {
   readonly #listeners = new Map<number, EchoListener>();
+  /**
+   * Who is given echo requests that this host does not answer: to addresses that are not ours, where ICMP is taken for
+   * such, and to ours where we do not answer. The packet is lent for the call. @returns whether he takes it
+   */
+  onStranger: ((packet: IpPacket) => boolean) | undefined = undefined;
+  /** Answers the echo request in a packet from where it was sent to, be that ours or not. */
+  readonly answer: (packet: IpPacket) => void;
+
+  constructor(answer: (packet: IpPacket) => void) {
+    this.answer = answer;
+  }
 
   /**
    * Hears what comes for `identifier`, from now on.

@@ -120,11 +120,15 @@ export class IcmpInput {
 
   #echo(packet: IpPacket, toMany: boolean): void {
     this.#stats.icmp.inEchos++;
-    if (!this.#parts.options.echoReplies || (packet.cast !== Cast.Unicast && !toMany)) {
-      this.#stats.drop(DropReason.IcmpIgnored);
+    const { options, responder, echo } = this.#parts;
+    const isToOne = packet.cast === Cast.Unicast;
+    if (options.echoReplies && !packet.isForeign && (isToOne || toMany)) {
+      responder.echo(packet, packet.payloadBytes);
       return;
     }
-    this.#parts.responder.echo(packet, packet.payloadBytes);
+    if (isToOne && echo.onStranger?.(packet) === true) return;
+    if (packet.isForeign) decline(packet);
+    else this.#stats.drop(DropReason.IcmpIgnored);
   }
 
   #echoReply(packet: IpPacket): void {

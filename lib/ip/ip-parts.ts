@@ -104,7 +104,7 @@ export function incomingParts(
 ): IncomingParts {
   const { stats, options } = env;
   const { ports, routing, groups, reporter, addresses, pathMtu, responder } = ways.out;
-  const echo = new EchoListeners();
+  const echo = new EchoListeners((packet) => responder.echo(packet, packet.payloadBytes));
   const foreign = new ForeignPackets();
   const delivery = new Delivery(stats, responder, foreign);
   delivery.setTransport(IGMP_PROTOCOL, reporter);

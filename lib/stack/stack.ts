@@ -23,12 +23,12 @@ import type { AnyUdpOptions } from '../udp/flow-options.js';
 import type { UdpSocketOptions } from '../udp/options.js';
 import type { UdpEndpoint } from '../udp/udp-endpoint.js';
 import type { UdpLayer } from '../udp/udp-layer.js';
-import { ANY_V6, type IpFamily } from '../wire/ip-address.js';
+import type { IpFamily } from '../wire/ip-address.js';
 import { IpPacket } from '../wire/ip-packet.js';
 import { Protocol } from '../wire/ipv6.js';
+import { AnyEcho, type AnyEchoListener, type AnyEchoOptions, type PingRequest } from './any-echo.js';
 import { type AnyTcpListener, type AnyTcpOptions, listenAnyTcp, type TcpRequest } from './any-tcp.js';
-import { checkPort, toAddress } from './arguments.js';
-import { connectTcp } from './connect.js';
+import { connectTcp, listenTcp } from './connect.js';
 import { addDefaultRoutes } from './default-routes.js';
 import { type DnsSettings, resolveDnsOptions } from './dns-options.js';
 import { createLinkHost } from './link-host.js';
@@ -38,7 +38,7 @@ import { ProcessHold } from './process-hold.js';
 import { type BindOptions, TcpBinding } from './tcp-binding.js';
 import { TcpCarrier } from './tcp-carrier.js';
 import type { EndpointHost, TcpEndpoint } from './tcp-endpoint.js';
-import { TcpListenerEndpoint } from './tcp-listener-endpoint.js';
+import type { TcpListenerEndpoint } from './tcp-listener-endpoint.js';
 import { TcpTransport } from './tcp-transport.js';
 import { createUdp } from './udp-carrier.js';
 
@@ -76,6 +76,7 @@ export class Stack implements EndpointHost {
   /** When the turn began: the time of all that is sent in it, µs. */
   #turnUs = 0;
   #isClosed = false;
+  #echo: AnyEcho | undefined;
   /** What the alarm is set to, µs. */
   #alarmUs = NEVER;
   #deferred = false;
@@ -173,21 +174,8 @@ export class Stack implements EndpointHost {
    */
   listenTcp(options: ListenOptions): TcpListenerEndpoint {
     this.#checkOpen('listen');
-    const address = toAddress(options.address ?? ANY_V6, 'address');
-    const port = checkPort(options.port, 'port');
-    const { link = -1 } = options;
-    return new TcpListenerEndpoint(this, (onConnection) =>
-      this.tcp.listen({
-        address,
-        port,
-        dualStack: address.equals(ANY_V6) && options.ipv6Only !== true,
-        reusePort: options.reusePort === true,
-        link: link === -1 ? link : this.#checkLink(link),
-        backlog: options.backlog ?? 511,
-        options: options.options ?? {},
-        onConnection,
-      }),
-    );
+    if (options.link !== undefined && options.link !== -1) this.#checkLink(options.link);
+    return listenTcp(this, options);
   }
 
   /**
@@ -234,6 +222,18 @@ export class Stack implements EndpointHost {
     return this.udp.listenAny(options, onFlow);
   }
 
+  /**
+   * Takes echo requests (ping) to any address that passes the filter: answers or drops them, or asks `onRequest`
+   * about each, which may answer later. Those to the stack's own addresses it answers itself, unless told not to.
+   * @throws StackError ENOBUFS for the 65th listener; ArgumentTypeError and the like for the options
+   */
+  listenAnyEcho(options: AnyEchoOptions, onRequest?: (request: PingRequest) => void): AnyEchoListener {
+    this.#checkOpen('listen');
+    if (options?.link !== undefined) this.#checkLink(options.link);
+    this.#echo ??= new AnyEcho(this);
+    return this.#echo.listen(options, onRequest);
+  }
+
   // ---- the host process -------------------------------------------------------------------------
 
   /** Keeps the host process alive, as each socket and server does; raw endpoints leave it to their owner. */
@@ -249,8 +249,10 @@ export class Stack implements EndpointHost {
   /** Ends everything: connections are reset, links closed. May be called twice. */
   close(): void {
     if (this.#isClosed) return;
+    this.tcp.any.closeAll(this.nowUs());
     for (const entry of this.tcp.entries()) this.tcp.abort(entry);
     this.udp.close();
+    this.#echo?.close();
     this.#flush(this.nowUs());
     this.tcp.abandon();
     this.#isClosed = true;
@@ -342,7 +344,11 @@ export class Stack implements EndpointHost {
 
   #flush(nowUs: number): void {
     this.tcp.flush(nowUs);
-    if (this.udp.hasTouched) this.#tellUdp(nowUs);
+    if (this.udp.hasTouched) {
+      this.udp.tell();
+      // What its owners did to TCP leaves in the same turn.
+      if (this.tcp.hasWork) this.tcp.flush(nowUs);
+    }
     for (const port of this.#ports) port.flush();
     this.#holdForOrphans();
     const due =
@@ -350,16 +356,6 @@ export class Stack implements EndpointHost {
         ? nowUs
         : Math.min(this.tcp.nextDeadlineUs, this.ip.nextDeadlineUs, this.udp.nextDeadlineUs);
     this.#setAlarm(due);
-  }
-
-  /** Owners of UDP endpoints hear what happened; what they do to TCP is flushed too. */
-  #tellUdp(nowUs: number): void {
-    for (const endpoint of this.udp.takeTouched()) {
-      const events = endpoint.takeEvents();
-      if (events !== 0) endpoint.onEvents?.(events);
-    }
-    this.udp.tellFlows();
-    if (this.tcp.hasWork) this.tcp.flush(nowUs);
   }
 
   #setAlarm(deadlineUs: number): void {

@@ -112,13 +112,17 @@ export class UdpLayer {
     return this.#flows.listen(options, onFlow);
   }
 
-  /** Whether sockets, or flows, have something to hear: a batch ends with `takeTouched` and `tellFlows`. */
+  /** Whether sockets, or flows, have something to hear: a batch ends with `tell`. */
   get hasTouched(): boolean {
     return this.#touched.length > 0 || this.#flows.hasNews;
   }
 
-  /** Hands what came in to the owners of flows. */
-  tellFlows(): void {
+  /** Tells the owners of sockets and flows what has happened to them. */
+  tell(): void {
+    for (const endpoint of this.takeTouched()) {
+      const events = endpoint.takeEvents();
+      if (events !== 0) endpoint.onEvents?.(events);
+    }
     if (this.#flows.hasNews) this.#flows.tell();
   }
 

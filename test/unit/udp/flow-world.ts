@@ -1,4 +1,5 @@
 /** A gateway that takes flows to any address, and a client that sends everything there; virtual time. */
+import type { IpOptions } from '../../../lib/ip/options.js';
 import { createPipe, type PipeOptions } from '../../../lib/link/pipe-device.js';
 import { SeededRandom } from '../../../lib/sim/seeded-random.js';
 import { VirtualClock } from '../../../lib/sim/virtual-clock.js';
@@ -33,11 +34,13 @@ export class FlowWorld {
   /** What is done with a request; nothing unless a test says so. */
   decide: (request: UdpFlowRequest) => void = () => {};
 
-  constructor(pipe: Omit<PipeOptions, 'clock'> = {}) {
+  /** @param ip settings of the gateway's IP, besides those all worlds have */
+  constructor(pipe: Omit<PipeOptions, 'clock'> = {}, ip: Partial<IpOptions> = {}) {
     const { clock } = this;
     const ends = createPipe({ clock, ...pipe });
     const [gateway, client] = [1, 2].map((seed) => {
-      const stack = new Stack({ clock, random: new SeededRandom(seed), ip: { icmpDestinationMs: 0 } });
+      const options = { icmpDestinationMs: 0, ...(seed === 1 ? ip : {}) };
+      const stack = new Stack({ clock, random: new SeededRandom(seed), ip: options });
       const addresses = [`10.0.0.${seed}/24`, `fd00::${seed}/64`];
       stack.addLink(ends[seed - 1], { addresses, defaultRoute: true });
       return stack;
