@@ -160,8 +160,21 @@ export const DropReason = {
   IpBlackhole: 88,
   /** It has an address that no router passes on: link-local, reserved or unspecified (RFC 1812 §5.3.7). */
   IpNotForwardable: 89,
+  // translation
+  /** From the outside, for a mapping whose filtering does not let its sender in; or a SYN that nobody asked for. */
+  NatFiltered: 90,
+  /** From the outside, for an address that is hidden from there. */
+  NatUninvited: 91,
+  /** Of a flow there is no room for: sessions, mappings or ports are at their limit; answered with Prohibited. */
+  NatLimit: 92,
+  /** On its way out, of a protocol without ports; answered with Prohibited. */
+  NatUnsupported: 93,
+  /** To be translated, but its transport header is cut short or known to be damaged. */
+  NatMalformed: 94,
+  /** An ICMP error about nothing that was translated, or one that is damaged (RFC 5508 §4.1). */
+  NatIcmpError: 95,
   /** It came from nobody the link knows, or is from or for an address that is none of its peers'. */
-  LinkPeer: 86,
+  LinkPeer: 96,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 
@@ -173,7 +186,7 @@ export const dropReasonName = (reason: number): string => DROP_NAMES[reason] ?? 
 
 /** How many packets were dropped for each reason. */
 export class DropCounts {
-  readonly #counts = new Float64Array(96);
+  readonly #counts = new Float64Array(128);
   /** The reason of the last drop; whoever hands in packets clears it to learn each packet's fate. */
   last: number = DropReason.None;
 
