@@ -9,6 +9,8 @@ const COMMANDS: Readonly<Record<string, Load>> = {
   nc: () => import('./commands/nc.js'),
   http: () => import('./commands/http.js'),
   ping: () => import('./commands/ping.js'),
+  info: () => import('./commands/info.js'),
+  completions: () => import('./commands/completions.js'),
   'build-addon': () => import('./commands/build-addon.js'),
 };
 

@@ -76,7 +76,10 @@ export function optionOf(spec: OptionSpec): Option {
   if (spec.repeatable === true) {
     // No reader of `choices` is lost: commander checks them in a reader of its own.
     const read = spec.choices === undefined ? reader(spec) : option.parseArg;
-    option.argParser((text: string, before: unknown[] = []) => [...before, read?.(text, undefined) ?? text]);
+    option.argParser((text: string, before: unknown[] | undefined) => [
+      ...(before ?? []),
+      read?.(text, undefined) ?? text,
+    ]);
   } else {
     if (spec.parse !== undefined) option.argParser(reader(spec));
     if (spec.default !== undefined && spec.default !== false) option.default(spec.default, spec.defaultText);
