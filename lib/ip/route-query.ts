@@ -3,6 +3,7 @@
  */
 import type { IpAddress, IpFamily } from '../wire/ip-address.js';
 import type { IpPacket } from '../wire/ip-packet.js';
+import { IPV4_MF, IPV4_OFFSET_MASK } from '../wire/ipv4.js';
 import type { NextHop, Route } from './route.js';
 import type { Rule } from './rules.js';
 
@@ -95,7 +96,7 @@ export class RouteQuery {
     this.iif = packet.link;
     this.protocol = packet.protocol;
     const hasPorts = (packet.protocol === 6 || packet.protocol === 17) && packet.payloadBytes >= 4;
-    if (!hasPorts) return;
+    if (!hasPorts || isFragment(packet)) return;
     const ports = packet.view.getUint32(packet.payloadAt);
     this.sourcePort = ports >>> 16;
     this.destinationPort = ports & 0xffff;
@@ -120,3 +121,7 @@ export class RouteResult {
     this.nexthop = undefined;
   }
 }
+
+/** Fragments but the first have no ports, and all of them are to go the same way. IPv6 names no transport there. */
+const isFragment = ({ version, view, at }: IpPacket): boolean =>
+  version === 4 && (view.getUint16(at + 6) & (IPV4_MF | IPV4_OFFSET_MASK)) !== 0;

@@ -7,10 +7,20 @@ import type { IcmpError, IcmpErrorKind, OutputPort, Transport } from '../../lib/
 import { IpLayer } from '../../lib/ip/ip-layer.js';
 import type { IpOptions } from '../../lib/ip/options.js';
 import type { IpPath, PathRequest } from '../../lib/ip/path.js';
+import { Segmenter } from '../../lib/link/gso.js';
 import { SeededRandom } from '../../lib/sim/seeded-random.js';
 import { IpAddress } from '../../lib/wire/ip-address.js';
 import { type Cast, ChecksumState, IpPacket } from '../../lib/wire/ip-packet.js';
 import { read, readIcmp, type Seen, type SeenIcmp } from './ip-wire.js';
+
+export interface TestPortOptions {
+  readonly mtu?: number;
+  readonly maxPacketBytes?: number;
+  readonly offload?: boolean;
+  readonly gathers?: boolean;
+  readonly resolves?: boolean;
+  readonly udpSegmentation?: boolean;
+}
 
 /** A link that keeps what is sent. */
 export class TestPort implements OutputPort {
@@ -19,8 +29,11 @@ export class TestPort implements OutputPort {
   mtu: number;
   maxPacketBytes: number;
   checksumOffload: boolean;
-  readonly udpSegmentation = false;
+  readonly udpSegmentation: boolean;
   readonly gathers: boolean;
+  readonly resolves: boolean;
+  /** The router each packet in `queue` goes by, where it was told of one. */
+  readonly routers: string[] = [];
   readonly isLoopback: boolean;
   isUp = true;
   /** Not at the start of its memory, as on any link. */
@@ -32,12 +45,10 @@ export class TestPort implements OutputPort {
   readonly queue: { bytes: Uint8Array; checksum: ChecksumState; segmentSize: number; headerBytes: number }[] =
     [];
 
-  constructor(
-    index: number,
-    name: string,
-    options: { mtu?: number; maxPacketBytes?: number; offload?: boolean; gathers?: boolean } = {},
-  ) {
+  constructor(index: number, name: string, options: TestPortOptions = {}) {
     this.gathers = options.gathers ?? false;
+    this.resolves = options.resolves ?? false;
+    this.udpSegmentation = options.udpSegmentation ?? false;
     this.index = index;
     this.name = name;
     this.isLoopback = index === 0;
@@ -56,6 +67,10 @@ export class TestPort implements OutputPort {
   lendText(memory: Uint8Array, at: number, length: number): void {
     const { bytes } = this.queue[this.queue.length - 1];
     bytes.set(memory.subarray(at, at + length), bytes.length - length);
+  }
+
+  via(router: IpAddress): void {
+    this.routers[this.queue.length - 1] = router.toString();
   }
 
   commit(length: number, checksum: ChecksumState, segmentSize: number, headerBytes: number): void {
@@ -163,6 +178,7 @@ export class IpPeer {
     this.ip = new IpLayer({
       random: new SeededRandom(given.seed ?? 1),
       stats: this.stats,
+      segmenter: new Segmenter(),
       ...(given.options === undefined ? {} : { options: given.options }),
     });
     const { mtu, maxPacketBytes, offload, gathers = false } = given;
@@ -182,7 +198,7 @@ export class IpPeer {
   }
 
   /** One more link. */
-  addPort(name: string, addresses: readonly string[] = [], options: { mtu?: number } = {}): TestPort {
+  addPort(name: string, addresses: readonly string[] = [], options: TestPortOptions = {}): TestPort {
     const port = new TestPort(this.ports.length, name, options);
     this.ports.push(port);
     this.ip.addPort(port);
