@@ -24,6 +24,11 @@ export interface AddressOptions {
   readonly advertisedBy?: string | IpAddress;
   /** Make no route to its prefix. */
   readonly noPrefixRoute?: boolean;
+  /**
+   * Whether to find out first if somebody on the link has it (RFC 4862 §5.4, RFC 5227 §2.1), and not to use it before;
+   * only on links that can. By default as the link is set.
+   */
+  readonly probe?: boolean;
 }
 
 /** One address of one port. */
@@ -34,10 +39,12 @@ export interface AddressEntry {
   readonly port: number;
   /** A `RouteScope`. */
   readonly scope: number;
-  readonly deprecated: boolean;
+  deprecated: boolean;
   readonly temporary: boolean;
   readonly advertisedBy: IpAddress | undefined;
   readonly noPrefixRoute: boolean;
+  /** Not used until the link knows that nobody else has it. */
+  tentative: boolean;
   /** Not the first of its IPv4 subnet on its port: chosen only when asked for. */
   secondary: boolean;
   /** What it put into the tables. */
@@ -58,6 +65,7 @@ export class AddressBook {
   readonly #options: IpOptions;
   readonly #quick = new AddressSet();
   #entries: AddressEntry[] = [];
+  #usable: readonly AddressEntry[] = [];
 
   constructor(env: { routing: Routing; ports: PortTable; groups: GroupTable; options: IpOptions }) {
     this.#routing = env.routing;
@@ -68,6 +76,11 @@ export class AddressBook {
 
   list(): readonly AddressEntry[] {
     return this.#entries;
+  }
+
+  /** Those that may be the source of packets. */
+  usable(): readonly AddressEntry[] {
+    return this.#usable;
   }
 
   /** The port that has a unicast address, or -1. */
@@ -90,6 +103,11 @@ export class AddressBook {
   /** Whether this very port has the address. */
   has(port: number, address: IpAddress): boolean {
     return this.#entries.some((entry) => entry.port === port && entry.address.equals(address));
+  }
+
+  /** Whether this very port has the address, and uses it. */
+  uses(port: number, address: IpAddress): boolean {
+    return this.#usable.some((entry) => entry.port === port && entry.address.equals(address));
   }
 
   /** Whether `address` lies in the subnet of an address of the port. */
@@ -127,13 +145,33 @@ export class AddressBook {
           ? IpAddress.parse(options.advertisedBy)
           : options.advertisedBy,
       noPrefixRoute: options.noPrefixRoute ?? false,
+      tentative: false,
       secondary: address.family === 4 && this.#primaryOf(port, prefix) !== undefined,
       routes: [],
     };
     this.#entries = [...this.#entries, entry];
-    this.#makeRoutes(entry, output);
     if (address.family === 6 && !address.isLoopback) this.#groups.join(port, solicitedNode(address), SILENT);
+    entry.tentative = output.addressAdded?.(address, options.probe) ?? false;
+    if (!entry.tentative) this.#makeRoutes(entry, output);
     this.refresh();
+  }
+
+  /** A tentative address is used from now on. */
+  settle(port: number, address: IpAddress): void {
+    const entry = this.#entries.find((other) => other.port === port && other.address.equals(address));
+    const output = this.#ports.get(port);
+    if (entry?.tentative !== true || output === undefined) return;
+    entry.tentative = false;
+    this.#makeRoutes(entry, output);
+    this.refresh();
+  }
+
+  /** Whether an address is chosen for new flows while there is another. */
+  deprecate(port: number, address: IpAddress, isDeprecated: boolean): void {
+    const entry = this.#entries.find((other) => other.port === port && other.address.equals(address));
+    if (entry === undefined || entry.deprecated === isDeprecated) return;
+    entry.deprecated = isDeprecated;
+    this.#routing.changed();
   }
 
   /**
@@ -158,7 +196,9 @@ export class AddressBook {
   /** Fills the quick table anew: after a change of addresses, or a port came up or went down. */
   refresh(): void {
     this.#quick.clear();
-    const up = this.#entries.filter((entry) => this.#ports.isUp(entry.port));
+    const usable = this.#entries.filter((entry) => !entry.tentative);
+    const up = usable.filter((entry) => this.#ports.isUp(entry.port));
+    this.#usable = usable;
     for (const { address, length, port } of up) {
       const prefix = new IpPrefix(address, length);
       const broadcast = prefix.broadcast;
@@ -178,6 +218,7 @@ export class AddressBook {
     if (entry.address.family === 6 && !entry.address.isLoopback) {
       this.#groups.leave(entry.port, solicitedNode(entry.address), SILENT);
     }
+    this.#ports.get(entry.port)?.addressRemoved?.(entry.address);
     if (!this.#entries.some((other) => other.address.equals(entry.address))) {
       this.#routing.routes.sourceRemoved(entry.address);
     }
@@ -280,6 +321,8 @@ export interface AddressDescription {
   readonly deprecated: boolean;
   /** A privacy address (RFC 8981). */
   readonly temporary: boolean;
+  /** Not used yet: the link finds out whether somebody else has it. */
+  readonly tentative: boolean;
 }
 
 export const describeAddress = (entry: AddressEntry): AddressDescription => ({
@@ -290,4 +333,5 @@ export const describeAddress = (entry: AddressEntry): AddressDescription => ({
   secondary: entry.secondary,
   deprecated: entry.deprecated,
   temporary: entry.temporary,
+  tentative: entry.tentative,
 });

@@ -105,6 +105,7 @@ export class Fragmenter {
     const from = message.at + offset;
     path.port.bytes.set(message.bytes.subarray(from, from + bytes), path.port.at + headerBytes);
     path.port.commit(headerBytes + bytes, ChecksumState.Valid, 0, 0);
+    if (path.gateway !== undefined && path.port.resolves === true) path.port.via?.(path.gateway);
     this.#stats.ip.outFragCreates++;
   }
 }

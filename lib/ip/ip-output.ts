@@ -135,6 +135,7 @@ export class IpOutput {
     else this.#write6(path, at - headerBytes, transportBytes);
     const headers = headerBytes + this.#transportHeader(path, at);
     port.commit(headerBytes + transportBytes, state, segmentSize, headers);
+    if (path.gateway !== undefined && port.resolves === true) port.via?.(path.gateway);
     if (isLent) this.#lendText(port);
   }
 

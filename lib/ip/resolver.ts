@@ -195,7 +195,7 @@ export class PathResolver {
       preferTemporary: this.#parts.options.preferTemporary,
     };
     const select = destination.family === 4 ? selectSource4 : selectSource6;
-    return select(this.#parts.addresses.list(), question, this.#parts.ports) ?? 'EADDRNOTAVAIL';
+    return select(this.#parts.addresses.usable(), question, this.#parts.ports) ?? 'EADDRNOTAVAIL';
   }
 
   #applyAttributes(path: IpPath, port: OutputPort): void {

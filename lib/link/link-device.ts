@@ -2,6 +2,8 @@
  * What a stack asks of a link. A TUN, a pipe, a lossy wire, a WireGuard tunnel or a WebSocket: any
  * object that yields and takes batches of IP packets.
  */
+import type { IpAddress } from '../wire/ip-address.js';
+import type { LinkHost } from './link-host.js';
 import type { PacketBatch } from './packet-batch.js';
 
 /** What a stack asks of a link: any object that yields and takes batches of IP packets. */
@@ -24,6 +26,21 @@ export interface LinkDevice {
    * when absent.
    */
   readonly gathers?: boolean;
+  /**
+   * Whether it must know the first hop of each packet (`PacketBatch.setNextHop`), as links do that have many
+   * neighbours; false when absent.
+   */
+  readonly resolves?: boolean;
+  /** Meets the stack it was added to; called once, before `open`. For links with neighbours. */
+  attach?(host: LinkHost): void;
+  /**
+   * The stack was given an address on this link. @returns whether it must not be used yet: `LinkHost.settle` or
+   * `removeAddress` follows
+   * @param probe whether to find out first if somebody has it; the link decides where that is not said
+   */
+  addressAdded?(address: IpAddress, probe: boolean | undefined): boolean;
+  /** The stack lost an address on this link. */
+  addressRemoved?(address: IpAddress): void;
   /**
    * Starts it; called once. `onBatch` hears each batch that comes in, which is lent until it returns.
    * It is never called from within `send`, so that receiving never nests in sending.

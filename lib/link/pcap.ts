@@ -2,8 +2,10 @@
 import type { Clock } from '../base/clock.js';
 import { ArgumentTypeError } from '../base/errors.js';
 import { DropReason, dropReasonName } from '../base/stats.js';
+import type { IpAddress } from '../wire/ip-address.js';
 import { ChecksumState } from '../wire/ip-packet.js';
 import type { LinkDevice } from './link-device.js';
+import type { LinkHost } from './link-host.js';
 import type { PacketBatch } from './packet-batch.js';
 import { PacketLayout } from './packet-layout.js';
 import { CaptureDirection, PcapngWriter } from './pcapng-writer.js';
@@ -72,6 +74,22 @@ export class PcapDevice implements LinkDevice {
     this.#interfaceId = writer.addInterface(inner.name);
     inner.onWritable = () => this.onWritable();
     inner.onDown = (error) => this.onDown(error);
+  }
+
+  get resolves(): boolean {
+    return this.#inner.resolves === true;
+  }
+
+  attach(host: LinkHost): void {
+    this.#inner.attach?.(host);
+  }
+
+  addressAdded(address: IpAddress, probe: boolean | undefined): boolean {
+    return this.#inner.addressAdded?.(address, probe) ?? false;
+  }
+
+  addressRemoved(address: IpAddress): void {
+    this.#inner.addressRemoved?.(address);
   }
 
   open(onBatch: (batch: PacketBatch) => void): void {

@@ -3,6 +3,7 @@
 import type { OutputPort } from '../ip/interfaces.js';
 import type { LinkDevice } from '../link/link-device.js';
 import type { PacketBatch } from '../link/packet-batch.js';
+import type { IpAddress } from '../wire/ip-address.js';
 import type { ChecksumState } from '../wire/ip-packet.js';
 
 const NO_BYTES = new Uint8Array(0);
@@ -51,6 +52,10 @@ export class LinkPort implements OutputPort {
     return this.device.gathers === true;
   }
 
+  get resolves(): boolean {
+    return this.device.resolves === true;
+  }
+
   reserve(): boolean {
     if (!this.isUp) return false;
     if (this.#batch !== undefined && this.#batch.room < this.device.maxPacketBytes) this.flush();
@@ -72,6 +77,18 @@ export class LinkPort implements OutputPort {
 
   lendText(memory: Uint8Array, at: number, length: number): void {
     this.#batch?.lendText(memory, at, length);
+  }
+
+  via(router: IpAddress): void {
+    this.#batch?.setNextHop(router);
+  }
+
+  addressAdded(address: IpAddress, probe: boolean | undefined): boolean {
+    return this.device.addressAdded?.(address, probe) ?? false;
+  }
+
+  addressRemoved(address: IpAddress): void {
+    this.device.addressRemoved?.(address);
   }
 
   /** Sends what was collected. */

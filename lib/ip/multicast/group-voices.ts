@@ -152,7 +152,7 @@ function mayWrite(port: OutputPort, stats: StackStats): boolean {
  * link that has none reports from nobody (RFC 3376 §4.2.13).
  */
 function sourceOn(addresses: AddressBook, port: OutputPort, family: IpFamily): IpAddress {
-  const own = addresses.list().find((entry) => {
+  const own = addresses.usable().find((entry) => {
     const { address } = entry;
     if (entry.port !== port.index || address.family !== family) return false;
     return family === 4 ? !entry.secondary : address.isLinkLocal;
