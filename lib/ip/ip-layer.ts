@@ -17,6 +17,7 @@ import type { RawListener } from './delivery.js';
 import type { EchoListeners, EchoRequest } from './echo.js';
 import { EchoSender } from './echo-sender.js';
 import type { PacketTranslator } from './forward-hook.js';
+import type { IcmpResponder } from './icmp-responder.js';
 import type { IcmpErrorKind, OutputPort, PacketSegmenter, Transport } from './interfaces.js';
 import type { IpInput } from './ip-input.js';
 import type { Begin, IpOutput, OutgoingRoom } from './ip-output.js';
@@ -347,6 +348,11 @@ export class IpLayer {
     this.#out.responder.error(packet, kind, info);
   }
 
+  /** What sends ICMP errors. @hidden */
+  get icmpErrors(): IcmpResponder {
+    return this.#out.responder;
+  }
+
   /**
    * Sends an echo request; its answer goes to the listener of its identifier. @returns '' or the error's code
    * @hidden
@@ -362,12 +368,8 @@ export class IpLayer {
       const path = this.resolve({ destination, protocol: Protocol.Udp, allowBroadcast: true });
       const source = path.unusable === '' ? path.source : undefined;
       const entry = entries.find(({ address }) => source !== undefined && address.equals(source));
-      return {
-        destination,
-        source,
-        deprecated: entry?.deprecated ?? false,
-        sourceLength: entry?.length ?? 0,
-      };
+      const { deprecated = false, length: sourceLength = 0 } = entry ?? {};
+      return { destination, source, deprecated, sourceLength };
     });
     return orderDestinations(choices).map(({ destination }) => destination);
   }

@@ -23,6 +23,7 @@ export class TcpPorts {
   readonly #first: number;
   readonly #count: number;
   readonly #reserved: ReadonlySet<number>;
+  readonly #kept = new Map<number, number>();
   readonly #random: Random;
 
   constructor(random: Random, range: readonly [number, number], reserved: readonly number[]) {
@@ -30,6 +31,18 @@ export class TcpPorts {
     this.#first = range[0];
     this.#count = range[1] - range[0] + 1;
     this.#reserved = new Set(reserved);
+  }
+
+  /** Keeps a port from being chosen as ephemeral, once more for each call: somebody beside TCP uses it. */
+  keep(port: number): void {
+    this.#kept.set(port, (this.#kept.get(port) ?? 0) + 1);
+  }
+
+  /** Undoes one `keep`. */
+  unkeep(port: number): void {
+    const count = (this.#kept.get(port) ?? 0) - 1;
+    if (count > 0) this.#kept.set(port, count);
+    else this.#kept.delete(port);
   }
 
   isClaimed(port: number): boolean {
@@ -66,7 +79,8 @@ export class TcpPorts {
     const start = randomBelow(this.#random, this.#count);
     for (let i = 0; i < this.#count; i++) {
       const port = this.#first + ((start + i) % this.#count);
-      if (!this.#reserved.has(port) && !this.#claims.has(port) && isFree(port)) return port;
+      const isTaken = this.#reserved.has(port) || this.#kept.has(port) || this.#claims.has(port);
+      if (!isTaken && isFree(port)) return port;
     }
     return 0;
   }

@@ -97,6 +97,16 @@ export class TcpLayer {
     this.#ports.release(claim);
   }
 
+  /** Who claims ports, and which are kept from TCP. */
+  get ports(): TcpPorts {
+    return this.#ports;
+  }
+
+  /** Whether somebody has these ends, TIME-WAIT and handshakes under way included. */
+  hasEnds(tuple: Tuple): boolean {
+    return this.#books.table.find(tuple) >= 0;
+  }
+
   /** Active OPEN. See `ActiveOpen.connect`. */
   connect(request: ConnectRequest, nowUs: number): ConnectionEntry {
     return this.#active.connect(request, nowUs);

@@ -38,6 +38,9 @@ export class UdpLayer {
   readonly #sender: DatagramSender;
   readonly #ends = new EndWords();
   readonly #all = new Set<UdpEndpoint>();
+  /** Ports that are not chosen as ephemeral, and how many keep them so. */
+  readonly #reserved: Set<number>;
+  readonly #kept = new Map<number, number>();
   #touched: UdpEndpoint[] = [];
   #spareList: UdpEndpoint[] = [];
   readonly #awaiting = new Set<UdpEndpoint>();
@@ -49,6 +52,7 @@ export class UdpLayer {
   /** @throws TypeError, ArgumentTypeError, ArgumentRangeError for options that cannot be */
   constructor(parts: UdpLayerParts) {
     this.options = resolveUdpOptions(parts.options);
+    this.#reserved = new Set(this.options.reservedPorts);
     this.#stats = parts.stats;
     this.#searchHost = {
       nowUs: () => parts.clock.nowUs(),
@@ -59,7 +63,7 @@ export class UdpLayer {
       ip: parts.ip,
       stats: parts.stats,
       options: this.options,
-      reserved: new Set(this.options.reservedPorts),
+      reserved: this.#reserved,
       table: new EndpointTable<UdpEndpoint>(parts.random),
       addresses: new IpAddressCache(),
       memoryBytes: 0,
@@ -79,6 +83,28 @@ export class UdpLayer {
   /** Sockets that are open. */
   get endpoints(): ReadonlySet<UdpEndpoint> {
     return this.#all;
+  }
+
+  /** Whether a socket has a port. */
+  isPortTaken(port: number): boolean {
+    return this.#context.table.onPort(port).length > 0;
+  }
+
+  /** Keeps a port from being chosen as ephemeral, once more for each call: somebody beside UDP uses it. */
+  keepPort(port: number): void {
+    this.#kept.set(port, (this.#kept.get(port) ?? 0) + 1);
+    this.#reserved.add(port);
+  }
+
+  /** Undoes one `keepPort`. */
+  unkeepPort(port: number): void {
+    const count = (this.#kept.get(port) ?? 0) - 1;
+    if (count > 0) {
+      this.#kept.set(port, count);
+      return;
+    }
+    this.#kept.delete(port);
+    if (!this.options.reservedPorts.includes(port)) this.#reserved.delete(port);
   }
 
   /** Bytes in all receive queues. */
