@@ -23,6 +23,10 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   buffer: ['base'],
   link: ['base', 'wire'],
   udp: ['base', 'wire'],
+  // Frames around packets: ARP, neighbour and router discovery; it meets the stack as any link does.
+  ethernet: ['base', 'wire', 'link'],
+  // Speaks over an Ethernet link before there are addresses.
+  dhcp: ['base', 'wire', 'link', 'ethernet'],
   ip: ['base', 'wire'],
   'tcp/congestion': ['base'],
   'tcp/ecn': ['base', 'wire'],

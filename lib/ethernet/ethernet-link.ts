@@ -1,0 +1,389 @@
+/**
+ * A link of Ethernet frames: a TAP, a virtual machine's socket. It puts headers before the stack's packets and takes
+ * them off what arrives, and finds neighbours by ARP (RFC 826) and neighbour discovery (RFC 4861), which the stack never
+ * sees.
+ */
+import { StackError } from '../base/errors.js';
+import { Coalescer } from '../link/coalescer.js';
+import type { LinkDevice } from '../link/link-device.js';
+import type { LinkHost } from '../link/link-host.js';
+import { PacketBatch } from '../link/packet-batch.js';
+import { IpAddress, IpPrefix } from '../wire/ip-address.js';
+import { type AddressConflict, AddressDetection } from './address-detection.js';
+import { Arp } from './arp.js';
+import { EthernetCounters } from './counters.js';
+import {
+  type EthernetLinkOptions,
+  type EthernetSettings,
+  resolveEthernetOptions,
+} from './ethernet-options.js';
+import { EtherType, type FrameHeader } from './frame.js';
+import { FrameInput, type UdpHook } from './frame-input.js';
+import { FrameOutput, Route } from './frame-output.js';
+import { eui64Identifiers, type InterfaceIdentifiers, stableIdentifiers } from './interface-identifier.js';
+import { BROADCAST_MAC, groupHigh, groupLow, MacAddress } from './mac-address.js';
+import { NeighborDiscovery } from './neighbor-discovery.js';
+import type { Neighbor, NeighborDescription } from './neighbor-table.js';
+import { Neighbors, type Solicitor } from './neighbors.js';
+import { RouterAdvertiser, type RouterAdvertiserOptions } from './router-advertiser.js';
+import { type RouterDescription, RouterDiscovery } from './router-discovery.js';
+import type { EthernetWire } from './wire.js';
+
+const LINK_LOCAL = IpAddress.parse('fe80::');
+const IPV6_MIN_MTU = 1280;
+/** Link-local addresses tried before it goes without one. */
+const MAX_LINK_LOCALS = 3;
+
+/** A link of Ethernet frames, over whatever carries them. */
+export class EthernetLink implements LinkDevice {
+  readonly name: string;
+  readonly mtu: number;
+  readonly maxPacketBytes: number;
+  readonly checksumOffload = false;
+  readonly resolves = true;
+  /** Its Ethernet address. */
+  readonly mac: MacAddress;
+  /** What passed, and what did not. */
+  readonly counters = new EthernetCounters();
+  onWritable: () => void = () => {};
+  onDown: (error: Error) => void = () => {};
+  /** Called when somebody else is found to have an address of ours. */
+  onConflict: ((conflict: AddressConflict) => void) | undefined;
+  readonly #settings: EthernetSettings;
+  readonly #frames: LinkDevice;
+  readonly #output: FrameOutput;
+  readonly #wire: EthernetWire;
+  readonly #neighbors: Neighbors;
+  readonly #detection: AddressDetection;
+  readonly #arp: Arp;
+  readonly #discovery: NeighborDiscovery;
+  readonly #identifiers: InterfaceIdentifiers;
+  readonly #input: FrameInput;
+  readonly #coalescer = new Coalescer();
+  #joined: PacketBatch | undefined;
+  #routers: RouterDiscovery | undefined;
+  #advertiser: RouterAdvertiser | undefined;
+  #host: LinkHost | undefined;
+  #linkLocalAttempt = 0;
+  #isClosed = false;
+  #isReferenced = true;
+
+  /** @throws TypeError for an unknown option, ArgumentTypeError, ArgumentRangeError, ArgumentValueError */
+  constructor(options: EthernetLinkOptions) {
+    const settings = resolveEthernetOptions(options);
+    const { frames, clock, random, mac, mtu, vlan, secret } = settings;
+    this.#settings = settings;
+    this.#frames = frames;
+    this.name = settings.name;
+    this.mtu = mtu;
+    this.maxPacketBytes = mtu;
+    this.mac = mac;
+    this.#identifiers = secret === undefined ? eui64Identifiers(mac) : stableIdentifiers(secret, mac);
+    const { counters } = this;
+    this.#output = new FrameOutput(frames, {
+      counters,
+      mac,
+      vlan,
+      mtu,
+      route: (batch, i, header) => this.#route(batch, i, header),
+    });
+    this.#output.onWritable = () => this.onWritable();
+    this.#wire = this.#makeWire();
+    this.#neighbors = new Neighbors(
+      settings.neighborSettings,
+      { clock, random, counters },
+      this.#makeSolicitor(),
+    );
+    this.#detection = new AddressDetection(this.#wire, settings.detectionSettings);
+    this.#detection.onConflict = (conflict) => this.#conflicted(conflict);
+    this.#arp = new Arp(this.#wire, this.#neighbors, this.#detection);
+    this.#discovery = this.#makeDiscovery();
+    this.#input = new FrameInput(this.#wire, { vlan, arp: this.#arp, discovery: this.#discovery });
+    frames.onWritable = () => this.#output.writable();
+    frames.onDown = (error) => this.onDown(error);
+  }
+
+  // ---- what the stack asks of a link ------------------------------------------------------------
+
+  attach(host: LinkHost): void {
+    const { linkLocal = true, routerDiscovery = false } = this.#settings;
+    if (this.#host !== undefined) throw new StackError('EBUSY', 'open', this.name);
+    this.#host = host;
+    this.#wire.host = host;
+    if (this.mtu < IPV6_MIN_MTU) return;
+    if (linkLocal) this.#addLinkLocal(0);
+    if (routerDiscovery === false) return;
+    this.#routers = new RouterDiscovery(this.#wire, routerDiscovery === true ? {} : routerDiscovery, {
+      neighbors: this.#neighbors,
+      identifiers: this.#identifiers,
+      linkMtu: this.mtu,
+    });
+    if (!this.#isReferenced) this.#routers.unref();
+  }
+
+  addressAdded(address: IpAddress, probe: boolean | undefined): boolean {
+    return this.#detection.added(address, probe);
+  }
+
+  addressRemoved(address: IpAddress): void {
+    this.#detection.removed(address);
+  }
+
+  open(onBatch: (batch: PacketBatch) => void): void {
+    this.#frames.open((batch) => this.#receive(batch, onBatch));
+  }
+
+  borrow(): PacketBatch | undefined {
+    return this.#isClosed ? undefined : this.#output.borrow();
+  }
+
+  send(batch: PacketBatch): void {
+    if (!this.#isClosed) this.#output.send(batch);
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#advertiser?.close();
+    this.#isClosed = true;
+    this.#routers?.close();
+    this.#detection.close();
+    this.#neighbors.close();
+    this.#output.close();
+    this.#input.udpHooks.clear();
+    this.#frames.close();
+  }
+
+  ref(): void {
+    this.#isReferenced = true;
+    this.#frames.ref?.();
+    for (const part of [this.#neighbors, this.#detection, this.#routers, this.#advertiser]) part?.ref();
+  }
+
+  unref(): void {
+    this.#isReferenced = false;
+    this.#frames.unref?.();
+    for (const part of [this.#neighbors, this.#detection, this.#routers, this.#advertiser]) part?.unref();
+  }
+
+  // ---- for its owner ----------------------------------------------------------------------------
+
+  /** Neighbours known or asked for. */
+  neighbors(): NeighborDescription[] {
+    return this.#neighbors.describe();
+  }
+
+  /** Routers heard; none without the option `routerDiscovery`. */
+  routers(): RouterDescription[] {
+    return this.#routers?.routers() ?? [];
+  }
+
+  /**
+   * Forgets a neighbour, which is asked for anew when it is needed.
+   * @throws ArgumentTypeError, ArgumentValueError for what is no address
+   */
+  forgetNeighbor(address: string | IpAddress): void {
+    this.#neighbors.forget(typeof address === 'string' ? IpAddress.parse(address) : address);
+  }
+
+  /**
+   * Says that a neighbour was heard from, as progress of a connection through it proves (RFC 4861 §7.3.1).
+   * @throws ArgumentTypeError, ArgumentValueError for what is no address
+   */
+  confirmNeighbor(address: string | IpAddress): void {
+    this.#neighbors.confirm(typeof address === 'string' ? IpAddress.parse(address) : address);
+  }
+
+  /**
+   * Becomes a router: sends router advertisements (RFC 4861 §6.2) until that is closed, and does not listen to those of
+   * others meanwhile (RFC 4862 §5.5.3).
+   * @throws StackError EBUSY where it does already, EINVAL below 1280 bytes of MTU; ArgumentTypeError,
+   *   ArgumentRangeError, ArgumentValueError
+   */
+  advertise(options: RouterAdvertiserOptions = {}): RouterAdvertiser {
+    if (this.#advertiser !== undefined) throw new StackError('EBUSY', 'advertise', this.name);
+    if (this.mtu < IPV6_MIN_MTU) throw new StackError('EINVAL', 'advertise', this.name);
+    const onClose = (): void => {
+      this.#advertiser = undefined;
+    };
+    this.#advertiser = new RouterAdvertiser(this.#wire, options, { mtu: this.mtu, onClose });
+    if (!this.#isReferenced) this.#advertiser.unref();
+    return this.#advertiser;
+  }
+
+  // ---- for DHCP, which speaks before there are addresses ------------------------------------------
+
+  /** The stack's side; undefined before it was added to one. @hidden */
+  get host(): LinkHost | undefined {
+    return this.#host;
+  }
+
+  /** @hidden */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** Lets `hook` have IPv4 packets for a UDP port. @throws StackError EADDRINUSE @hidden */
+  hookUdp(port: number, hook: UdpHook): () => void {
+    const { udpHooks } = this.#input;
+    if (udpHooks.has(port)) throw new StackError('EADDRINUSE', 'bind', this.name, port);
+    udpHooks.set(port, hook);
+    return () => {
+      if (udpHooks.get(port) === hook) udpHooks.delete(port);
+    };
+  }
+
+  /** Sends an IPv4 packet to an Ethernet address, or to its destination on this link. @hidden */
+  sendIpv4(packet: Uint8Array, mac?: MacAddress): void {
+    if (this.#isClosed) return;
+    if (mac !== undefined) {
+      this.#output.sendOwn(mac, EtherType.Ipv4, packet);
+      return;
+    }
+    const destination = IpAddress.read(new DataView(packet.buffer, packet.byteOffset), 16, 4);
+    this.#sendResolved(destination, packet);
+  }
+
+  /** Asks once by ARP whether somebody has an address. @hidden */
+  askFor(address: IpAddress, waitMs: number, answer: (mac: MacAddress | undefined) => void): void {
+    this.#detection.ask(address, waitMs, answer);
+  }
+
+  // ---- in ---------------------------------------------------------------------------------------
+
+  #receive(batch: PacketBatch, onBatch: (batch: PacketBatch) => void): void {
+    const kept = this.#input.keepPackets(batch);
+    if (kept === 0 || this.#isClosed) return;
+    this.counters.inPackets += kept;
+    onBatch(this.#settings.coalesce && kept > 1 ? this.#join(batch) : batch);
+  }
+
+  #join(batch: PacketBatch): PacketBatch {
+    if (this.#joined === undefined || this.#joined.bytes.length < batch.bytes.length) {
+      this.#joined = new PacketBatch(batch.limit, batch.bytes.length);
+    }
+    return this.#coalescer.coalesce(batch, this.#joined) ? this.#joined : batch;
+  }
+
+  // ---- out --------------------------------------------------------------------------------------
+
+  /** Where a packet of the stack goes: to a group, to everybody, to a neighbour; or it waits for one. */
+  #route(batch: PacketBatch, i: number, header: FrameHeader): Route {
+    const { view } = batch;
+    const at = batch.offset(i);
+    const router = batch.nextHops.length > 0 ? batch.nextHops[i] : undefined;
+    if (router !== undefined) {
+      const neighbor = this.#neighbors.find(router.w0, router.w1, router.w2, router.w3);
+      return this.#toNeighbor(neighbor, batch, i, header);
+    }
+    const isV4 = view.getUint8(at) >> 4 === 4;
+    const d3 = view.getInt32(isV4 ? at + 16 : at + 36);
+    if (isV4 ? d3 >>> 28 === 0xe : view.getUint8(at + 24) === 0xff) {
+      const family = isV4 ? 4 : 6;
+      header.destinationHigh = groupHigh(family);
+      header.destinationLow = groupLow(family, d3);
+      return Route.Send;
+    }
+    const neighbor = isV4
+      ? this.#neighbors.find(0, 0, 0xffff, d3)
+      : this.#neighbors.find(view.getInt32(at + 24), view.getInt32(at + 28), view.getInt32(at + 32), d3);
+    return this.#toNeighbor(neighbor, batch, i, header);
+  }
+
+  #toNeighbor(neighbor: Neighbor | undefined, batch: PacketBatch, i: number, header: FrameHeader): Route {
+    if (neighbor !== undefined && this.#neighbors.use(neighbor, this.#settings.clock.nowUs())) {
+      header.destinationHigh = neighbor.macHigh;
+      header.destinationLow = neighbor.macLow;
+      return Route.Send;
+    }
+    const at = batch.offset(i);
+    const isV4 = batch.bytes[at] >> 4 === 4;
+    const destination = IpAddress.read(batch.view, at + (isV4 ? 16 : 24), isV4 ? 4 : 6);
+    if (isV4 && batch.nextHops[i] === undefined && this.#host?.isBroadcast(destination) === true) {
+      header.destinationHigh = BROADCAST_MAC.high;
+      header.destinationLow = BROADCAST_MAC.low;
+      return Route.Send;
+    }
+    const next = neighbor ?? this.#neighbors.add(batch.nextHops[i] ?? destination);
+    if (next !== undefined) this.#neighbors.hold(next, batch.bytes.slice(at, at + batch.length(i)));
+    return Route.Skip;
+  }
+
+  /** Sends a packet of the link's own to an address on it. */
+  #sendResolved(destination: IpAddress, packet: Uint8Array): void {
+    const type = destination.family === 4 ? EtherType.Ipv4 : EtherType.Ipv6;
+    const neighbor = this.#neighbors.get(destination) ?? this.#neighbors.add(destination);
+    if (neighbor === undefined) return;
+    if (this.#neighbors.use(neighbor, this.#settings.clock.nowUs())) {
+      this.#output.sendOwn(neighbor.mac, type, packet);
+    } else {
+      this.#neighbors.hold(neighbor, packet.slice());
+    }
+  }
+
+  // ---- parts ------------------------------------------------------------------------------------
+
+  #makeWire(): EthernetWire {
+    const { clock, random } = this.#settings;
+    return {
+      host: undefined,
+      clock,
+      random,
+      mac: this.mac,
+      counters: this.counters,
+      sendFrame: (destination, etherType, payload) => this.#output.sendOwn(destination, etherType, payload),
+      sendNd: (packet, destination, mac) => {
+        if (this.#isClosed) return;
+        this.counters.ndOut++;
+        const to = mac ?? (destination.isMulticast ? MacAddress.ofGroup(destination) : undefined);
+        if (to === undefined) this.#sendResolved(destination, packet);
+        else this.#output.sendOwn(to, EtherType.Ipv6, packet);
+      },
+    };
+  }
+
+  #makeSolicitor(): Solicitor {
+    return {
+      solicit: (neighbor, isUnicast) => {
+        if (neighbor.address.family === 4) this.#arp.solicit(neighbor, isUnicast);
+        else this.#discovery.solicit(neighbor, isUnicast);
+      },
+      release: (neighbor, packet) => {
+        const type = packet[0] >> 4 === 4 ? EtherType.Ipv4 : EtherType.Ipv6;
+        this.#output.sendOwn(neighbor.mac, type, packet);
+      },
+      unreachable: (packet) => this.#host?.unreachable(packet),
+      changed: (neighbor, isGone) => this.#routers?.neighborChanged(neighbor.address, isGone),
+    };
+  }
+
+  #makeDiscovery(): NeighborDiscovery {
+    return new NeighborDiscovery(this.#wire, {
+      neighbors: this.#neighbors,
+      detection: this.#detection,
+      routers: {
+        isRouter: () => this.#advertiser !== undefined,
+        solicitation: () => this.#advertiser?.hearSolicitation(),
+        advertisement: (message) => {
+          // RFC 4862 §5.5.3: whoever is a router makes itself no addresses.
+          if (this.#advertiser === undefined) this.#routers?.advertised(message);
+          return true;
+        },
+      },
+    });
+  }
+
+  #conflicted(conflict: AddressConflict): void {
+    const { address, isLost } = conflict;
+    this.onConflict?.(conflict);
+    if (!isLost || address.family === 4 || this.#isClosed) return;
+    if (address.isLinkLocal) this.#addLinkLocal(this.#linkLocalAttempt + 1);
+    else this.#routers?.conflicted(address);
+  }
+
+  /** RFC 4862 §5.3; another where somebody has the first, and identifiers allow for it (RFC 7217 §5). */
+  #addLinkLocal(attempt: number): void {
+    this.#linkLocalAttempt = attempt;
+    const address = attempt < MAX_LINK_LOCALS ? this.#identifiers.addressIn(LINK_LOCAL, attempt) : undefined;
+    if (address !== undefined) this.#host?.addAddress(new IpPrefix(address, 64), { noPrefixRoute: true });
+  }
+}

@@ -1,0 +1,109 @@
+/** A stack as a link with neighbours sees it: its addresses and routes there, and who is to hear of failure. */
+import { StackError } from '../base/errors.js';
+import type { IpLayer } from '../ip/ip-layer.js';
+import { Begin } from '../ip/ip-output.js';
+import type { LinkAddress, LinkAddressOptions, LinkHost, LinkRoute } from '../link/link-host.js';
+import { finishChecksum, sumBytes } from '../wire/checksum.js';
+import { ICMP_HEADER_BYTES, Icmp4Type, Icmp4Unreachable, Icmp6Type, Icmp6Unreachable } from '../wire/icmp.js';
+import { IpAddress, IpPrefix } from '../wire/ip-address.js';
+import { Cast } from '../wire/ip-packet.js';
+import { IPV6_MIN_MTU, Protocol } from '../wire/ipv6.js';
+
+/** Bytes of an IPv4 error, its own header apart (RFC 1812 §4.3.2.3); and of one of IPv6 (RFC 4443 §2.4). */
+const MOST_BYTES_4 = 576 - 20 - ICMP_HEADER_BYTES;
+const MOST_BYTES_6 = IPV6_MIN_MTU - 40 - ICMP_HEADER_BYTES;
+const UDP = 17;
+
+export const createLinkHost = (ip: IpLayer, index: number): LinkHost => new StackLinkHost(ip, index);
+
+class StackLinkHost implements LinkHost {
+  readonly index: number;
+  readonly #ip: IpLayer;
+
+  constructor(ip: IpLayer, index: number) {
+    this.#ip = ip;
+    this.index = index;
+  }
+
+  owns(address: IpAddress): boolean {
+    return this.#ip.hasAddress(this.index, address);
+  }
+
+  isBroadcast(destination: IpAddress): boolean {
+    const request = { destination, protocol: UDP, oif: this.index, allowBroadcast: true };
+    return this.#ip.resolve(request).cast === Cast.Broadcast;
+  }
+
+  addresses(): readonly LinkAddress[] {
+    return this.#ip.addresses(this.index).map(({ address, tentative }) => {
+      const prefix = IpPrefix.parse(address);
+      return { address: prefix.address, length: prefix.length, isTentative: tentative };
+    });
+  }
+
+  addAddress(prefix: IpPrefix, options: LinkAddressOptions = {}): void {
+    this.#ip.addAddress(this.index, prefix, options);
+  }
+
+  removeAddress(address: IpAddress): void {
+    try {
+      this.#ip.removeAddress(this.index, address);
+    } catch (error) {
+      if (!(error instanceof StackError)) throw error;
+    }
+  }
+
+  deprecate(address: IpAddress, isDeprecated: boolean): void {
+    this.#ip.deprecateAddress(this.index, address, isDeprecated);
+  }
+
+  settle(address: IpAddress): void {
+    this.#ip.settleAddress(this.index, address);
+  }
+
+  addRoute(route: LinkRoute): () => void {
+    const { routes } = this.#ip.routing;
+    const made = routes.install({ ...route, port: this.index });
+    return () => routes.remove(made);
+  }
+
+  /** RFC 1122 §3.3.1.4, RFC 4861 §7.2.2: what waited in vain is answered as a router would. */
+  unreachable(packet: Uint8Array): void {
+    const version = packet[0] >> 4;
+    const view = new DataView(packet.buffer, packet.byteOffset, packet.length);
+    const source = IpAddress.read(view, version === 4 ? 12 : 8, version === 4 ? 4 : 6);
+    if (source.isUnspecified || source.isMulticast || isIcmpError(view, version)) return;
+    const ours = this.#ip.isLocal(source);
+    const path = this.#ip.resolve({
+      destination: source,
+      protocol: version === 4 ? Protocol.Icmp : Protocol.Icmpv6,
+      ...(source.isLinkLocal && !ours ? { oif: this.index } : {}),
+    });
+    if (path.unusable !== '') return;
+    const quoted = Math.min(packet.length, version === 4 ? MOST_BYTES_4 : MOST_BYTES_6);
+    if (this.#ip.begin(path, ICMP_HEADER_BYTES + quoted) !== Begin.Ok) return;
+    const { out } = this.#ip;
+    const type = version === 4 ? Icmp4Type.Unreachable : Icmp6Type.Unreachable;
+    const code = version === 4 ? Icmp4Unreachable.Host : Icmp6Unreachable.Address;
+    out.view.setInt32(out.at, (type << 24) | (code << 16));
+    out.view.setInt32(out.at + 4, 0);
+    out.bytes.set(packet.subarray(0, quoted), out.at + ICMP_HEADER_BYTES);
+    if (version === 4) {
+      const sum = finishChecksum(sumBytes(out.view, out.at, ICMP_HEADER_BYTES + quoted));
+      out.view.setUint16(out.at + 2, sum);
+    }
+    this.#ip.commit(path, ICMP_HEADER_BYTES + quoted, version === 4 ? -1 : 2);
+  }
+}
+
+/** Errors about errors, and about fragments behind the first, are never sent (RFC 1122 §3.2.2, RFC 4443 §2.4). */
+function isIcmpError(view: DataView, version: number): boolean {
+  if (version === 4) {
+    const at = (view.getUint8(0) & 15) * 4;
+    if ((view.getUint16(6) & 0x1fff) !== 0) return true;
+    if (view.getUint8(9) !== Protocol.Icmp || view.byteLength <= at) return false;
+    const type = view.getUint8(at);
+    return type !== Icmp4Type.Echo && type !== Icmp4Type.EchoReply;
+  }
+  return view.getUint8(6) === Protocol.Icmpv6 && view.byteLength > 40 && view.getUint8(40) < 128;
+}
