@@ -83,10 +83,33 @@ export {
   type WebSocketLinkOptions,
   webSocketLink,
 } from './link/web-socket-link.js';
+export {
+  type IpVersion,
+  PacketdrillFailure,
+  type PacketdrillOptions,
+  type PacketdrillResult,
+  PacketdrillSyntaxError,
+  packetdrillVersions,
+  runPacketdrill,
+} from './sim/packetdrill/packetdrill.js';
+export { type SocketPlace, Sockets } from './sim/packetdrill/sockets.js';
 export { SeededRandom } from './sim/seeded-random.js';
 export { Simulation, type SimulationOptions } from './sim/simulation.js';
 export type { Transfer, TransferOptions } from './sim/transfer.js';
 export { VirtualClock } from './sim/virtual-clock.js';
+export {
+  type AnyEchoCounts,
+  AnyEchoListener,
+  type AnyEchoOptions,
+  PingRequest,
+} from './stack/any-echo.js';
+export {
+  AnyTcpListener,
+  type AnyTcpOptions,
+  type CancelReason,
+  type SynInfo,
+  TcpRequest,
+} from './stack/any-tcp.js';
 export type { DnsOptions, DnsServer, DnsSettings } from './stack/dns-options.js';
 export type { HostsOption, HostsTable } from './stack/hosts-table.js';
 export {
@@ -104,6 +127,7 @@ export { StreamConnection } from './streams/stream-connection.js';
 export { StreamListener } from './streams/stream-listener.js';
 export type { StreamConnectOptions, StreamListenOptions, Streams } from './streams/streams.js';
 export type { ConnectionEnds } from './streams/wire.js';
+export type { AnyCounts } from './tcp/any-listener.js';
 export type {
   AckSample,
   CongestionControl,
@@ -137,6 +161,10 @@ export {
   type PlpmtudState,
 } from './udp/datagram-plpmtud.js';
 export type { DatagramData, UdpSendOptions } from './udp/datagram-sender.js';
+export { type FlowReader, UdpFlow, UdpFlowRequest } from './udp/flow.js';
+export type { FlowEnd, FlowError } from './udp/flow-entry.js';
+export { type AnyUdpCounts, AnyUdpListener } from './udp/flow-listener.js';
+export type { AnyUdpOptions } from './udp/flow-options.js';
 export type { Memberships } from './udp/memberships.js';
 export type { MtuDiscovery, UdpOptions, UdpSocketOptions } from './udp/options.js';
 export { PathMtuSearch, type PathMtuSearchOptions } from './udp/path-mtu-search.js';
