@@ -30,7 +30,7 @@ import { type IpOptions, resolveIpOptions } from './options.js';
 import type { IpPath, PathRequest } from './path.js';
 import type { PathMtuCache } from './path-mtu.js';
 import type { Routing } from './routing.js';
-import { type DestinationChoice, orderDestinations } from './source-address.js';
+import { choiceOf, orderDestinations } from './source-address.js';
 
 /**
  * Addresses of a stack, by link.
@@ -340,10 +340,7 @@ export class IpLayer {
     );
   }
 
-  /**
-   * Answers a packet with an ICMP error, unless a rule or the rate forbids it. See `IcmpResponder.error`.
-   * @hidden
-   */
+  /** Answers a packet with an ICMP error, unless a rule or the rate forbids it. @hidden */
   sendIcmpError(packet: IpPacket, kind: IcmpErrorKind, info = 0): void {
     this.#out.responder.error(packet, kind, info);
   }
@@ -364,12 +361,9 @@ export class IpLayer {
   /** Destinations in the order in which to try them (RFC 6724 §6). */
   orderDestinations(destinations: readonly IpAddress[]): IpAddress[] {
     const entries = this.#out.addresses.list();
-    const choices: DestinationChoice[] = destinations.map((destination) => {
+    const choices = destinations.map((destination) => {
       const path = this.resolve({ destination, protocol: Protocol.Udp, allowBroadcast: true });
-      const source = path.unusable === '' ? path.source : undefined;
-      const entry = entries.find(({ address }) => source !== undefined && address.equals(source));
-      const { deprecated = false, length: sourceLength = 0 } = entry ?? {};
-      return { destination, source, deprecated, sourceLength };
+      return choiceOf(destination, path, entries);
     });
     return orderDestinations(choices).map(({ destination }) => destination);
   }

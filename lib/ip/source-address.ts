@@ -165,6 +165,17 @@ export interface DestinationChoice {
   readonly sourceLength: number;
 }
 
+/** What is known of a destination to which `path` leads. */
+export function choiceOf(
+  destination: IpAddress,
+  path: { readonly unusable: string; readonly source: IpAddress },
+  entries: readonly AddressEntry[],
+): DestinationChoice {
+  const source = path.unusable === '' ? path.source : undefined;
+  const entry = entries.find(({ address }) => source !== undefined && address.equals(source));
+  return { destination, source, deprecated: entry?.deprecated ?? false, sourceLength: entry?.length ?? 0 };
+}
+
 /** Best first, equals in the order given (RFC 6724 §6). There are no home addresses and no tunnels (4, 7). */
 export function orderDestinations(choices: readonly DestinationChoice[]): DestinationChoice[] {
   return choices.toSorted((a, b) => -compareDestinations(a, b));
