@@ -102,17 +102,35 @@ export {
   type WebSocketLinkOptions,
   webSocketLink,
 } from './link/web-socket-link.js';
+export type { PortForwardOptions } from './nat/forwards.js';
+export { Nat, type NatSession, type PortForward } from './nat/nat.js';
+export type { NatStats } from './nat/nat-stats.js';
+export type { NatFiltering, NatOptions, UnsolicitedSyn } from './nat/options.js';
 export type { BoundSocket, BoundSocketOptions } from './net/bound-socket.js';
 export type { Connector, ConnectorOptions, ConnectorWish } from './net/connector.js';
 export type { DispatcherOptions, FetchDispatcher, MakeDispatcher, UndiciModule } from './net/dispatcher.js';
 export type { Http2Module } from './net/http2.js';
+export type {
+  AnyListener,
+  ListenAny,
+  ListenAnyEchoOptions,
+  ListenAnyTcpOptions,
+  ListenAnyUdpOptions,
+} from './net/listen-any.js';
+export { type AcceptOptions, NetTcpRequest, type RejectReason } from './net/listen-any-tcp.js';
 export type { NetModule } from './net/net.js';
 export type { RequestHandler, Serve, ServerApplication } from './net/serve.js';
 export type { TcpSocket } from './net/socket-tcp.js';
 // Gives every stack `net`, `tls`, `http2`, `serve`, `dispatcher`, `agent`, `httpsAgent` and `connector`.
 export { createNet } from './net/stack-net.js';
 export type { TlsModule } from './net/tls.js';
-export { type RelayEnd, type RelayOptions, type RelayResult, type RelayTimers, relay } from './relay/relay.js';
+export {
+  type RelayEnd,
+  type RelayOptions,
+  type RelayResult,
+  type RelayTimers,
+  relay,
+} from './relay/relay.js';
 export type { BridgeStats } from './remote/stack-side.js';
 export type { WorkerStackContext } from './remote/worker.js';
 export {
@@ -147,6 +165,12 @@ export { SeededRandom } from './sim/seeded-random.js';
 export { Simulation, type SimulationOptions } from './sim/simulation.js';
 export type { Transfer, TransferOptions } from './sim/transfer.js';
 export { VirtualClock } from './sim/virtual-clock.js';
+export {
+  type AnyEchoCounts,
+  AnyEchoListener,
+  type AnyEchoOptions,
+  PingRequest,
+} from './stack/any-echo.js';
 export {
   AnyTcpListener,
   type AnyTcpOptions,
@@ -209,6 +233,10 @@ export {
   type PlpmtudState,
 } from './udp/datagram-plpmtud.js';
 export type { DatagramData, UdpSendOptions } from './udp/datagram-sender.js';
+export { type FlowReader, UdpFlow, UdpFlowRequest } from './udp/flow.js';
+export type { FlowEnd, FlowError } from './udp/flow-entry.js';
+export { type AnyUdpCounts, AnyUdpListener } from './udp/flow-listener.js';
+export type { AnyUdpOptions } from './udp/flow-options.js';
 export type { Memberships } from './udp/memberships.js';
 export type { MtuDiscovery, UdpOptions, UdpSocketOptions } from './udp/options.js';
 export { PathMtuSearch, type PathMtuSearchOptions } from './udp/path-mtu-search.js';

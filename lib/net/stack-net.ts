@@ -6,6 +6,7 @@ import { createAgent, createHttpsAgent } from './agents.js';
 import { type Connector, type ConnectorOptions, createConnector } from './connector.js';
 import { createDispatcher, type MakeDispatcher } from './dispatcher.js';
 import { createHttp2, type Http2Module } from './http2.js';
+import { type ListenAny, listenAny } from './listen-any.js';
 import { type NetModule, type NetOfStack, openNet } from './net.js';
 import { type Serve, serveAny } from './serve.js';
 import { createTls, type TlsModule } from './tls.js';
@@ -24,6 +25,13 @@ declare module '../stack/stack.js' {
      * http, those of Fastify listen when they are ready. Returns the server.
      */
     readonly serve: Serve;
+    /**
+     * Puts what is begun to any address and port, as far as the filter in the options goes, before a handler, which
+     * accepts, rejects or ignores it, at once or later: connections (`protocol: 'tcp'`), whose SYN waits for its
+     * answer meanwhile, flows of datagrams (`'udp'`), and pings (`'icmp'`; without a handler they are answered). Who
+     * listens on an address of the stack goes first.
+     */
+    readonly listenAny: ListenAny;
     /**
      * A dispatcher for the `fetch` of Node, with options of undici's `Agent`; or, given undici and
      * options, an `Agent` of it.
@@ -73,6 +81,9 @@ const ADDITIONS = {
   },
   serve(this: Stack, target: Parameters<Serve>[0], ...args: unknown[]): unknown {
     return serveAny(modulesOf(this).net.context, target, args);
+  },
+  listenAny(this: Stack, options: Parameters<typeof listenAny>[2], handler: unknown): object {
+    return listenAny(modulesOf(this).net.context, this, options, handler);
   },
   dispatcher(this: Stack, ...args: unknown[]): object {
     return createDispatcher(modulesOf(this).net, args);

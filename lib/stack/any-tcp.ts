@@ -2,7 +2,7 @@
  * Connections to any address and port, for those who do not want Node's streams: every SYN is a request, which is
  * seen before it is answered. Transparent proxies, sandboxes and gateways are built on these.
  */
-import { ArgumentRangeError, ArgumentTypeError } from '../base/errors.js';
+import { ArgumentRangeError, ArgumentTypeError, ArgumentValueError } from '../base/errors.js';
 import type { AnyCounts, AnyListener } from '../tcp/any-listener.js';
 import type { TcpOptions } from '../tcp/options.js';
 import type { CancelReason, RequestOwner, UndecidedSyn } from '../tcp/undecided.js';
@@ -184,6 +184,7 @@ export class AnyTcpListener {
 
   constructor(host: AnyHost, options: AnyTcpOptions, onRequest: (request: TcpRequest) => void) {
     this.#host = host;
+    checkNames(options);
     if (typeof onRequest !== 'function') throw new ArgumentTypeError('onRequest must be a function');
     const { ownAddresses = true } = options;
     if (typeof ownAddresses !== 'boolean') throw new ArgumentTypeError('ownAddresses must be true or false');
@@ -203,12 +204,17 @@ export class AnyTcpListener {
     return this.#listener.counts.pending;
   }
 
+  /** Whether `close` was called. */
+  get isClosed(): boolean {
+    return this.#listener.isClosed;
+  }
+
   /** What came of the requests so far; a copy. */
   get counts(): Readonly<AnyCounts> {
     return { ...this.#listener.counts };
   }
 
-  /** Takes no more requests. Those that nobody has decided are reset; connections live on. */
+  /** Takes no more requests. Those that nobody has decided are reset; connections live on. May be called twice. */
   close(): void {
     this.#host.tcp.any.close(this.#listener, this.#host.turnUs());
     this.#host.schedule();
@@ -225,6 +231,16 @@ export function listenAnyTcp(
     throw new ArgumentTypeError('options must be an object');
   }
   return new AnyTcpListener(host, options, onRequest);
+}
+
+const OPTION_NAMES: ReadonlySet<string> = new Set([
+  ...['destinations', 'sources', 'ports', 'link'],
+  ...['ownAddresses', 'maxPending', 'pendingMs', 'options'],
+]);
+
+function checkNames(options: object): void {
+  const unknown = Object.keys(options).find((name) => !OPTION_NAMES.has(name));
+  if (unknown !== undefined) throw new ArgumentValueError(`unknown option "${unknown}"`);
 }
 
 function integerOf(given: number | undefined, normal: number, most: number, name: string): number {

@@ -1,9 +1,10 @@
-/** From what `Stack.connectTcp` is given to a connection. */
+/** From what `Stack.connectTcp` and `Stack.listenTcp` are given to a connection, and a listener. */
 import { StackError } from '../base/errors.js';
 import { ANY_V4, ANY_V6, LOOPBACK_V4, LOOPBACK_V6 } from '../wire/ip-address.js';
 import { checkPort, toAddress } from './arguments.js';
-import type { ConnectOptions } from './options.js';
+import type { ConnectOptions, ListenOptions } from './options.js';
 import { type EndpointHost, TcpEndpoint } from './tcp-endpoint.js';
+import { TcpListenerEndpoint } from './tcp-listener-endpoint.js';
 
 /** See `Stack.connectTcp`. @param nowUs the time of the turn */
 export function connectTcp(host: EndpointHost, options: ConnectOptions, nowUs: number): TcpEndpoint {
@@ -32,4 +33,22 @@ export function connectTcp(host: EndpointHost, options: ConnectOptions, nowUs: n
     throw new StackError('ENOBUFS', 'connect', String(remote), options.port);
   }
   return endpoint;
+}
+
+/** See `Stack.listenTcp`. */
+export function listenTcp(host: EndpointHost, options: ListenOptions): TcpListenerEndpoint {
+  const address = toAddress(options.address ?? ANY_V6, 'address');
+  const port = checkPort(options.port, 'port');
+  return new TcpListenerEndpoint(host, (onConnection) =>
+    host.tcp.listen({
+      address,
+      port,
+      dualStack: address.equals(ANY_V6) && options.ipv6Only !== true,
+      reusePort: options.reusePort === true,
+      link: options.link ?? -1,
+      backlog: options.backlog ?? 511,
+      options: options.options ?? {},
+      onConnection,
+    }),
+  );
 }

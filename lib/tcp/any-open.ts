@@ -26,6 +26,9 @@ import type { StatelessReplies } from './stateless.js';
 import type { Tuple } from './tuple.js';
 import { type CancelReason, UndecidedSyn } from './undecided.js';
 
+/** Listeners of a stack: each is asked about every SYN that those before it do not want. */
+const MAX_LISTENERS = 64;
+
 /** The layer's books, as far as requests change them. */
 export interface AnyOpenHost {
   readonly connections: number;
@@ -70,8 +73,12 @@ export class AnyOpen {
     this.#parts = parts;
   }
 
-  /** Begins to ask about SYNs. Where several listeners want one, the first of them is asked. */
+  /**
+   * Begins to ask about SYNs. Where several listeners want one, the first of them is asked.
+   * @throws StackError ENOBUFS for the 65th listener; argument errors for the options
+   */
   listen(request: AnyListenRequest): AnyListener {
+    if (this.#listeners.length >= MAX_LISTENERS) throw new StackError('ENOBUFS', 'listen');
     const options = resolveTcpOptions(request.options, this.#context.options.connection);
     const listener = new AnyListener({ ...request, options });
     this.#listeners = [...this.#listeners, listener];
@@ -94,6 +101,10 @@ export class AnyOpen {
       }
     }
     this.#context.carrier.takeForeign(false);
+  }
+
+  closeAll(nowUs: number): void {
+    for (const listener of this.#listeners) this.close(listener, nowUs);
   }
 
   /** Who decides about a segment to `port` for which there is no connection and no listener. */

@@ -4,7 +4,7 @@ import { DropReason } from '../../../lib/base/stats.js';
 import type { TcpRequest } from '../../../lib/stack/any-tcp.js';
 import type { IcmpRejection } from '../../../lib/wire/icmp-rejection.js';
 import { AnyPeer, FOREIGN_V4, FOREIGN_V6 } from '../../support/any-peer.js';
-import { forEachFamily, Peer } from '../../support/peer.js';
+import { forEachFamily, type Peer } from '../../support/peer.js';
 
 const drops = (peer: Peer, reason: DropReason): number => peer.stats.drops.count(reason);
 
