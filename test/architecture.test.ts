@@ -67,6 +67,16 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   remote: ['base', 'wire/ip-address', 'link/tun-device', 'stack', 'net', 'index'],
   // Any two streams of Node's are joined here.
   relay: ['base'],
+  // Works within IP, by what IP offers to whoever rewrites packets.
+  nat: [
+    'base',
+    'wire',
+    'stack/stack',
+    'ip/extension-headers',
+    'ip/forward-hook',
+    'ip/icmp-quote',
+    'ip/prefix-mask',
+  ],
   // A stack on one side, the host's sockets on the other.
   gateway: ['base', 'wire', 'link/tun-private', 'stack', 'udp', 'relay'],
   // Stacks side by side in threads, and what the layers of each ask their neighbours.

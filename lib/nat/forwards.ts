@@ -1,0 +1,154 @@
+/** Port forwards: which ports outside lead to which hosts inside, whoever comes first. */
+import { ArgumentRangeError, ArgumentTypeError, ArgumentValueError, StackError } from '../base/errors.js';
+import { IpAddress } from '../wire/ip-address.js';
+import { Protocol } from '../wire/ipv6.js';
+import type { Endpoint } from './rewrite.js';
+
+/** A port forward that is wanted. */
+export interface PortForwardOptions {
+  readonly protocol: 'tcp' | 'udp';
+  /** A port, or the first and last of a range. */
+  readonly outsidePort: number | readonly [number, number];
+  /** The host inside. */
+  readonly insideAddress: string;
+  /** Its port, or the first of as many as there are outside; by default the same as outside. */
+  readonly insidePort?: number;
+  /** The outside address it is for; by default each of the family of `insideAddress`. */
+  readonly outsideAddress?: string;
+}
+
+/** A port forward, its options checked. */
+export class Forward {
+  readonly options: PortForwardOptions;
+  readonly protocol: number;
+  readonly first: number;
+  readonly last: number;
+  readonly inside: IpAddress;
+  readonly insideFirst: number;
+  readonly outside: IpAddress | undefined;
+
+  /** @throws ArgumentTypeError, ArgumentValueError, ArgumentRangeError */
+  constructor(options: PortForwardOptions) {
+    if (options === null || typeof options !== 'object') {
+      throw new ArgumentTypeError('a port forward must be an object');
+    }
+    if (options.protocol !== 'tcp' && options.protocol !== 'udp') {
+      throw new ArgumentValueError("the protocol of a port forward must be 'tcp' or 'udp'");
+    }
+    this.options = Object.freeze({ ...options });
+    const { outsidePort } = options;
+    const [first, last] = typeof outsidePort === 'number' ? [outsidePort, outsidePort] : (outsidePort ?? []);
+    this.protocol = options.protocol === 'tcp' ? Protocol.Tcp : Protocol.Udp;
+    this.first = forwardPort(first, 'outsidePort');
+    this.last = forwardPort(last, 'outsidePort');
+    this.insideFirst = forwardPort(options.insidePort ?? this.first, 'insidePort');
+    if (this.last < this.first || this.insideFirst + this.last - this.first > 65_535) {
+      throw new ArgumentRangeError('the ports of a port forward must be a range that fits');
+    }
+    this.inside = IpAddress.parse(options.insideAddress);
+    this.outside = options.outsideAddress === undefined ? undefined : IpAddress.parse(options.outsideAddress);
+    if (this.outside !== undefined && this.outside.family !== this.inside.family) {
+      throw new ArgumentValueError('both addresses of a port forward must be of one family');
+    }
+    if (this.inside.isUnspecified || this.inside.isMulticast || this.inside.isLoopback) {
+      throw new ArgumentValueError(`no host inside can have the address ${options.insideAddress}`);
+    }
+  }
+
+  /** Whether two forwards claim the same port of the same address. */
+  overlaps(other: Forward): boolean {
+    if (this.protocol !== other.protocol || this.inside.family !== other.inside.family) return false;
+    if (this.last < other.first || other.last < this.first) return false;
+    return this.outside === undefined || other.outside === undefined || this.outside.equals(other.outside);
+  }
+
+  /** Whether it takes what comes to an outside address. */
+  isAt(address: Endpoint): boolean {
+    const { outside, inside } = this;
+    if (outside !== undefined) return hasWords(outside, address);
+    return (address.w0 === 0 && address.w1 === 0 && address.w2 === 0xffff) === (inside.family === 4);
+  }
+
+  /** Whether it leads to an endpoint inside. */
+  leadsTo(inside: Endpoint): boolean {
+    const offset = inside.port - this.insideFirst;
+    return offset >= 0 && offset <= this.last - this.first && hasWords(this.inside, inside);
+  }
+}
+
+function forwardPort(port: number | undefined, name: string): number {
+  if (typeof port !== 'number') throw new ArgumentTypeError(`${name} must be a number`);
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+    throw new ArgumentRangeError(`${name} must be 1 .. 65535, not ${port}`);
+  }
+  return port;
+}
+
+const hasWords = (address: IpAddress, words: Endpoint): boolean =>
+  address.w3 === words.w3 && address.w2 === words.w2 && address.w1 === words.w1 && address.w0 === words.w0;
+
+export class Forwards {
+  readonly #limit: number;
+  #list: readonly Forward[] = [];
+  /** How many forwards have a port, of TCP and of UDP; undefined until there is one. */
+  readonly #counts = new Map<number, Uint16Array>();
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  get list(): readonly Forward[] {
+    return this.#list;
+  }
+
+  /** @throws StackError EADDRINUSE for a port that another has, ENOBUFS for one too many */
+  add(forward: Forward): void {
+    if (this.#list.some((other) => other.overlaps(forward))) {
+      throw new StackError('EADDRINUSE', 'forward', forward.outside?.toString(), forward.first);
+    }
+    if (this.#list.length >= this.#limit) throw new StackError('ENOBUFS', 'forward');
+    this.#list = [...this.#list, forward];
+    this.#count(forward, 1);
+  }
+
+  remove(forward: Forward): void {
+    if (!this.#list.includes(forward)) return;
+    this.#list = this.#list.filter((other) => other !== forward);
+    this.#count(forward, -1);
+  }
+
+  /** Whether a port outside is that of a forward, at any address. */
+  hasPort(protocol: number, port: number): boolean {
+    const counts = this.#counts.get(protocol);
+    return counts !== undefined && counts[port] > 0;
+  }
+
+  /** Where what comes to `outside` is led: fills `inside`. @returns whether there is a forward */
+  lead(protocol: number, outside: Endpoint, inside: Endpoint): boolean {
+    const { port } = outside;
+    if (!this.hasPort(protocol, port)) return false;
+    const list = this.#list;
+    for (let i = 0; i < list.length; i++) {
+      const forward = list[i];
+      if (forward.protocol !== protocol || port < forward.first || port > forward.last) continue;
+      if (!forward.isAt(outside)) continue;
+      const { w0, w1, w2, w3 } = forward.inside;
+      inside.set(w0, w1, w2, w3);
+      inside.port = forward.insideFirst + port - forward.first;
+      return true;
+    }
+    return false;
+  }
+
+  /** The forward that leads to an endpoint inside. */
+  to(protocol: number, inside: Endpoint): Forward | undefined {
+    return this.#list.find((forward) => forward.protocol === protocol && forward.leadsTo(inside));
+  }
+
+  #count(forward: Forward, by: number): void {
+    const { protocol, first, last } = forward;
+    const counts = this.#counts.get(protocol) ?? new Uint16Array(65_536);
+    this.#counts.set(protocol, counts);
+    for (let port = first; port <= last; port++) counts[port] += by;
+  }
+}

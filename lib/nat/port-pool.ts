@@ -1,0 +1,89 @@
+/** The ports of one outside address and protocol: which are in use, and which one a new mapping gets. */
+import { type Random, randomBelow } from '../base/random.js';
+
+const WORDS = 65_536 / 32;
+const EVEN = 0x5555_5555;
+const ODD = EVEN << 1;
+
+/** Ports below are a class of their own (RFC 4787 §4.2.1 REQ-3 a). */
+const FIRST_HIGH_PORT = 1024;
+
+/** The bit of the lowest one in a word that has one. */
+const lowestBit = (word: number): number => 31 - Math.clz32(word & -word);
+
+export class PortPool {
+  /** One bit for each port in use. */
+  readonly #used = new Int32Array(WORDS);
+  readonly #random: Random;
+  readonly #first: number;
+  readonly #last: number;
+  readonly #keepsClass: boolean;
+  #count = 0;
+
+  /**
+   * @param range ports to choose from
+   * @param keepsClass whether a port below 1024 stays below 1024; identifiers of echo requests have no classes
+   */
+  constructor(random: Random, range: readonly [number, number], keepsClass: boolean) {
+    this.#random = random;
+    this.#first = range[0];
+    this.#last = range[1];
+    this.#keepsClass = keepsClass;
+  }
+
+  /** Ports in use. */
+  get count(): number {
+    return this.#count;
+  }
+
+  isUsed(port: number): boolean {
+    return (this.#used[port >>> 5] & (1 << (port & 31))) !== 0;
+  }
+
+  /** Marks a port as used. */
+  use(port: number): void {
+    if (this.isUsed(port)) return;
+    this.#used[port >>> 5] |= 1 << (port & 31);
+    this.#count++;
+  }
+
+  release(port: number): void {
+    if (!this.isUsed(port)) return;
+    this.#used[port >>> 5] &= ~(1 << (port & 31));
+    this.#count--;
+  }
+
+  /**
+   * A free port for which `isFree` holds: `wanted` itself; else a random one of its class and parity
+   * (RFC 4787 §4.2.2 REQ-4, RFC 6056 §3.3.1), then one of its class.
+   * @returns -1 when there is none
+   */
+  choose(wanted: number, isFree: (port: number) => boolean): number {
+    const low = this.#keepsClass && wanted < FIRST_HIGH_PORT;
+    const first = low ? 1 : this.#first;
+    const last = low ? FIRST_HIGH_PORT - 1 : this.#last;
+    if (wanted >= first && wanted <= last && !this.isUsed(wanted) && isFree(wanted)) return wanted;
+    const same = this.#search(first, last, (wanted & 1) === 0 ? EVEN : ODD, isFree);
+    return same >= 0 ? same : this.#search(first, last, -1, isFree);
+  }
+
+  /** Goes once through all ports of a range that a mask selects, from a random one on. */
+  #search(first: number, last: number, mask: number, isFree: (port: number) => boolean): number {
+    const start = first + randomBelow(this.#random, last - first + 1);
+    const upper = this.#scan(start, last, mask, isFree);
+    return upper >= 0 ? upper : this.#scan(first, start - 1, mask, isFree);
+  }
+
+  #scan(first: number, last: number, mask: number, isFree: (port: number) => boolean): number {
+    for (let at = first; at <= last; at = (at | 31) + 1) {
+      let free = ~this.#used[at >>> 5] & mask & (-1 << (at & 31));
+      while (free !== 0) {
+        const port = (at & ~31) + lowestBit(free);
+        if (port > last) return -1;
+        if (isFree(port)) return port;
+        free &= free - 1;
+      }
+    }
+    return -1;
+  }
+}

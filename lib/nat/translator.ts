@@ -1,0 +1,397 @@
+/**
+ * Network address translation (RFC 3022, RFC 4787, RFC 5382, RFC 5508): what leaves by the outside link gets a
+ * source outside, what comes back finds the way inside. It is shown every packet that is forwarded, and those for
+ * addresses of the stack; it holds no clock and no link.
+ */
+import { DropReason } from '../base/drop-reason.js';
+import type { Random } from '../base/random.js';
+import { type PacketTranslator, Verdict } from '../ip/forward-hook.js';
+import type { IpAddress } from '../wire/ip-address.js';
+import { ChecksumState, type IpPacket } from '../wire/ip-packet.js';
+import { Protocol } from '../wire/ipv6.js';
+import { TcpFlag } from '../wire/tcp.js';
+import { Contacts } from './contacts.js';
+import { type Forward, Forwards } from './forwards.js';
+import { HeldSyns } from './held-syns.js';
+import { NatErrorKind, type NatHost } from './host.js';
+import { ErrorOutcome, IcmpErrors } from './icmp-errors.js';
+import { MappingTable } from './mappings.js';
+import { NatStats } from './nat-stats.js';
+import type { ResolvedNatOptions } from './options.js';
+import { OutsideAddresses } from './outside.js';
+import { Admission, NatPaths, type Passing } from './paths.js';
+import { Realm } from './realm.js';
+import { Endpoint, rewriteDestination, rewriteSource } from './rewrite.js';
+import { type Session, SessionTable } from './sessions.js';
+import { beginTcp, Seen, trackTcp } from './tcp-track.js';
+import { isFragment, Kind, TransportView } from './transport-view.js';
+
+const CONTROL = TcpFlag.SYN | TcpFlag.ACK | TcpFlag.RST | TcpFlag.FIN;
+
+export class Translator implements PacketTranslator {
+  readonly stats = new NatStats();
+  readonly forwards: Forwards;
+  readonly mappings: MappingTable;
+  readonly sessions: SessionTable;
+  readonly addresses: OutsideAddresses;
+  readonly #host: NatHost;
+  readonly #options: ResolvedNatOptions;
+  readonly #link: number;
+  readonly #realm: Realm;
+  readonly #paths: NatPaths;
+  readonly #errors: IcmpErrors;
+  readonly #syns: HeldSyns;
+  readonly #view = new TransportView();
+  readonly #near = new Endpoint();
+  readonly #far = new Endpoint();
+  readonly #passing: Passing = { protocol: 0, nowUs: 0 };
+  /** What the packet shown last had before it was rewritten. */
+  readonly #oldSource = new Endpoint();
+  readonly #oldDestination = new Endpoint();
+  /** Whether `inbound` has given it another destination, another source, and can put both back. */
+  #hasDestination = false;
+  #hasSource = false;
+  #isTranslated = false;
+  #generation = -1;
+
+  /** @param link index of the outside link */
+  constructor(env: { random: Random; host: NatHost; link: number; options: ResolvedNatOptions }) {
+    const { random, host, link, options } = env;
+    const { stats } = this;
+    const { own } = host;
+    this.#host = host;
+    this.#options = options;
+    this.#link = link;
+    this.#realm = new Realm(options);
+    this.addresses = new OutsideAddresses(random, options.ports);
+    this.forwards = new Forwards(options.maxForwards);
+    const contacts = options.filtering === 'address-dependent' ? new Contacts(random) : undefined;
+    const { addresses, forwards } = this;
+    this.mappings = new MappingTable({ random, options, stats, addresses, forwards, own });
+    const { mappings } = this;
+    this.sessions = new SessionTable({ random, options, stats, mappings, contacts });
+    const { sessions } = this;
+    this.#paths = new NatPaths({ options, stats, addresses, forwards, mappings, sessions, contacts, own });
+    this.#errors = new IcmpErrors({ host, stats, sessions, mappings, forwards, paths: this.#paths });
+    this.#syns = new HeldSyns(random, options.maxHeldSyns, options.unsolicitedSynMs * 1000);
+  }
+
+  inbound(packet: IpPacket, nowUs: number): Verdict {
+    this.#hasDestination = false;
+    this.#hasSource = false;
+    this.#isTranslated = false;
+    if (this.#generation !== this.#host.generation()) this.#readAddresses();
+    const { d0, d1, d2, d3 } = packet;
+    const isInside = packet.link !== this.#link && this.#realm.hasSource(packet);
+    if (this.addresses.find(d0, d1, d2, d3) === undefined) {
+      // Only the first fragment has ports: the datagram is translated whole (RFC 4787 §11 REQ-14).
+      const mayLeave = isInside && (this.#realm.hides(packet) || this.forwards.list.length > 0);
+      return mayLeave && isFragment(packet) ? Verdict.Reassemble : Verdict.Accept;
+    }
+    if (isFragment(packet)) return Verdict.Reassemble;
+    const kind = this.#view.aim(packet);
+    if (kind === Kind.Error) return this.#inboundError(packet, isInside);
+    if (kind !== Kind.Flow && kind !== Kind.Reply) return Verdict.Accept;
+    if (packet.checksum === ChecksumState.Bad) return this.#malformed();
+    this.#passing.protocol = this.#view.protocol;
+    this.#passing.nowUs = nowUs;
+    const near = this.#near;
+    near.set(d0, d1, d2, d3);
+    near.port = this.#view.destinationPort(packet);
+    this.#far.set(packet.s0, packet.s1, packet.s2, packet.s3);
+    this.#far.port = this.#view.sourcePortAt === 0 ? 0 : this.#view.sourcePort(packet);
+    return isInside && kind === Kind.Flow ? this.#hairpin(packet) : this.#fromOutside(packet);
+  }
+
+  outbound(packet: IpPacket, portIndex: number, nowUs: number): Verdict {
+    if (packet.link === this.#link) return this.#guard(packet, portIndex);
+    if (portIndex !== this.#link || this.#isTranslated || !this.#realm.hasSource(packet))
+      return Verdict.Accept;
+    const hides = this.#realm.hides(packet);
+    switch (this.#view.aim(packet)) {
+      case Kind.Flow:
+      case Kind.Query:
+        return this.#leave(packet, nowUs, hides);
+      case Kind.Error: {
+        const outcome = this.#errors.outbound(packet, this.#view);
+        if (outcome === ErrorOutcome.Translated || (outcome === ErrorOutcome.Foreign && !hides)) {
+          return Verdict.Accept;
+        }
+        return outcome === ErrorOutcome.Dropped ? Verdict.Drop : this.#strangeError();
+      }
+      case Kind.Bad:
+        return hides ? this.#malformed() : Verdict.Accept;
+      default:
+        return hides ? this.#unsupported(packet) : Verdict.Accept;
+    }
+  }
+
+  restore(packet: IpPacket): void {
+    if (this.#hasDestination) rewriteDestination(packet, this.#view, this.#oldDestination);
+    if (this.#hasSource) rewriteSource(packet, this.#view, this.#oldSource);
+    this.#hasDestination = false;
+    this.#hasSource = false;
+  }
+
+  // Time.
+
+  /** When `deadlineReached` has something to do, µs; `NEVER` when nothing waits. */
+  get nextDeadlineUs(): number {
+    return Math.min(this.sessions.nextDeadlineUs, this.#syns.nextDeadlineUs);
+  }
+
+  /** Ends what nothing passes through any more, and answers SYNs that were held. */
+  deadlineReached(nowUs: number): void {
+    this.sessions.expire(nowUs);
+    this.#syns.expire(nowUs, (packet) => {
+      this.stats.synsRefused++;
+      this.#host.sendError(packet, NatErrorKind.PortUnreachable);
+    });
+  }
+
+  /**
+   * Begins a port forward. Mappings that have a port of it, on either side, end.
+   * @throws StackError EADDRINUSE, ENOBUFS
+   */
+  addForward(forward: Forward): void {
+    this.forwards.add(forward);
+    this.#endMappings(forward);
+  }
+
+  /** Ends one, with what it let in. */
+  removeForward(forward: Forward): void {
+    this.forwards.remove(forward);
+    this.#endMappings(forward);
+  }
+
+  #endMappings(forward: Forward): void {
+    for (const mapping of this.mappings) {
+      if (mapping.protocol !== forward.protocol) continue;
+      const { port } = mapping.outside;
+      const isAt = port >= forward.first && port <= forward.last && forward.isAt(mapping.outside);
+      if (isAt || forward.leadsTo(mapping.inside)) this.sessions.removeAll(mapping);
+    }
+  }
+
+  /** Ends all sessions, and with them all mappings. */
+  clear(): void {
+    for (const mapping of this.mappings) this.sessions.removeAll(mapping);
+  }
+
+  /** Looks at the outside addresses again; mappings of one that is gone end with it. */
+  #readAddresses(): void {
+    this.#generation = this.#host.generation();
+    const given = this.#options.addresses;
+    const now: readonly IpAddress[] = given.length > 0 ? given : this.#host.linkAddresses();
+    const gone = this.addresses.set(now);
+    if (gone.length === 0) return;
+    for (const mapping of this.mappings) {
+      if (gone.includes(mapping.address) || gone.includes(mapping.source.address)) {
+        this.sessions.removeAll(mapping);
+      }
+    }
+  }
+
+  // In.
+
+  #fromOutside(packet: IpPacket): Verdict {
+    const { protocol, nowUs } = this.#passing;
+    const session = this.sessions.findOuter(protocol, this.#near, this.#far);
+    if (session === undefined) return this.#stranger(packet);
+    this.#cameIn(session, packet, nowUs);
+    this.#toInside(packet, session.mapping.inside);
+    this.stats.translatedIn++;
+    return Verdict.Accept;
+  }
+
+  #cameIn(session: Session, packet: IpPacket, nowUs: number): void {
+    const before = session.seen | Seen.ANSWERED;
+    const isTcp = this.#passing.protocol === Protocol.Tcp;
+    const seen = isTcp ? trackTcp(before, this.#view.tcpFlags(packet), false) : before;
+    if (this.#options.inboundRefresh) this.sessions.passed(session, seen, nowUs);
+    else this.sessions.saw(session, seen, nowUs);
+  }
+
+  #stranger(packet: IpPacket): Verdict {
+    const admission = this.#paths.admit(this.#passing, this.#near, this.#far);
+    if (admission === Admission.Granted) {
+      this.#toInside(packet, this.#paths.inside);
+      this.stats.translatedIn++;
+      return Verdict.Accept;
+    }
+    const isSyn = (this.#view.tcpFlags(packet) & CONTROL) === TcpFlag.SYN;
+    if (isSyn && this.#isUnsolicited(admission)) return this.#hold(packet);
+    return admission === Admission.Filtered ? this.#filter() : Verdict.Accept;
+  }
+
+  /** Whether a SYN is one that nobody here has asked for, the stack included. */
+  #isUnsolicited(admission: Admission): boolean {
+    if (admission === Admission.Filtered) return true;
+    const isOpen = this.#options.unsolicitedSyn === 'accept';
+    return !isOpen && !this.#host.own.isTaken(Protocol.Tcp, this.#near.port);
+  }
+
+  #hold(packet: IpPacket): Verdict {
+    const { stats } = this;
+    const isHeld =
+      this.#options.unsolicitedSyn === 'unreachable' && this.#syns.hold(packet, this.#near, this.#far);
+    if (isHeld) {
+      stats.synsHeld++;
+      this.#host.deadlineChanged();
+      return Verdict.Handled;
+    }
+    stats.synsDropped++;
+    this.#host.drop(DropReason.NatFiltered);
+    return Verdict.Drop;
+  }
+
+  #toInside(packet: IpPacket, inside: Endpoint): void {
+    const { d0, d1, d2, d3 } = packet;
+    this.#oldDestination.set(d0, d1, d2, d3);
+    this.#oldDestination.port = this.#near.port;
+    rewriteDestination(packet, this.#view, inside);
+    this.#hasDestination = true;
+    this.#isTranslated = true;
+  }
+
+  #inboundError(packet: IpPacket, isInside: boolean): Verdict {
+    const outcome = this.#errors.inbound(packet, this.#view, isInside);
+    this.#isTranslated = outcome === ErrorOutcome.Translated;
+    return outcome === ErrorOutcome.Dropped ? Verdict.Drop : Verdict.Accept;
+  }
+
+  /**
+   * From one host inside to another by an outside address: each sees the other as it is seen outside
+   * (RFC 4787 §6 REQ-9 a, RFC 5382 §7.2 REQ-8).
+   */
+  #hairpin(packet: IpPacket): Verdict {
+    const { protocol } = this.#passing;
+    const outside = this.#near;
+    // Without somebody inside who has that endpoint, it is for this stack.
+    if (!this.forwards.hasPort(protocol, outside.port)) {
+      const mapping = this.mappings.findOutside(protocol, outside);
+      if (mapping === undefined || this.#host.own.isTaken(protocol, outside.port)) return Verdict.Accept;
+    }
+    const own = this.#sessionOf(packet, { inside: this.#far, far: outside, masquerade: true });
+    if (own === undefined || own === null) return this.#refuse(packet);
+    const seenAs = own.mapping.outside;
+    const answered = this.sessions.findOuter(protocol, outside, seenAs);
+    let target = answered?.mapping.inside;
+    if (answered !== undefined) {
+      this.#cameIn(answered, packet, this.#passing.nowUs);
+    } else {
+      const admission = this.#paths.admit(this.#passing, outside, seenAs);
+      if (admission === Admission.Filtered) return this.#filter();
+      if (admission === Admission.Unmapped) return Verdict.Accept;
+      target = this.#paths.inside;
+    }
+    const { s0, s1, s2, s3 } = packet;
+    this.#oldSource.set(s0, s1, s2, s3);
+    this.#oldSource.port = this.#far.port;
+    rewriteSource(packet, this.#view, seenAs);
+    this.#hasSource = true;
+    this.#toInside(packet, target as Endpoint);
+    this.stats.hairpinned++;
+    return Verdict.Accept;
+  }
+
+  // Out.
+
+  /** What comes from the outside, and leaves elsewhere: to whoever is hidden, only if it was translated. */
+  #guard(packet: IpPacket, portIndex: number): Verdict {
+    if (this.#isTranslated || portIndex === this.#link || !this.#realm.hides(packet)) return Verdict.Accept;
+    if (!this.#realm.hasDestination(packet)) return Verdict.Accept;
+    this.stats.uninvited++;
+    this.#host.drop(DropReason.NatUninvited);
+    return Verdict.Drop;
+  }
+
+  #leave(packet: IpPacket, nowUs: number, masquerade: boolean): Verdict {
+    if (packet.checksum === ChecksumState.Bad) return this.#malformed();
+    const view = this.#view;
+    this.#passing.protocol = view.protocol;
+    this.#passing.nowUs = nowUs;
+    const inside = this.#near;
+    inside.set(packet.s0, packet.s1, packet.s2, packet.s3);
+    inside.port = view.sourcePort(packet);
+    const far = this.#far;
+    far.set(packet.d0, packet.d1, packet.d2, packet.d3);
+    far.port = view.destinationPort(packet);
+    const session = this.#known(packet, inside, far) ?? this.#sessionOf(packet, { inside, far, masquerade });
+    if (session === null) return Verdict.Accept;
+    if (session === undefined) return this.#refuse(packet);
+    rewriteSource(packet, view, session.mapping.outside);
+    this.stats.translatedOut++;
+    return Verdict.Accept;
+  }
+
+  /** The session of what leaves, where there is one. */
+  #known(packet: IpPacket, inside: Endpoint, far: Endpoint): Session | undefined {
+    const { protocol, nowUs } = this.#passing;
+    const session = this.sessions.findInner(protocol, inside, far);
+    if (session === undefined) return undefined;
+    let { seen } = session;
+    if (protocol === Protocol.Tcp) {
+      const flags = this.#view.tcpFlags(packet);
+      seen = trackTcp(seen, flags, true);
+      if ((flags & TcpFlag.SYN) !== 0) this.#meet(session);
+    }
+    this.sessions.passed(session, seen, nowUs);
+    return session;
+  }
+
+  /** As `#known`, begun if need be: undefined where it cannot be, `null` where nothing is to be translated. */
+  #sessionOf(
+    packet: IpPacket,
+    ends: { inside: Endpoint; far: Endpoint; masquerade: boolean },
+  ): Session | undefined | null {
+    const known = this.#known(packet, ends.inside, ends.far);
+    if (known !== undefined) return known;
+    const isTcp = this.#passing.protocol === Protocol.Tcp;
+    const seen = isTcp ? beginTcp(this.#view.tcpFlags(packet)) : 0;
+    const session = this.#paths.open(this.#passing, { ...ends, seen });
+    if (session === undefined || session === null) return session;
+    if (isTcp) this.#meet(session);
+    this.#host.deadlineChanged();
+    return session;
+  }
+
+  /** A SYN of the inside leaves: one that waits for it has found what it looked for. */
+  #meet(session: Session): void {
+    if (this.#syns.meet(session.mapping.outside, session.remote)) this.stats.synsMet++;
+  }
+
+  // Refusals.
+
+  /** No room for another flow (RFC 5508 §7.1 REQ-8). */
+  #refuse(packet: IpPacket): Verdict {
+    this.#host.drop(DropReason.NatLimit);
+    this.#host.sendError(packet, NatErrorKind.Prohibited);
+    return Verdict.Drop;
+  }
+
+  #unsupported(packet: IpPacket): Verdict {
+    this.stats.unsupported++;
+    this.#host.drop(DropReason.NatUnsupported);
+    this.#host.sendError(packet, NatErrorKind.Prohibited);
+    return Verdict.Drop;
+  }
+
+  #malformed(): Verdict {
+    this.stats.malformed++;
+    this.#host.drop(DropReason.NatMalformed);
+    return Verdict.Drop;
+  }
+
+  #filter(): Verdict {
+    this.stats.filtered++;
+    this.#host.drop(DropReason.NatFiltered);
+    return Verdict.Drop;
+  }
+
+  #strangeError(): Verdict {
+    this.stats.icmpDropped++;
+    this.#host.drop(DropReason.NatIcmpError);
+    return Verdict.Drop;
+  }
+}
