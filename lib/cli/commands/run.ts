@@ -1,7 +1,7 @@
 import type { CommandSpec } from '../frame/spec.js';
-import * as values from '../frame/values.js';
 import { PRIVATE_LINK_OPTIONS } from '../network/options.js';
 import type { RunOptions } from '../run/run.js';
+import { SERVICE_OPTIONS } from '../run/service-options.js';
 
 export const command: CommandSpec<RunOptions> = {
   name: 'run',
@@ -21,18 +21,7 @@ export const command: CommandSpec<RunOptions> = {
       completes: 'command',
     },
   ],
-  options: [
-    {
-      flags: '--http-root <directory>',
-      description: 'serve the files of a directory over HTTP',
-      completes: 'directory',
-    },
-    { flags: '--http-port <port>', description: 'where', parse: values.port, default: 80 },
-    { flags: '--echo', description: 'serve echo over TCP and UDP, port 7' },
-    { flags: '--discard', description: 'serve discard over TCP and UDP, port 9' },
-    { flags: '--source', description: 'serve endless data over TCP, port 19' },
-    ...PRIVATE_LINK_OPTIONS,
-  ],
+  options: [...SERVICE_OPTIONS, ...PRIVATE_LINK_OPTIONS],
   passThrough: true,
   endsItself: true,
   exits: [

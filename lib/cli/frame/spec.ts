@@ -27,7 +27,7 @@ export interface OptionSpec {
   /** Begins small and has no full stop at its end. */
   readonly description: string;
   /** As `parse` would give it. */
-  readonly default?: unknown;
+  readonly default?: string | number | boolean;
   /** How the default is told, where its value does not tell it. */
   readonly defaultText?: string;
   readonly choices?: readonly string[];

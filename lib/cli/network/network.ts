@@ -11,6 +11,7 @@ import {
   Stack,
   SystemClock,
   SystemRandom,
+  type TcpOptions,
   TunDevice,
   type TunOptions,
 } from '../../index.js';
@@ -53,18 +54,22 @@ interface Opened {
   readonly hostAddresses: readonly string[];
 }
 
-/** Puts something around the device before the stack has it. */
-export type Wrap = (device: LinkDevice, clock: SystemClock) => LinkDevice;
+/** What a command adds to what is on its command line. */
+export interface NetworkExtras {
+  /** Puts something around the device before the stack has it, beside emulation and capture. */
+  wrap?(this: void, device: LinkDevice, clock: SystemClock): LinkDevice;
+  /** Settings of TCP connections. */
+  readonly tcp?: Partial<TcpOptions>;
+}
 
 /**
  * Opens it; the clean-ups of `context` put everything back.
- * @param wrap what stands between the stack and the link beside emulation and capture
  * @throws CliError in a sentence, UsageError for options that do not go together
  */
 export async function openNetwork(
   context: CommandContext,
   options: NetworkOptions,
-  wrap: Wrap = (device) => device,
+  { wrap = (device) => device, tcp = {} }: NetworkExtras = {},
 ): Promise<Network> {
   checkOptions(options);
   const { dns = [] } = options;
@@ -76,6 +81,7 @@ export async function openNetwork(
   const stack = new Stack({
     clock,
     random: new SystemRandom(),
+    tcp: { connection: tcp },
     ...(dns.length > 0 ? { dns: { servers: dns } } : {}),
   });
   context.defer(() => stack.close());

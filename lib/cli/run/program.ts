@@ -14,12 +14,18 @@ export interface ProgramOptions {
   readonly line: readonly string[];
   /** Added to the environment. */
   readonly env: Readonly<Record<string, string>>;
+  /** All three are ours by default. */
+  readonly stdio?: readonly ['inherit', number, number];
 }
 
 /** Runs it to its end, and hands on the signals that end us. @returns its status, 128 + n after signal n */
-export function runProgram(context: CommandContext, { tun, line, env }: ProgramOptions): Promise<number> {
+export function runProgram(context: CommandContext, options: ProgramOptions): Promise<number> {
+  const { tun, line, env, stdio } = options;
   const [command, ...args] = line;
-  const child = tun.run(command, args, { stdio: 'inherit', env: { ...process.env, ...env } });
+  const child = tun.run(command, args, {
+    stdio: stdio === undefined ? 'inherit' : [...stdio],
+    env: { ...process.env, ...env },
+  });
   context.signal.addEventListener('abort', () => handOn(child, context.signal.reason));
   return new Promise((resolve, reject) => {
     child.once('error', (error) => reject(new CliError(`${command}: ${error.message}`, NOT_FOUND)));
