@@ -21,10 +21,10 @@ import type { IcmpResponder } from './icmp-responder.js';
 import { IcmpErrorKind, type OutputPort, type PacketSegmenter } from './interfaces.js';
 import { stampOptions } from './ipv4-options.js';
 import type { LinkSettings } from './link-options.js';
-import { clampMss, mssOf } from './mss-clamp.js';
+import { findMss, lowerMss, mssOf } from './mss-clamp.js';
 import type { PortTable } from './ports.js';
 import type { RedirectSender } from './redirect-sender.js';
-import { RouteQuery, RouteResult } from './route-query.js';
+import { LOOPBACK_PORT, RouteQuery, RouteResult } from './route-query.js';
 import type { Routing } from './routing.js';
 import { UpperHeader } from './upper-header.js';
 
@@ -51,6 +51,7 @@ export class Forwarder {
   readonly #stats: StackStats;
   readonly #query = new RouteQuery();
   readonly #result = new RouteResult();
+  readonly #back = new RouteResult();
   readonly #upper = new UpperHeader();
   /** Whether the packet in hand was put together here from fragments. */
   #isAssembled = false;
@@ -196,17 +197,29 @@ export class Forwarder {
     if (packet.payloadAt - at > IPV4_HEADER_BYTES) this.#stamp(packet, port);
   }
 
-  /** The MSS is held down by the links on both sides, as answers come the other way. */
+  /** The MSS is held down by the ways on both sides, as what is sent by it comes the other way. */
   #clamp(packet: IpPacket, port: OutputPort, mtu: number): void {
-    const { settings, ports } = this.#parts;
+    const { settings } = this.#parts;
     const to = settings.of(port.index).mssClamp;
     const from = settings.of(packet.link).mssClamp;
     if (to === 'off' && from === 'off') return;
-    const narrower = Math.min(mtu, ports.get(packet.link)?.mtu ?? mtu);
-    let most = mssOf(packet.version, narrower);
+    const at = findMss(packet, this.#upper);
+    if (at < 0) return;
+    let most = mssOf(packet.version, Math.min(mtu, this.#mtuBack(packet)));
     if (typeof to === 'number') most = Math.min(most, to);
     if (typeof from === 'number') most = Math.min(most, from);
-    if (clampMss(packet, this.#upper, most)) this.#stats.ip.mssClamped++;
+    if (lowerMss(packet, this.#upper.at, at, most)) this.#stats.ip.mssClamped++;
+  }
+
+  /** What the way back to the sender takes, bytes. */
+  #mtuBack(packet: IpPacket): number {
+    const { ports, routing } = this.#parts;
+    const query = this.#query;
+    query.setReverse(packet);
+    query.iif = LOOPBACK_PORT;
+    routing.lookup(query, this.#back);
+    const port = ports.get(this.#back.nexthop?.portIndex ?? packet.link);
+    return port === undefined ? Number.POSITIVE_INFINITY : mtuOf(packet, this.#back, port);
   }
 
   /** RFC 1812 §5.3.13: Record Route and Timestamp get the address of the port it leaves by, if that has any. */

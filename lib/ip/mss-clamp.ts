@@ -21,18 +21,26 @@ export const mssOf = (version: number, mtu: number): number =>
   mtu - TCP_BYTES - (version === 4 ? IPV4_HEADER_BYTES : IPV6_HEADER_BYTES);
 
 /**
- * Lowers the MSS option of a SYN, or of the answer to one, to `most` bytes. A SYN without it asks for 536 or 1220
- * bytes (RFC 9293 §3.7.1), and stays as it is.
- * @param upper room for the place of the TCP header
- * @returns whether it was lowered
+ * Where the value of the MSS option lies in a SYN, or in the answer to one; -1 in what is neither, or has none: such
+ * a SYN asks for 536 or 1220 bytes (RFC 9293 §3.7.1), and stays as it is.
+ * @param upper takes the place of the TCP header
  */
-export function clampMss(packet: IpPacket, upper: UpperHeader, most: number): boolean {
-  if (!mayBeTcp(packet) || !upper.find(packet) || upper.protocol !== Protocol.Tcp) return false;
+export function findMss(packet: IpPacket, upper: UpperHeader): number {
+  if (!mayBeTcp(packet) || !upper.find(packet) || upper.protocol !== Protocol.Tcp) return -1;
   const { view } = packet;
   const tcp = upper.at;
-  if ((view.getUint8(tcp + 13) & (TcpFlag.SYN | TcpFlag.RST)) !== TcpFlag.SYN) return false;
-  const at = findMss(view, tcp + TCP_BYTES, tcp + upper.headerBytes);
-  if (at < 0 || view.getUint16(at) <= most) return false;
+  if ((view.getUint8(tcp + 13) & (TcpFlag.SYN | TcpFlag.RST)) !== TcpFlag.SYN) return -1;
+  return findOption(view, tcp + TCP_BYTES, tcp + upper.headerBytes);
+}
+
+/**
+ * Lowers the MSS found at `at` to `most` bytes, and the checksum with it.
+ * @param tcp first byte of the TCP header
+ * @returns whether it was more
+ */
+export function lowerMss(packet: IpPacket, tcp: number, at: number, most: number): boolean {
+  const { view } = packet;
+  if (view.getUint16(at) <= most) return false;
   if (packet.checksum !== ChecksumState.Partial) {
     const sum = view.getUint16(tcp + CHECKSUM_AT);
     const before = view.getUint16(at);
@@ -55,8 +63,8 @@ function mayBeTcp(packet: IpPacket): boolean {
   return (packet.view.getUint16(packet.at + 6) & (IPV4_MF | IPV4_OFFSET_MASK)) === 0;
 }
 
-/** Where the value of the MSS option lies; -1 without one, or where options cannot be read. */
-function findMss(view: DataView, from: number, end: number): number {
+/** -1 without the option, or where options cannot be read. */
+function findOption(view: DataView, from: number, end: number): number {
   for (let i = from; i < end; ) {
     const kind = view.getUint8(i);
     if (kind === END) return -1;

@@ -18,7 +18,7 @@ export const NODE_REQUIREMENTS: readonly NodeRequirement[] = Object.freeze([
     'IPv6 itself, extension headers, source fragmentation, reassembly',
     'RFC 8200',
     true,
-    'hosts only: nothing is forwarded',
+    'routers too, where `forwarding` is on',
   ),
   requirement(
     'limits on extension headers and options',
