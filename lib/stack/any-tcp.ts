@@ -233,10 +233,9 @@ export function listenAnyTcp(
   return new AnyTcpListener(host, options, onRequest);
 }
 
-const OPTION_NAMES: ReadonlySet<string> = new Set([
-  ...['destinations', 'sources', 'ports', 'link'],
-  ...['ownAddresses', 'maxPending', 'pendingMs', 'options'],
-]);
+const OPTION_NAMES: ReadonlySet<string> = new Set(
+  'destinations sources ports link ownAddresses maxPending pendingMs options'.split(' '),
+);
 
 function checkNames(options: object): void {
   const unknown = Object.keys(options).find((name) => !OPTION_NAMES.has(name));
