@@ -278,9 +278,21 @@ forEachFamily((family, name) => {
         any.peer.sendRaw(v4({ ...common, payload: second, offset: 512 }));
       }
       expect(any.requests).to.have.length(1);
-      any.request.reject();
-      any.peer.host.settle();
-      any.peer.expect('> R. 0:0(0) ack 1001');
+      any.accept();
+      any.peer.expect('> S. 0:0(0) ack 1').send('< . 1:1(0) ack 1').expectEvents('connect', 'writable');
+    });
+
+    it('ends with the last connection: then not even fragments are kept', () => {
+      const any = AnyPeer.established(family);
+      any.listener.close();
+      any.peer.abort().drain();
+      const payload = [...new Uint8Array(64)];
+      const piece = isV6
+        ? v6({ from: source, to: foreign, next: 44, payload: [...fragmentHeader(6, 0, true, 7), ...payload] })
+        : v4({ from: source, to: foreign, protocol: 6, more: true, payload });
+      any.peer.sendRaw(piece);
+      expect(any.peer.stats.ip.reasmReqds).to.equal(0);
+      expect(drops(any.peer, DropReason.IpNotForUs)).to.equal(1);
     });
 
     it('other protocols are not, nor pings', () => {
@@ -316,6 +328,16 @@ forEachFamily((family, name) => {
         expect(drops(any.peer, DropReason.IpNotForUs)).to.equal(1);
       });
     }
+
+    it('an error about a protocol that nobody takes is not', () => {
+      const any = AnyPeer.established(family);
+      any.peer.wrote(100);
+      const about = any.peer.last?.bytes.slice() as Uint8Array;
+      about[isV6 ? 6 : 9] = 17;
+      any.peer.icmp('port', { about, from: router }).expectEvents();
+      expect(any.peer.stats.icmp.inMsgs).to.equal(0);
+      expect(drops(any.peer, DropReason.IpNotForUs)).to.equal(1);
+    });
 
     it('an error about what nobody here has sent is not', () => {
       const any = AnyPeer.established(family);
