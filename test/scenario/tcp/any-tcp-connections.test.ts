@@ -4,7 +4,7 @@ import { DropReason } from '../../../lib/base/stats.js';
 import { AnyPeer, FOREIGN_V4, FOREIGN_V6 } from '../../support/any-peer.js';
 import type { IcmpKind } from '../../support/icmp-packet.js';
 import { fragmentHeader, optionsHeader, v4, v6 } from '../../support/ip-wire.js';
-import { forEachFamily, Peer } from '../../support/peer.js';
+import { forEachFamily, type Peer } from '../../support/peer.js';
 import { gaugesOf, NOTHING_LEFT } from '../../support/scenario-host.js';
 
 const drops = (peer: Peer, reason: DropReason): number => peer.stats.drops.count(reason);
