@@ -39,7 +39,7 @@ const DEFAULT_QUEUE_BYTES = 4 << 20;
  * @throws ArgumentRangeError for limits that are no positive integers
  */
 export function joinLinks(a: LinkDevice, b: LinkDevice, limits: QueueLimits = {}): JoinedLinks {
-  return new Cable(withOffloads(a), withOffloads(b), checkLimits(limits));
+  return new Cable(a, b, checkLimits(limits));
 }
 
 /** Links that take whatever there is are used as they are. */
@@ -66,15 +66,17 @@ class Cable implements JoinedLinks {
   readonly #b: LinkDevice;
   #isClosed = false;
 
-  constructor(a: LinkDevice, b: LinkDevice, limits: Required<QueueLimits>) {
+  constructor(first: LinkDevice, second: LinkDevice, limits: Required<QueueLimits>) {
+    const a = withOffloads(first);
+    const b = withOffloads(second);
     this.#a = a;
     this.#b = b;
     const forth = new Direction(b, limits);
     const back = new Direction(a, limits);
     this.forth = forth.counters;
     this.back = back.counters;
-    a.onDown = (error) => this.#down(error, a);
-    b.onDown = (error) => this.#down(error, b);
+    a.onDown = (error) => this.#down(error, first);
+    b.onDown = (error) => this.#down(error, second);
     a.open((batch) => forth.pass(batch));
     b.open((batch) => back.pass(batch));
   }

@@ -170,11 +170,10 @@ export class PacketLink implements LinkDevice {
     if (!this.#sending) this.#drain();
   }
 
-  /** Ends the link: the stack hears `error` soon, and nothing passes any more. */
+  /** Ends the link: the stack hears `error` soon, behind what came in before, and nothing passes any more. */
   fail(error: Error): void {
     if (this.#closed || this.#failure !== undefined) return;
     this.#failure = error;
-    this.#received.close();
     for (let i = this.#nextOut; i < this.#outgoing.count; i++) this.counters.dropOut(DropReason.LinkError);
     this.#outgoing.clear();
     this.#nextOut = 0;
@@ -250,6 +249,7 @@ export class PacketLink implements LinkDevice {
   #report(): void {
     if (this.#closed) return;
     if (this.#failure !== undefined) {
+      this.#received.close();
       this.onDown(this.#failure);
     } else if (this.#wanted && !this.#full) {
       this.#wanted = false;

@@ -98,7 +98,11 @@ interface Target {
 export class StreamChannel {
   readonly #source: Source;
   readonly #target: Target;
+  readonly #end: () => void;
   #isOver = false;
+  #isPaused = false;
+  /** Whether the other side ended it behind a chunk that still waits for `resume`. */
+  #hasEnded = false;
 
   /** @throws ArgumentTypeError for what are no streams */
   constructor(streams: LinkStreams, events: ChannelEvents) {
@@ -114,10 +118,14 @@ export class StreamChannel {
       ready: () => {
         if (!this.#isOver) events.ready();
       },
-      ended: () => over(() => events.ended()),
+      ended: () => {
+        this.#hasEnded = true;
+        if (!this.#isPaused) this.#end();
+      },
       failed: (error) => over(() => events.failed(error)),
     };
     const { readable, writable } = pairOf(streams);
+    this.#end = () => over(() => events.ended());
     this.#source = sourceOf(readable, guarded, (readable as object) === writable);
     this.#target = targetOf(writable, guarded);
   }
@@ -128,11 +136,14 @@ export class StreamChannel {
   }
 
   pause(): void {
+    this.#isPaused = true;
     this.#source.pause();
   }
 
   resume(): void {
-    if (!this.#isOver) this.#source.resume();
+    this.#isPaused = false;
+    if (this.#hasEnded) this.#end();
+    else if (!this.#isOver) this.#source.resume();
   }
 
   /** @returns whether it takes more at once; `ready` follows where not */
