@@ -1,5 +1,5 @@
 /**
- * Bytes allocated per packet between link and socket: none. What a packet costs is the difference between
+ * Bytes allocated per packet between link and socket, and between links: none. What a packet costs is the difference between
  * turns of few and of many packets; a turn costs a few boxed numbers, whatever it carries.
  *
  * Which calls V8 inlines varies from process to process, and a time passed to a function that it did not
@@ -17,7 +17,7 @@ interface Cost {
   readonly perTurn: number;
 }
 
-async function least(what: 'receiving' | 'sending'): Promise<Cost> {
+async function least(what: 'receiving' | 'sending' | 'forwarding'): Promise<Cost> {
   let best: Cost = { perPacket: Number.POSITIVE_INFINITY, perTurn: Number.POSITIVE_INFINITY };
   for (let i = 0; i < PROCESSES && best.perPacket >= 1; i++) {
     const flags = ['--expose-gc', '--min-semi-space-size=128', '--max-semi-space-size=128', '--import=tsx'];
@@ -40,6 +40,12 @@ describe('bytes allocated per packet', function () {
 
   it('are none between socket and link when text is sent', async () => {
     const { perPacket, perTurn } = await least('sending');
+    expect(perPacket, 'per packet').to.be.lessThan(1);
+    expect(perTurn, 'per turn').to.be.lessThan(TURN_BYTES);
+  });
+
+  it('are none between two links when packets are passed on', async () => {
+    const { perPacket, perTurn } = await least('forwarding');
     expect(perPacket, 'per packet').to.be.lessThan(1);
     expect(perTurn, 'per turn').to.be.lessThan(TURN_BYTES);
   });

@@ -224,11 +224,8 @@ for (const offload of [true, false]) {
 
     it('what may be divided is divided', async () => {
       const { outFragOKs } = bed.stack.stats.ip;
-      const said = await attempt(
-        bed.near,
-        'ping',
-        ...['-4', '-n', '-c', '2', '-i', '0.2', '-M', 'dont', '-s', '1452', HOSTS.far[4]],
-      );
+      const args = ['-4', '-n', '-c', '2', '-i', '0.2', '-M', 'dont', '-s', '1452', HOSTS.far[4]];
+      const said = await attempt(bed.near, 'ping', ...args);
       expect(said).to.match(/2 received, 0% packet loss/);
       expect(bed.stack.stats.ip.outFragOKs).to.be.at.least(outFragOKs + 2);
     });

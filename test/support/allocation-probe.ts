@@ -1,6 +1,6 @@
 /**
  * What `allocation.test.ts` runs in a process of its own: measures the bytes allocated per packet between
- * link and socket, and prints them as JSON. The test drives one stack through a link that
+ * link and socket, or between two links, and prints them as JSON. The test drives one stack through a link that
  * costs nothing itself, with turns of few and of many packets: what a packet costs is the difference. A turn
  * costs a few boxed numbers, whatever it carries, and each `write` a view of the caller's memory.
  */
@@ -237,4 +237,44 @@ function sending(): Cost {
   return cost(few, many);
 }
 
-console.log(JSON.stringify(process.argv[2] === 'sending' ? sending() : receiving()));
+/** Packets of one batch that pass through a router, all of one flow, as those of an attacker are not. */
+function forwarding(): Cost {
+  const clock = new VirtualClock(1e9);
+  const stack = new Stack({ clock, random: new SeededRandom(1), ip: { forwarding: true } });
+  const from = new BareLink();
+  const to = new BareLink();
+  stack.addLink(from, { addresses: ['10.0.0.1/24'] });
+  stack.addLink(to, { addresses: ['10.1.0.1/24'] });
+  const pass = (packets: number): void => {
+    for (let i = 0; i < packets; i++) writeTransit(from.incoming, 0x0a01_0002 + i);
+    from.deliver();
+    clock.advanceBy(100);
+  };
+  for (let i = 0; i < 20_000; i++) pass(MANY);
+  const few = allocatedPerRound(2000, () => pass(FEW));
+  const many = allocatedPerRound(2000, () => pass(MANY));
+  invariant(to.sentPackets >= 20_000 * MANY, 'all packets were passed on');
+  invariant(stack.stats.ip.outForwDatagrams === to.sentPackets, 'and nothing else');
+  return cost(few, many);
+}
+
+/** A UDP packet to somebody else. */
+function writeTransit(batch: PacketBatch, to: number): void {
+  const { view, tail } = batch;
+  view.setUint16(tail, 0x4500);
+  view.setUint16(tail + 2, 1000);
+  view.setInt32(tail + 4, 0x4000);
+  view.setInt32(tail + 8, 0x4011_0000);
+  view.setInt32(tail + 12, 0x0a00_0009);
+  view.setInt32(tail + 16, to);
+  let sum = 0;
+  for (let at = 0; at < 20; at += 2) sum += view.getUint16(tail + at);
+  sum = (sum & 0xffff) + (sum >>> 16);
+  view.setUint16(tail + 10, ~(sum + (sum >>> 16)) & 0xffff);
+  view.setInt32(tail + 20, 0x1000_2000);
+  view.setInt32(tail + 24, (980 << 16) | 1);
+  batch.append(1000, ChecksumState.Unknown, 0, 0);
+}
+
+const MEASUREMENTS: Readonly<Record<string, () => Cost>> = { receiving, sending, forwarding };
+console.log(JSON.stringify(MEASUREMENTS[process.argv[2] ?? '']()));
