@@ -42,6 +42,8 @@ interface SessionParts {
   readonly mappings: MappingTable;
   /** Whom each mapping has sent to; undefined where nobody asks. */
   readonly contacts: Contacts | undefined;
+  /** `nextDeadlineUs` may have become earlier. */
+  deadlineChanged(): void;
 }
 
 /** A session that was never answered may make room when nothing was sent for so long, µs. */
@@ -146,6 +148,7 @@ export class SessionTable {
     if (row >= this.#lastUs.length) this.#grow();
     this.#lastUs[row] = nowUs;
     this.#deadlines.set(row, nowUs + this.#lifeUs(session));
+    this.#parts.deadlineChanged();
     this.#listOf(session).push(session);
     chain(mapping, session);
     this.#parts.contacts?.add(mapping, remote);
@@ -205,6 +208,7 @@ export class SessionTable {
     if (isTcp && wasEstablished && !isEstablished(seen)) {
       this.#lastUs[session.row] = nowUs;
       this.#deadlines.set(session.row, nowUs + this.#transitoryUs);
+      this.#parts.deadlineChanged();
     }
   }
 

@@ -69,7 +69,8 @@ export class Translator implements PacketTranslator {
     const { addresses, forwards } = this;
     this.mappings = new MappingTable({ random, options, stats, addresses, forwards, own });
     const { mappings } = this;
-    this.sessions = new SessionTable({ random, options, stats, mappings, contacts });
+    const deadlineChanged = (): void => host.deadlineChanged();
+    this.sessions = new SessionTable({ random, options, stats, mappings, contacts, deadlineChanged });
     const { sessions } = this;
     this.#paths = new NatPaths({ options, stats, addresses, forwards, mappings, sessions, contacts, own });
     this.#errors = new IcmpErrors({ host, stats, sessions, mappings, forwards, paths: this.#paths });
@@ -352,7 +353,6 @@ export class Translator implements PacketTranslator {
     const session = this.#paths.open(this.#passing, { ...ends, seen });
     if (session === undefined || session === null) return session;
     if (isTcp) this.#meet(session);
-    this.#host.deadlineChanged();
     return session;
   }
 
