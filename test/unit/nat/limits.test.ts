@@ -1,0 +1,211 @@
+/** What a translator does at its limits, with floods, and with options that cannot be. */
+import { expect } from 'chai';
+import { Nat } from '../../../lib/nat/nat.js';
+import { PortPool } from '../../../lib/nat/port-pool.js';
+import { SeededRandom } from '../../../lib/sim/seeded-random.js';
+import { Stack } from '../../../lib/stack/stack.js';
+import { bytesOf, v4 } from '../../support/ip-wire.js';
+import {
+  HOST,
+  HOST_2,
+  NatWorld,
+  type NatWorldOptions,
+  OUTSIDE,
+  only,
+  PEER,
+  place,
+  tcpPacket,
+  udpPacket,
+} from '../../support/nat-world.js';
+
+describe('NAT limits', () => {
+  let world: NatWorld;
+
+  const begin = (options: NatWorldOptions = {}): void => {
+    world = new NatWorld(options);
+  };
+
+  /** One more flow of a host. @returns whether it got through */
+  const flow = (port: number, host = HOST): boolean =>
+    world.out(udpPacket(place(host, port), place(PEER, 53))).length === 1;
+
+  afterEach(() => {
+    world.close();
+    expect(world.clock.pending).to.equal(0);
+  });
+
+  for (const limit of ['maxSessions', 'maxMappings', 'maxSessionsPerSource'] as const) {
+    it(`${limit}: one below, at and above`, () => {
+      begin({ [limit]: 20 });
+      for (let i = 0; i < 20; i++) expect(flow(1000 + i), `flow ${i + 1}`).to.equal(true);
+      expect(flow(1020), 'one too many').to.equal(false);
+      expect(flow(1000), 'those that are there go on').to.equal(true);
+      const { sessions, mappings, sessionsRefused, mappingsRefused } = world.nat.stats;
+      expect([sessions, mappings]).to.deep.equal([20, 20]);
+      expect(sessionsRefused + mappingsRefused).to.equal(1);
+      expect(flow(1000, HOST_2), 'another host').to.equal(limit === 'maxSessionsPerSource');
+    });
+  }
+
+  it('gives the place of a flow that was never answered to another, after a while', () => {
+    begin({ maxSessions: 10 });
+    for (let i = 0; i < 10; i++) flow(1000 + i);
+    only(world.in(udpPacket(place(PEER, 53), place(OUTSIDE, 1000))));
+    expect(flow(2000)).to.equal(false);
+    world.pass(6001);
+    for (let i = 0; i < 9; i++) expect(flow(2000 + i)).to.equal(true);
+    expect(flow(3000)).to.equal(false);
+    expect(world.takeInside(), 'refusals').to.have.length(2);
+    only(world.in(udpPacket(place(PEER, 53), place(OUTSIDE, 1000))));
+    expect(world.nat.stats.sessionsEvicted).to.equal(9);
+  });
+
+  it('gives the place of a connection that has ended to another at once, and never that of a living one', () => {
+    begin({ maxSessions: 2 });
+    const server = place(PEER, 80);
+    for (const port of [1000, 1001]) {
+      world.out(tcpPacket(place(HOST, port), server, 'S'));
+      world.in(tcpPacket(server, place(OUTSIDE, port), 'S.'));
+      world.out(tcpPacket(place(HOST, port), server, '.'));
+    }
+    world.pass(3_600_000);
+    expect(world.out(tcpPacket(place(HOST, 1002), server, 'S'))).to.be.empty;
+    world.in(tcpPacket(server, place(OUTSIDE, 1001), 'R'));
+    only(world.out(tcpPacket(place(HOST, 1002), server, 'S')));
+    only(world.in(tcpPacket(server, place(OUTSIDE, 1000), '.')));
+    expect(world.nat.stats.sessionsEvicted).to.equal(1);
+  });
+
+  it('refuses a flow when all ports are taken, and takes any of them again', () => {
+    begin({ ports: [2000, 2009] });
+    const seen = new Set<number>();
+    for (let i = 0; i < 10; i++) {
+      seen.add(only(world.out(udpPacket(place(HOST, 40_000 + i), place(PEER, 53)))).from.port);
+    }
+    expect(seen.size).to.equal(10);
+    expect(flow(50_000)).to.equal(false);
+    expect(world.nat.stats.mappingsRefused).to.equal(1);
+    world.pass(300_001);
+    expect(flow(50_000)).to.equal(true);
+  });
+
+  it('needs no state for a flood from outside', () => {
+    begin();
+    world.nat.forward({ protocol: 'tcp', outsidePort: 80, insideAddress: HOST });
+    world.nat.forward({ protocol: 'udp', outsidePort: 53, insideAddress: HOST });
+    flow(5000);
+    for (let i = 0; i < 3000; i++) {
+      const from = place(`10.${i >> 8}.${i & 255}.1`, 1000 + i);
+      world.outside.inject([
+        tcpPacket(from, place(OUTSIDE, 80), 'S'),
+        udpPacket(from, place(OUTSIDE, 53)),
+        udpPacket(from, place(OUTSIDE, 5000)),
+        tcpPacket(from, place(OUTSIDE, 5001), 'S'),
+      ]);
+      world.takeInside();
+    }
+    expect(world.nat.stats).to.include({ sessions: 1, mappings: 1, synsHeld: 256 });
+    expect(flow(5001)).to.equal(true);
+  });
+
+  it('holds ten thousand flows, and lets go of all', () => {
+    begin();
+    for (let i = 0; i < 10_000; i++) {
+      const host = `192.168.0.${2 + (i % 250)}`;
+      only(world.out(udpPacket(place(host, 1024 + Math.floor(i / 250)), place(PEER, 53))));
+    }
+    expect(world.nat.stats.sessions).to.equal(10_000);
+    world.pass(300_001);
+    expect(world.nat.stats).to.include({ sessions: 0, mappings: 0, sessionsExpired: 10_000 });
+    expect([...world.nat.sessions()]).to.deep.equal([]);
+  });
+
+  it('drops headers that are cut short, and damaged ones it is told of', () => {
+    begin();
+    const short = v4({ from: HOST, to: PEER, protocol: 17, payload: bytesOf([1, 2, 3]) });
+    expect(world.out(short)).to.be.empty;
+    const packet = udpPacket(place(HOST, 1), place(PEER, 2));
+    expect(world.outAs(packet, { checksum: 2 })).to.be.empty;
+    expect(world.nat.stats.malformed).to.equal(2);
+  });
+
+  it('lets nothing without ports leave with an address of the inside', () => {
+    begin();
+    expect(world.out(v4({ from: HOST, to: PEER, protocol: 47, payload: bytesOf([1, 2, 3]) }))).to.be.empty;
+    expect(world.nat.stats.unsupported).to.equal(1);
+    expect(world.takeInside(), 'and says so').to.have.length(1);
+  });
+
+  it('is one for a stack, and leaves the stack as it was', () => {
+    begin();
+    const { stack } = world;
+    expect(() => new Nat({ stack, outside: 2 })).to.throw('EBUSY');
+    flow(5000);
+    world.nat.close();
+    world.nat.close();
+    expect(world.nat.isClosed).to.equal(true);
+    expect(() => world.nat.forward({ protocol: 'tcp', outsidePort: 1, insideAddress: HOST })).to.throw(
+      'ENETDOWN',
+    );
+    expect(only(world.out(udpPacket(place(HOST, 5000), place(PEER, 53)))).from.address).to.equal(HOST);
+    new Nat({ stack, outside: 'outside' }).close();
+  });
+
+  it('refuses options that cannot be', () => {
+    begin();
+    const { stack } = world;
+    const make = (options: object) => () => new Nat({ stack, outside: 2, ...options });
+    world.nat.close();
+    for (const wrong of [
+      { outside: 0 },
+      { outside: 9 },
+      { outside: 'nowhere' },
+      { udpMs: 10 },
+      { udpMs: '300000' },
+      { ports: [1, 2] },
+      { ports: [3000, 2000] },
+      { ports: 3000 },
+      { filtering: 'none' },
+      { families: [5] },
+      { inside: ['10.0.0.0/33'] },
+      { addresses: ['0.0.0.0'] },
+      { addresses: '198.51.100.1' },
+      { unsolicitedSynMs: 5999 },
+      { maxSession: 5 },
+      { stack: undefined },
+    ]) {
+      expect(make(wrong), JSON.stringify(wrong)).to.throw(/./);
+    }
+    const closed = new Stack({ clock: world.clock, random: new SeededRandom(2) });
+    closed.close();
+    expect(() => new Nat({ stack: closed, outside: 1 })).to.throw(/./);
+  });
+});
+
+describe('a pool of ports', () => {
+  it('gives every port of its range once, whatever is wanted', () => {
+    const pool = new PortPool(new SeededRandom(3), [1024, 65_535], true);
+    const seen = new Set<number>();
+    for (let i = 0; i < 65_535 - 1023; i++) {
+      const port = pool.choose(1024 + (i % 7), () => true);
+      expect(seen.has(port)).to.equal(false);
+      seen.add(port);
+      pool.use(port);
+    }
+    expect(pool.choose(2000, () => true)).to.equal(-1);
+    pool.release(33_333);
+    expect(pool.choose(2000, () => true)).to.equal(33_333);
+  });
+
+  it('chooses by chance, evenly (RFC 6056 §3.3.1)', () => {
+    const pool = new PortPool(new SeededRandom(4), [1024, 65_535], true);
+    pool.use(2000);
+    const quarters = [0, 0, 0, 0];
+    for (let i = 0; i < 4000; i++) {
+      const port = pool.choose(2000, () => true);
+      expect(port % 2).to.equal(0);
+      quarters[Math.floor(((port - 1024) / 64_512) * 4)]++;
+    }
+    for (const count of quarters) expect(count).to.be.within(850, 1150);
+  });
+});
