@@ -21,16 +21,21 @@ async function linesOf(example: string, ...args: readonly string[]): Promise<str
   return stdout.trimEnd().split('\n');
 }
 
+/** Skips where this user can have no TUN. */
+async function needsPrivateTun(context: Mocha.Context): Promise<void> {
+  try {
+    await (await openPrivateTun()).close();
+  } catch (error) {
+    skip(context, `no TUN: ${(error as Error).message}`);
+  }
+}
+
 describe('examples', function () {
   this.timeout(LIMIT_MS + 5000);
   this.slow(5000);
 
   it('teaching-series: opens, talks and closes in every way, against the kernel', async function () {
-    try {
-      await (await openPrivateTun()).close();
-    } catch (error) {
-      skip(this, `no TUN: ${(error as Error).message}`);
-    }
+    await needsPrivateTun(this);
     const lines = await linesOf('teaching-series.ts');
     const expected = [
       '── passive open, passive close',
@@ -130,6 +135,15 @@ describe('examples', function () {
       '2001:4860:4860::8888 | via 2001:db8:1::1 dev cable0 src 2001:db8:1::2 | (rule 32766, table main, unicast ::/0)',
       '2001:4860:4860::8888 mark 7 | via 2001:db8:2::1 dev radio0 src 2001:db8:2::2 | (rule 1000, table 100, unicast ::/0)',
     ]);
+  });
+
+  it('router: joins two networks, and says what it does not pass on', async function () {
+    await needsPrivateTun(this);
+    const [allowed, closed, passed, refused] = await linesOf('router.ts');
+    expect(allowed).to.equal('allowed:   ::ffff:10.9.0.1 asked for /page');
+    expect(closed).to.equal('closed:    connect EHOSTUNREACH 10.20.0.200:80');
+    expect(passed).to.match(/^passed on: \d+ packets, the MSS of [1-9]\d* of them lowered$/);
+    expect(refused).to.match(/^refused: {3}[1-9]\d* with a word to the sender$/);
   });
 
   it('dns: finds names by a server on another stack', async () => {
