@@ -190,8 +190,9 @@ export class AnyWorld {
     const dice = this.#dice;
     const talker = new Talker(endpoint, dice.of(0, 100, 5000, 60_000));
     this.#talkers.push(talker);
-    if (dice.chance(0.2)) this.#at(dice.within(0, 3000), () => talker.abort());
-    else if (dice.chance(0.2)) this.#at(dice.within(0, 3000), () => talker.close());
+    const fate = dice.within(1, 10);
+    if (fate <= 2) this.#at(dice.within(0, 3000), () => talker.abort());
+    else if (fate <= 4) this.#at(dice.within(0, 3000), () => talker.close());
     // Nobody waits for ever for one that never ends.
     this.#at(300_000, () => talker.abort());
   }
