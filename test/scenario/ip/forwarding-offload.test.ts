@@ -114,15 +114,17 @@ describe('forwarding: offloads', () => {
     });
   }
 
-  it('fragments segments that are too large and may be divided', () => {
-    const router = new Router({ far: { mtu: 1000 } });
+  it('fragments segments that are too large and may be divided, also for a link that divides', () => {
     const payload = begun(tcp(NEAR[4], FAR[4], pattern(4000)), pair(4), 6);
-    router.peer.receive(transit4({ protocol: 6, payload, id: 50 }), {
-      checksum: ChecksumState.Partial,
-      segmentSize: 1460,
-    });
+    const packet = transit4({ protocol: 6, payload, id: 50 });
+    const given = { checksum: ChecksumState.Partial, segmentSize: 1460 };
+    const router = new Router({ far: { mtu: 1000 } });
+    router.peer.receive(packet, given);
     const { far } = router.sent();
     expect(far).to.have.length(6);
+    const other = new Router({ far: { ...SUPER, mtu: 1000 } });
+    other.peer.receive(packet, given);
+    expect(other.sent().far).to.deep.equal(far);
     const host = new IpPeer({ addresses: [`${FAR[4]}/24`] });
     for (const { bytes } of far) host.receive(bytes);
     expect(host.tcp.packets).to.have.length(3);

@@ -389,10 +389,14 @@ describe('forwarding: IPv4', () => {
     expect(heard('10.7.3.1'), 'blackhole').to.deep.equal([]);
     expect(router.peer.lastDrop).to.equal(DropReason.IpBlackhole);
     expect(heard('10.7.4.1'), 'throw').to.deep.equal([3, 0]);
+    // What would loop back inside leads nowhere either.
+    routes.add({ destination: '10.7.5.0/24', port: 0 });
+    expect(heard('10.7.5.1'), 'loopback').to.deep.equal([3, 0]);
+    expect(router.peer.loopback.queue).to.deep.equal([]);
     router.far.isUp = false;
     router.peer.ip.portChanged();
     expect(heard(FAR[4]), 'link down').to.deep.equal([3, 0]);
-    expect(router.stats.ip.inNoRoutes).to.equal(6);
+    expect(router.stats.ip.inNoRoutes).to.equal(7);
     expect(router.far.queue).to.deep.equal([]);
   });
 
