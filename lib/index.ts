@@ -33,6 +33,7 @@ export {
 export type { GatewayDns, GatewayOptions } from './gateway/options.js';
 export type { AddressDescription, AddressOptions } from './ip/addresses.js';
 export type { IpLayer } from './ip/ip-layer.js';
+export type { LinkIpOptions } from './ip/link-options.js';
 export type { IpOptions } from './ip/options.js';
 export type {
   NextHopSpec,
