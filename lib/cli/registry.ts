@@ -6,6 +6,7 @@ type Load = () => Promise<{ readonly command: CommandSpec }>;
 const COMMANDS: Readonly<Record<string, Load>> = {
   demo: () => import('./commands/demo.js'),
   run: () => import('./commands/run.js'),
+  gateway: () => import('./commands/gateway.js'),
   nc: () => import('./commands/nc.js'),
   http: () => import('./commands/http.js'),
   ping: () => import('./commands/ping.js'),

@@ -10,6 +10,7 @@ import { SystemClock } from '../stack/system-clock.js';
 import { SystemRandom } from '../stack/system-random.js';
 import { type Gateway, openGateway } from './gateway.js';
 import type { GatewayOptions } from './options.js';
+import { parseForward } from './places.js';
 
 /** What a namespace with a gateway is made with. */
 export interface NamespaceGatewayOptions
@@ -22,8 +23,12 @@ export interface NamespaceGatewayOptions
   readonly ipv6?: boolean;
   /** Largest packet inside, bytes; 65,520 by default, as nothing on the way is smaller than a socket's buffer. */
   readonly mtu?: number;
+  /** Joins a namespace instead of making one, as `openPrivateTun` has it; what its `resolv.conf` says is its own affair. */
+  readonly within?: number | string;
   /** Name of the interface inside; `tun0` by default. */
   readonly name?: string;
+  /** As for a TUN (`TunOptions`); 0 by default, since the host's sockets wake the loop as often as the TUN does. */
+  readonly busyPollUs?: number;
 }
 
 /** Addresses as slirp4netns has them, which programs and people know. */
@@ -37,12 +42,11 @@ const DEFAULT_MTU = 65_520;
  * Arguments: the file that is to be `/etc/resolv.conf`, then the command. It has a mount namespace of its own, so
  * nobody else sees the change.
  */
-const WITH_RESOLVER = `
-file=$1
-shift
-mount --bind "$file" /etc/resolv.conf || echo "tunstack: names are asked for as outside" >&2
-exec "$@"
-`;
+const WITH_RESOLVER =
+  'mount --bind "$1" /etc/resolv.conf || echo "tunstack: names are asked for as outside" >&2; shift; exec "$@"';
+
+const withResolver = (file: string, command: string, args: readonly string[]): string[] =>
+  ['--mount', '--', 'sh', '-c', WITH_RESOLVER, 'sh', file, command].concat(args);
 
 /**
  * A network namespace with a gateway: made by `openNamespaceGateway`.
@@ -59,6 +63,8 @@ export class NamespaceGateway {
   readonly inside: readonly string[];
   /** The gateway's own addresses. */
   readonly addresses: readonly string[];
+  /** Where names are asked for; none without name service. */
+  readonly resolvers: readonly string[];
   readonly #directory: string;
   readonly #resolver: string | undefined;
 
@@ -69,6 +75,7 @@ export class NamespaceGateway {
     this.tun = parts.tun;
     this.inside = parts.families.map((family) => INSIDE[family]);
     this.addresses = parts.families.map((family) => GATEWAY[family]);
+    this.resolvers = parts.resolver === undefined ? [] : parts.families.map((family) => DNS[family]);
     this.#directory = parts.directory;
     this.#resolver = parts.resolver;
   }
@@ -76,15 +83,13 @@ export class NamespaceGateway {
   /** The command line that runs a program inside, with the name service of the gateway. */
   commandLine(command: string, args: readonly string[] = []): [command: string, args: string[]] {
     if (this.#resolver === undefined) return this.tun.commandLine(command, args);
-    const shell = ['sh', '-c', WITH_RESOLVER, 'sh', this.#resolver, command, ...args];
-    return this.tun.commandLine('unshare', ['--mount', '--', ...shell]);
+    return this.tun.commandLine('unshare', withResolver(this.#resolver, command, args));
   }
 
   /** Starts a program inside, with the name service of the gateway. What still runs at `close` is ended then. */
   run(command: string, args: readonly string[] = [], options: SpawnOptions = {}): ChildProcess {
     if (this.#resolver === undefined) return this.tun.run(command, args, options);
-    const shell = ['sh', '-c', WITH_RESOLVER, 'sh', this.#resolver, command, ...args];
-    return this.tun.run('unshare', ['--mount', '--', ...shell], options);
+    return this.tun.run('unshare', withResolver(this.#resolver, command, args), options);
   }
 
   /** Ends what runs inside, the gateway, the stack and the namespace. May be called twice. */
@@ -118,9 +123,16 @@ export async function openNamespaceGateway(options: NamespaceGatewayOptions = {}
   if (options === null || typeof options !== 'object') {
     throw new ArgumentTypeError('the options of a gateway are an object');
   }
-  const { hostLoopback = false, dns, ipv6 = true, mtu = DEFAULT_MTU, name = 'tun0', ...rest } = options;
+  const { hostLoopback = false, dns, ipv6 = true, mtu, name, busyPollUs, within, ...rest } = options;
   const families: (4 | 6)[] = ipv6 ? [4, 6] : [4];
-  const tun = await openPrivateTun({ name, mtu, address: families.map((f) => `${INSIDE[f]}/${LENGTH[f]}`) });
+  const address = families.map((family) => `${INSIDE[family]}/${LENGTH[family]}`);
+  const tun = await openPrivateTun({
+    name: name ?? 'tun0',
+    mtu: mtu ?? DEFAULT_MTU,
+    busyPollUs: busyPollUs ?? 0,
+    address,
+    ...(within === undefined ? {} : { within }),
+  });
   const directory = mkdtempSync(join(tmpdir(), 'tunstack-gateway-'));
   let stack: Stack | undefined;
   try {
@@ -133,6 +145,7 @@ export async function openNamespaceGateway(options: NamespaceGatewayOptions = {}
     stack.hold();
     const gateway = await openGateway({
       ...rest,
+      reach: (rest.reach ?? []).flatMap((text) => atGateway(text, families)),
       stack,
       link,
       inside: families.map((f) => INSIDE[f]),
@@ -150,6 +163,12 @@ export async function openNamespaceGateway(options: NamespaceGatewayOptions = {}
     rmSync(directory, { recursive: true, force: true });
     throw error;
   }
+}
+
+/** A port to reach the host by, at each of the gateway's addresses unless one is named. */
+function atGateway(text: string, families: readonly (4 | 6)[]): string[] {
+  if (parseForward(text).from.address !== '') return [text];
+  return families.map((family) => (family === 4 ? `${GATEWAY[4]}:${text}` : `[${GATEWAY[6]}]:${text}`));
 }
 
 function writeResolver(directory: string, families: readonly (4 | 6)[]): string {

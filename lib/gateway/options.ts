@@ -189,6 +189,5 @@ function toPublish(text: string, inside: readonly string[]): PortForward {
 function toReach(text: string): PortForward {
   const { protocol, from, to } = parseForward(text);
   if (from.address === '') throw new ArgumentValueError(`"${text}" does not say where it listens`);
-  const leads = to.address !== '' ? to.address : familyOf(from.address) === 6 ? '::1' : '127.0.0.1';
-  return { protocol, from, to: { ...to, address: leads } };
+  return { protocol, from, to: { ...to, address: to.address === '' ? '127.0.0.1' : to.address } };
 }

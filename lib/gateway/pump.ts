@@ -55,6 +55,8 @@ export class Pump implements TcpEndpointHandler, TextSink {
     socket.on('end', () => this.#hostFinished());
     socket.on('error', (error: Error & { code?: string }) => this.#end(error.code ?? 'EIO'));
     socket.on('close', () => this.#end(this.#isWhole ? '' : 'ECONNABORTED'));
+    // What came while the host was being dialled.
+    this.#pull();
   }
 
   /** Whether one side has finished and the other has not. */

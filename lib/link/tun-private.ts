@@ -10,13 +10,21 @@ import { type ChildProcess, type ChildProcessByStdio, type SpawnOptions, spawn }
 import { closeSync, existsSync } from 'node:fs';
 import process, { env, execPath, getuid } from 'node:process';
 import type { Readable, Writable } from 'node:stream';
-import { StackError } from '../base/errors.js';
+import { ArgumentRangeError, ArgumentTypeError, StackError } from '../base/errors.js';
 import { HostNetwork } from './host-network.js';
 import { callAddon, errnoName, type NativeAddon, nativeAddon } from './tun-addon.js';
 import { TunDevice, type TunOptions } from './tun-device.js';
 
 /** As `TunOptions`, but for what a namespace of its own decides. */
-export type PrivateTunOptions = Omit<TunOptions, 'fd' | 'netns' | 'host' | 'persist' | 'virtioHeader'>;
+export interface PrivateTunOptions
+  extends Omit<TunOptions, 'fd' | 'netns' | 'host' | 'persist' | 'virtioHeader'> {
+  /**
+   * Joins the network namespace of a process, given by its id, with the user namespace around it where this is not
+   * root; or one given as a file, which only root can: `/var/run/netns/blue`. It stays when the TUN is closed. By
+   * default a namespace is made.
+   */
+  readonly within?: number | string;
+}
 
 /** A TUN in a network namespace of its own. */
 export interface PrivateTun {
@@ -34,16 +42,26 @@ export interface PrivateTun {
   close(): Promise<void>;
 }
 
-/** How the namespace is made: the arguments of `unshare` and of `nsenter`. */
+/** How the namespace is made, or entered for the first time, and how the one of a process is entered. */
 interface Mode {
-  readonly unshare: readonly string[];
+  readonly begin: readonly [program: string, ...args: string[]];
   readonly nsenter: readonly string[];
 }
-const OF_ROOT: Mode = { unshare: ['--net'], nsenter: ['--net'] };
-const OF_USER: Mode = {
-  unshare: ['--user', '--map-root-user', '--net'],
-  nsenter: ['--user', '--preserve-credentials', '--net'],
-};
+const ENTER_ROOT = ['--net'];
+const ENTER_USER = ['--user', '--preserve-credentials', '--net'];
+const OF_ROOT: Mode = { begin: ['unshare', '--net'], nsenter: ENTER_ROOT };
+const OF_USER: Mode = { begin: ['unshare', '--user', '--map-root-user', '--net'], nsenter: ENTER_USER };
+
+/** @throws ArgumentTypeError, ArgumentRangeError for what is neither a process nor a file */
+function joining(within: unknown, isRoot: boolean): Mode {
+  if (typeof within === 'string') return { begin: ['nsenter', `--net=${within}`], nsenter: ENTER_ROOT };
+  if (typeof within !== 'number') throw new ArgumentTypeError('a namespace is a process id or a file');
+  if (!(Number.isInteger(within) && within > 0)) {
+    throw new ArgumentRangeError(`the id of a process is a positive integer: ${within}`);
+  }
+  const nsenter = isRoot ? ENTER_ROOT : ENTER_USER;
+  return { begin: ['nsenter', '--target', String(within), ...nsenter], nsenter };
+}
 
 /** Longer than a Node takes to start on a busy machine. */
 const START_LIMIT_MS = 15_000;
@@ -87,14 +105,18 @@ interface Answer {
 }
 
 /**
- * Makes a namespace and opens a TUN in it.
+ * Makes a namespace, or joins one, and opens a TUN in it.
+ * @throws ArgumentTypeError, ArgumentRangeError for `within`
  * @throws AddonError where there is no addon
- * @throws StackError `unshare EPERM` where namespaces are forbidden, `open EACCES /dev/net/tun` where that
+ * @throws StackError `unshare EPERM` where namespaces are forbidden, `setns EPERM` where one may not be joined, `open EACCES /dev/net/tun` where that
  * is closed to this user, `spawn ENOENT` without util-linux
  */
 export async function openPrivateTun(options: PrivateTunOptions = {}): Promise<PrivateTun> {
+  const isRoot = getuid?.() === 0;
+  const joined = options.within === undefined ? undefined : joining(options.within, isRoot);
   const addon = nativeAddon();
-  if (getuid?.() === 0) {
+  if (joined !== undefined) return open(addon, joined, options);
+  if (isRoot) {
     try {
       return await open(addon, OF_ROOT, options);
     } catch (error) {
@@ -111,7 +133,7 @@ async function open(addon: NativeAddon, mode: Mode, options: PrivateTunOptions):
   let host: HostNetwork | undefined;
   try {
     holder = startHolder(addon, mode, theirs, options);
-    const answer = await answerOf(holder);
+    const answer = await answerOf(holder, mode);
     const descriptors = takeDescriptors(addon, ours, holder.pid ?? 0, answer);
     holder.stdin.write('taken\n');
     host = HostNetwork.open({ fd: descriptors.netlink });
@@ -132,7 +154,8 @@ function startHolder(addon: NativeAddon, mode: Mode, socket: number, options: Pr
   const { name = '', offload = true, multiQueue = false } = options;
   const tun = JSON.stringify({ name, offload, multiQueue });
   const node = [execPath, '--input-type=commonjs', '--eval', HOLDER, '--', addon.path, tun];
-  return spawn(program('unshare'), [...mode.unshare, '--', ...node], {
+  const [command, ...args] = mode.begin;
+  return spawn(program(command), [...args, '--', ...node], {
     stdio: ['pipe', 'pipe', 'pipe', socket],
     // A signal from the terminal is for this process, which may still have to close in order.
     detached: true,
@@ -149,13 +172,13 @@ function program(name: string): string {
 }
 
 /** The first line of the Node inside. */
-function answerOf(holder: Holder): Promise<Answer> {
+function answerOf(holder: Holder, mode: Mode): Promise<Answer> {
   return new Promise((resolve, reject) => {
     let output = '';
     let complaints = '';
     const timer = setTimeout(() => {
       holder.kill('SIGKILL');
-      reject(new StackError('ETIMEDOUT', 'unshare'));
+      reject(new StackError('ETIMEDOUT', syscallOf(mode)));
     }, START_LIMIT_MS);
     const finish = (settle: () => void): void => {
       clearTimeout(timer);
@@ -171,9 +194,9 @@ function answerOf(holder: Holder): Promise<Answer> {
       if (end >= 0) finish(() => resolve(JSON.parse(output.slice(0, end)) as Answer));
     });
     holder.once('error', (error: Error & { code?: string }) =>
-      finish(() => reject(new StackError(error.code ?? 'ENOENT', 'spawn', 'unshare'))),
+      finish(() => reject(new StackError(error.code ?? 'ENOENT', 'spawn', mode.begin[0]))),
     );
-    holder.once('close', () => finish(() => reject(refusal(complaints.trim()))));
+    holder.once('close', () => finish(() => reject(refusal(complaints.trim(), mode))));
   });
 }
 
@@ -182,13 +205,18 @@ const REFUSALS: ReadonlyArray<readonly [words: RegExp, code: string]> = [
   [/permission denied/i, 'EACCES'],
   [/no space left/i, 'ENOSPC'], // user.max_user_namespaces
   [/function not implemented|invalid argument/i, 'EINVAL'],
+  [/no such file/i, 'ENOENT'],
 ];
 
-/** Why `unshare` gave up, from its words. */
-function refusal(complaints: string): StackError {
+const syscallOf = ({ begin }: Mode): string => (begin[0] === 'unshare' ? 'unshare' : 'setns');
+
+/** Why `unshare` or `nsenter` gave up, from its words. */
+function refusal(complaints: string, mode: Mode): StackError {
   const code = REFUSALS.find(([words]) => words.test(complaints))?.[1] ?? 'EPERM';
-  const error = new StackError(code, 'unshare');
-  error.message = `unshare ${code}: this system lets this user make no network namespace (${complaints})`;
+  const syscall = syscallOf(mode);
+  const error = new StackError(code, syscall);
+  const what = syscall === 'unshare' ? 'make no network namespace' : 'join no such namespace';
+  error.message = `${syscall} ${code}: this system lets this user ${what} (${complaints})`;
   return error;
 }
 
@@ -216,9 +244,10 @@ function takeDescriptors(
 }
 
 function openDevice(fd: number, host: HostNetwork, options: PrivateTunOptions): TunDevice {
-  const { mtu = 1500, up = true, txQueueLength = 10_000, offload = true, address = [] } = options;
+  const { mtu = 1500, up = true, txQueueLength = 10_000, offload = true, address = [], busyPollUs } = options;
+  const poll = busyPollUs === undefined ? {} : { busyPollUs };
   try {
-    return TunDevice.create({ fd, host, mtu, up, txQueueLength, offload, address });
+    return TunDevice.create({ fd, host, mtu, up, txQueueLength, offload, address, ...poll });
   } catch (error) {
     closeSync(fd);
     throw error;

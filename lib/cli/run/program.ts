@@ -10,7 +10,7 @@ const NOT_FOUND = 127;
 const SIGNALS: Readonly<Record<number, NodeJS.Signals>> = { 129: 'SIGHUP', 130: 'SIGINT', 143: 'SIGTERM' };
 
 export interface ProgramOptions {
-  readonly tun: PrivateTun;
+  readonly tun: Pick<PrivateTun, 'run'>;
   readonly line: readonly string[];
   /** Added to the environment. */
   readonly env: Readonly<Record<string, string>>;

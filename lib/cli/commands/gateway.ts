@@ -1,0 +1,147 @@
+import type { CommandSpec } from '../frame/spec.js';
+import * as values from '../frame/values.js';
+import type { GatewayCommandOptions } from '../gateway/gateway.js';
+
+const LIMITS = 'Limits';
+
+export const command: CommandSpec<GatewayCommandOptions> = {
+  name: 'gateway',
+  summary: "run a program in a namespace whose traffic leaves through the host's ordinary sockets",
+  description: [
+    'Runs a program in a network namespace of its own, as root or as an ordinary user. What it sends goes to the stack, ' +
+      'which passes it on by ordinary sockets of this process, as slirp4netns and passt do; so it reaches what this user ' +
+      'reaches, and nobody can reach it but through published ports. Inside, the interface has 10.0.2.100 and fd00::100, ' +
+      'the gateway is 10.0.2.2 and fd00::2, and names are asked for at 10.0.2.3 and fd00::3, which asks the name servers ' +
+      'of the host.',
+    'Without a program it says how to enter the namespace, and stays until it is interrupted. With --netns it serves a ' +
+      'namespace that is there already, and leaves it as it is but for the interface.',
+    'A connection is accepted only once the host has connected, and refused, or unreachable, as it is on the host. Echo ' +
+      'requests for other hosts are not passed on: they are dropped, or answered by the gateway itself, which says nothing ' +
+      'of the host asked for. What the host reaches as 127.0.0.1 is out of reach unless --host-loopback or --reach says ' +
+      'otherwise; services that listen on all its addresses are not, unless --deny says so.',
+  ],
+  arguments: [
+    {
+      name: 'command',
+      description: 'program and its arguments',
+      optional: true,
+      variadic: true,
+      completes: 'command',
+    },
+  ],
+  options: [
+    {
+      flags: '-p, --publish <ports>',
+      description:
+        'a port of the host that leads inside, [address:]port[:[address:]port][/udp]; on 127.0.0.1 unless it says otherwise',
+      repeatable: true,
+    },
+    {
+      flags: '-r, --reach <ports>',
+      description:
+        'a port of the gateway that leads to the host, port[:[address:]port]; to 127.0.0.1 unless it says otherwise',
+      repeatable: true,
+    },
+    {
+      flags: '--host-loopback',
+      description: "let the gateway's addresses lead to the host's 127.0.0.1 and ::1, all ports",
+      default: false,
+    },
+    {
+      flags: '--deny <prefix>',
+      description: 'addresses nobody inside reaches, such as 10.0.0.0/8',
+      repeatable: true,
+      parse: values.prefix,
+    },
+    {
+      flags: '--dns <server>',
+      description: 'a name server to ask, in place of those of the host, such as 192.0.2.1 or 192.0.2.1:5353',
+      repeatable: true,
+    },
+    { flags: '--no-dns', description: 'no name service, and resolv.conf as it is' },
+    { flags: '--no-ipv6', description: 'IPv4 only' },
+    {
+      flags: '--icmp <policy>',
+      description: 'what becomes of echo requests for other hosts',
+      choices: ['drop', 'answer'],
+      default: 'drop',
+    },
+    {
+      flags: '--netns <pid|file>',
+      description: 'serve the namespace of a process, or as root one given as a file',
+    },
+    {
+      flags: '--mtu <bytes>',
+      description: 'largest packet inside',
+      parse: values.integer(1280, 65_535),
+      default: 65_520,
+    },
+    {
+      flags: '--ready-fd <fd>',
+      description: 'write a line to this descriptor once everything is there, and close it',
+      parse: values.integer(1, 1_000_000),
+    },
+    { flags: '--stats', description: 'print the counters at the end, on standard error', default: false },
+    {
+      flags: '--max-tcp <n>',
+      description: 'TCP connections at once',
+      parse: values.integer(1, 1_000_000),
+      default: 8192,
+      group: LIMITS,
+    },
+    {
+      flags: '--max-udp <n>',
+      description: 'UDP flows at once',
+      parse: values.integer(1, 1_000_000),
+      default: 4096,
+      group: LIMITS,
+    },
+    {
+      flags: '--tcp-idle <time>',
+      description: 'a connection that is silent for so long is reset',
+      parse: values.seconds,
+      default: 7_440_000,
+      defaultText: '124m',
+      group: LIMITS,
+    },
+    {
+      flags: '--udp-idle <time>',
+      description: 'a flow that is silent for so long is forgotten',
+      parse: values.seconds,
+      default: 120_000,
+      defaultText: '2m',
+      group: LIMITS,
+    },
+  ],
+  passThrough: true,
+  endsItself: true,
+  json: 'document',
+  exits: [
+    { status: 0, meaning: 'and any other: the status of the program' },
+    { status: 1, meaning: 'the namespace or a port could not be had, or the program ended so' },
+    { status: 127, meaning: 'there is no such program' },
+    { status: 130, meaning: 'the program was ended by SIGINT; 128 + n by signal n' },
+  ],
+  examples: [
+    {
+      command: 'tunstack gateway -- curl -sS https://example.org/',
+      description: "Fetch a page through a namespace of one's own:",
+    },
+    {
+      command: 'tunstack gateway -p 8080:80 --deny 10.0.0.0/8 -- nginx -g "daemon off;"',
+      description: 'A server inside at port 8080 of the host, which cannot reach the local network:',
+    },
+    {
+      command: 'tunstack gateway --reach 5432 -- psql -h 10.0.2.2',
+      description: 'Reach one service of the host from a program that reaches nothing else of it:',
+    },
+    {
+      command: 'tunstack gateway --netns "$(cat container.pid)"',
+      description: 'Give a namespace that is there already a way out:',
+    },
+  ],
+  async action(context) {
+    const { gatewayCommand } = await import('../gateway/gateway.js');
+    return gatewayCommand(context);
+  },
+};
