@@ -222,7 +222,8 @@ describe('forwarding: IPv6', () => {
     // A router that is known by another address than its link-local one cannot be named.
     routes.add({ destination: '2001:db8:6::/48', gateway: '2001:db8:1::9', port: 2 });
     quietly(FAR[6], '2001:db8:6::1');
-    quietly('2001:db8:f::1', '2001:db8:5::1');
+    quietly('2001:db8:2::9', '2001:db8:5::1');
+    expect(router.third.queue).to.deep.equal([]);
     router.peer.receive(transit6({ from: FAR[6], to: '2001:db8:1::9' }), { link: 2 });
     const [direct] = router.far.queue.splice(0);
     const target = readIcmp(direct.bytes).data.slice();

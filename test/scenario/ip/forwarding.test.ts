@@ -434,7 +434,8 @@ describe('forwarding: IPv4', () => {
       ).to.deep.equal([17]);
     };
     // Who is no neighbour has another first hop, and a neighbour of somebody else is none of his.
-    quietly('203.0.113.5', '10.5.1.1');
+    quietly('10.2.0.9', '10.5.1.1');
+    expect(router.third.queue).to.deep.equal([]);
     routes.add({ destination: '10.6.0.0/16', gateway: '172.16.0.1', port: 2, onlink: true });
     quietly(FAR[4], '10.6.1.1');
     // To a neighbour itself it is a shorter way, too.
