@@ -17,7 +17,7 @@ interface Cost {
   readonly perTurn: number;
 }
 
-async function least(what: 'receiving' | 'sending' | 'forwarding'): Promise<Cost> {
+async function least(what: 'receiving' | 'sending' | 'forwarding' | 'translating'): Promise<Cost> {
   let best: Cost = { perPacket: Number.POSITIVE_INFINITY, perTurn: Number.POSITIVE_INFINITY };
   for (let i = 0; i < PROCESSES && best.perPacket >= 1; i++) {
     const flags = ['--expose-gc', '--min-semi-space-size=128', '--max-semi-space-size=128', '--import=tsx'];
@@ -46,6 +46,12 @@ describe('bytes allocated per packet', function () {
 
   it('are none between two links when packets are passed on', async () => {
     const { perPacket, perTurn } = await least('forwarding');
+    expect(perPacket, 'per packet').to.be.lessThan(1);
+    expect(perTurn, 'per turn').to.be.lessThan(TURN_BYTES);
+  });
+
+  it('are none when they are translated on the way, by sessions that are known', async () => {
+    const { perPacket, perTurn } = await least('translating');
     expect(perPacket, 'per packet').to.be.lessThan(1);
     expect(perTurn, 'per turn').to.be.lessThan(TURN_BYTES);
   });

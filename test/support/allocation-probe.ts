@@ -10,6 +10,7 @@ import { seq } from '../../lib/base/seq.js';
 import { SendBuffer } from '../../lib/buffer/send-buffer.js';
 import type { LinkDevice } from '../../lib/link/link-device.js';
 import { PacketBatch } from '../../lib/link/packet-batch.js';
+import { Nat } from '../../lib/nat/nat.js';
 import { SeededRandom } from '../../lib/sim/seeded-random.js';
 import { VirtualClock } from '../../lib/sim/virtual-clock.js';
 import { Stack } from '../../lib/stack/stack.js';
@@ -258,23 +259,53 @@ function forwarding(): Cost {
   return cost(few, many);
 }
 
-/** A UDP packet to somebody else. */
-function writeTransit(batch: PacketBatch, to: number): void {
+/** The same through a translator that knows their sessions, out and back in turns. */
+function translating(): Cost {
+  const clock = new VirtualClock(1e9);
+  const stack = new Stack({ clock, random: new SeededRandom(1), ip: { forwarding: true } });
+  const inside = new BareLink();
+  const outside = new BareLink();
+  stack.addLink(inside, { addresses: ['10.0.0.1/24'] });
+  const link = stack.addLink(outside, { addresses: ['10.1.0.1/24'] });
+  const nat = new Nat({ stack, outside: link });
+  const pass = (packets: number): void => {
+    for (let i = 0; i < packets; i++) writeTransit(inside.incoming, 0x0a01_0002 + i);
+    inside.deliver();
+    for (let i = 0; i < packets; i++) writeTransit(outside.incoming, 0x0a01_0001, 0x0a01_0002 + i);
+    outside.deliver();
+    clock.advanceBy(100);
+  };
+  for (let i = 0; i < 20_000; i++) pass(MANY);
+  const few = allocatedPerRound(2000, () => pass(FEW));
+  const many = allocatedPerRound(2000, () => pass(MANY));
+  invariant(nat.stats.translatedOut >= 20_000 * MANY, 'all packets were translated');
+  invariant(nat.stats.translatedIn === nat.stats.translatedOut, 'and so were all answers');
+  invariant(nat.stats.sessionsCreated === MANY, 'by sessions that were known');
+  return cost(few, many);
+}
+
+/** A UDP packet to somebody else; to a translator, its answer. */
+function writeTransit(batch: PacketBatch, to: number, from = 0x0a00_0009): void {
   const { view, tail } = batch;
   view.setUint16(tail, 0x4500);
   view.setUint16(tail + 2, 1000);
   view.setInt32(tail + 4, 0x4000);
   view.setInt32(tail + 8, 0x4011_0000);
-  view.setInt32(tail + 12, 0x0a00_0009);
+  view.setInt32(tail + 12, from);
   view.setInt32(tail + 16, to);
   let sum = 0;
   for (let at = 0; at < 20; at += 2) sum += view.getUint16(tail + at);
   sum = (sum & 0xffff) + (sum >>> 16);
   view.setUint16(tail + 10, ~(sum + (sum >>> 16)) & 0xffff);
-  view.setInt32(tail + 20, 0x1000_2000);
+  view.setInt32(tail + 20, from === 0x0a00_0009 ? 0x1000_2000 : 0x2000_1000);
   view.setInt32(tail + 24, (980 << 16) | 1);
   batch.append(1000, ChecksumState.Unknown, 0, 0);
 }
 
-const MEASUREMENTS: Readonly<Record<string, () => Cost>> = { receiving, sending, forwarding };
+const MEASUREMENTS: Readonly<Record<string, () => Cost>> = {
+  receiving,
+  sending,
+  forwarding,
+  translating,
+};
 console.log(JSON.stringify(MEASUREMENTS[process.argv[2] ?? '']()));
