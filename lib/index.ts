@@ -20,9 +20,32 @@ export type { BindAtOnceOptions, SyncUdpSocket } from './dgram/at-once.js';
 export type { DgramModule } from './dgram/dgram.js';
 // Gives every stack `dgram`.
 export { createDgram } from './dgram/stack-dgram.js';
+export { DhcpClient } from './dhcp/client.js';
+export type { DhcpClientOptions, DhcpClientState, DhcpClientStats } from './dhcp/client-options.js';
+export type { DhcpLease } from './dhcp/lease.js';
+export { DhcpServer } from './dhcp/server.js';
+export type { DhcpServerOptions, DhcpServerStats, ServedLease, StaticLease } from './dhcp/server-options.js';
 export type { DnsModule } from './dns/dns.js';
 // Gives every stack `dns`.
 export { createDns } from './dns/stack-dns.js';
+export type { AddressConflict, DetectionOptions } from './ethernet/address-detection.js';
+export type { EthernetCounters } from './ethernet/counters.js';
+export { EthernetLink } from './ethernet/ethernet-link.js';
+export type { EthernetLinkOptions } from './ethernet/ethernet-options.js';
+export { MacAddress } from './ethernet/mac-address.js';
+export type { NeighborOptions } from './ethernet/neighbor-options.js';
+export type { NeighborDescription, NeighborStateName } from './ethernet/neighbor-table.js';
+export type { RouterPreference } from './ethernet/router-advertisement.js';
+export type {
+  PrefixToAdvertise,
+  RouterAdvertiser,
+  RouterAdvertiserOptions,
+} from './ethernet/router-advertiser.js';
+export type {
+  AdvertisedDns,
+  RouterDescription,
+  RouterDiscoveryOptions,
+} from './ethernet/router-discovery.js';
 export type { GatewayStats } from './gateway/counters.js';
 export { Gateway, openGateway } from './gateway/gateway.js';
 export {
