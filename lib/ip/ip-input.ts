@@ -81,8 +81,15 @@ export class IpInput {
     if (verdict === Verdict.Accept) return this.#take4(packet);
     if (verdict !== Verdict.Reassemble) return;
     const whole = this.#reassemble4(packet);
-    if (whole === undefined || translator.inbound(whole, whole.nowUs) !== Verdict.Accept) return;
-    this.#take4(whole);
+    if (whole !== undefined && this.#passesWhole(whole, translator)) this.#take4(whole);
+  }
+
+  /** Shows the translator what it wanted to see whole. */
+  #passesWhole(whole: IpPacket, translator: PacketTranslator): boolean {
+    const verdict = translator.inbound(whole, whole.nowUs);
+    // What it takes for a fragment still can only be one within another.
+    if (verdict === Verdict.Reassemble) this.#dropHeader(DropReason.IpNested);
+    return verdict === Verdict.Accept;
   }
 
   /** Brings a packet whose addresses can be to where it belongs. */
@@ -169,8 +176,7 @@ export class IpInput {
     // Headers that lead to no fragment are found wanting where the packet goes.
     if (this.#chain.walk(packet, false) !== ChainEnd.Fragment) return this.#take6(packet);
     const whole = this.#reassemble6(packet);
-    if (whole === undefined || translator.inbound(whole, whole.nowUs) !== Verdict.Accept) return;
-    this.#take6(whole);
+    if (whole !== undefined && this.#passesWhole(whole, translator)) this.#take6(whole);
   }
 
   #take6(packet: IpPacket): void {

@@ -145,6 +145,17 @@ describe('forwarding: offloads', () => {
     expect(host.udp.packets[0].payload).to.deep.equal(udp(NEAR[4], FAR[4], pattern(1400)));
   });
 
+  it('completes a checksum of zero as one that is there (RFC 768)', () => {
+    const router = new Router();
+    const datagram = Array.from({ length: 65_536 }, (_, word) => udp(NEAR[4], FAR[4], u16(word))).find(
+      (candidate) => candidate[6] === 255 && candidate[7] === 255,
+    ) as Uint8Array;
+    router.peer.receive(transit4({ payload: begun(datagram, pair(4), 17) }), {
+      checksum: ChecksumState.Partial,
+    });
+    expect(router.sent().far[0].payload).to.deep.equal(datagram);
+  });
+
   it('leaves the judgment of checksums to the end of the path', () => {
     const router = new Router({ far: SUPER });
     for (const [given, expected] of [
@@ -473,6 +484,26 @@ describe('forwarding: a translator', () => {
     ]);
     for (const payload of pieces) router.peer.receive(transit6({ to: OWN[6], next: 44, payload }));
     expect(router.peer.udp.packets).to.have.length(1);
+    // Within what was put together, another Fragment header is one too many.
+    const nested = bytesOf(fragmentHeader(17, 0, true, 6), pattern(16));
+    const dropped = (): number => router.stats.drops.count(DropReason.IpNested);
+    for (const [offset, end, trusting] of [
+      [0, 16, false],
+      [16, nested.length, false],
+      [0, 16, true],
+      [16, nested.length, true],
+    ] as const) {
+      if (trusting) {
+        expect(dropped()).to.equal(1);
+        // Where packets are put together they begin with the memory.
+        translator.onInbound = ({ at }) => (at === 0 ? Verdict.Accept : Verdict.Reassemble);
+      }
+      const head = fragmentHeader(44, offset, end < nested.length, 7);
+      router.peer.receive(
+        transit6({ to: OWN[6], next: 44, payload: bytesOf(head, nested.subarray(offset, end)) }),
+      );
+    }
+    expect(dropped()).to.equal(2);
     // What is no fragment stays what it is.
     translator.onInbound = () => Verdict.Reassemble;
     router.peer.receive(transit6());
