@@ -12,6 +12,7 @@ export const Kind = {
   Method: 2048,
   Accessor: 262_144,
   TypeAlias: 2_097_152,
+  Reference: 4_194_304,
 } as const;
 
 export interface CommentPart {

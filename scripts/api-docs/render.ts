@@ -50,7 +50,11 @@ class Page {
     const doers = modules.flatMap((module) =>
       module.comment === undefined ? [] : [{ ...module, name: importedAs(module), children: [] }],
     );
-    const all = [...doers, ...modules.flatMap((module) => module.children ?? [])];
+    // What a second module exports too is described where the first does.
+    const own = modules
+      .flatMap((module) => module.children ?? [])
+      .filter(({ kind }) => kind !== Kind.Reference);
+    const all = [...doers, ...own];
     const names = all.map(({ name }) => name);
     this.#names = new Set(names);
     for (const topic of TOPICS) this.#byTopic.set(topic, []);

@@ -102,6 +102,11 @@ export const TOPICS: readonly Topic[] = [
     text: 'A link carries IP packets, in batches. Every link here is a `LinkDevice`, and so may be your own.',
   },
   { title: 'Links: the network of the host', files: /^lib\/link\/host-/, first: ['HostNetwork'] },
+  {
+    title: 'In a browser',
+    files: /^lib\/browser\//,
+    text: '`tunstack/browser` has everything here that needs no Node, and these in place of `SystemClock` and `SystemRandom`: [in a browser](embedding.md#in-a-browser).',
+  },
   { title: 'Time and randomness', files: /^lib\/(base\/(clock|random)|stack\/system-)/ },
   {
     title: 'Virtual time',
