@@ -146,6 +146,18 @@ describe('examples', function () {
     expect(refused).to.match(/^refused: {3}[1-9]\d* with a word to the sender$/);
   });
 
+  it('transparent-proxy: answers for any address, as it decides', async function () {
+    await needsPrivateTun(this);
+    expect(await linesOf('transparent-proxy.ts')).to.deep.equal([
+      '198.51.100.7 says hello',
+      '192.0.2.1 says hello',
+      '[2001:db8::1] says hello',
+      'port 81: ECONNREFUSED',
+      'forbidden: EHOSTUNREACH',
+      '5 requests: 3 accepted, 2 rejected',
+    ]);
+  });
+
   it('dns: finds names by a server on another stack', async () => {
     expect(await linesOf('dns.ts')).to.deep.equal([
       'web:       10.0.0.80, fd00::80',
