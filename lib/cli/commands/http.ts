@@ -2,14 +2,14 @@ import type { CommandSpec } from '../frame/spec.js';
 import * as values from '../frame/values.js';
 import type { HttpOptions } from '../http/options.js';
 import { FAMILY_OPTIONS } from '../network/family.js';
-import { LINK_OPTIONS } from '../network/options.js';
+import { LINK_OPTIONS, VIA_HOST_OPTION } from '../network/options.js';
 
 export const command: CommandSpec<HttpOptions> = {
   name: 'http',
   summary: 'fetch a URL over the stack',
   description: [
     'Sends one request over the stack, with TLS for https, and prints the body of the answer. Options and exit statuses ' +
-      'are those of curl, as far as they go.',
+      'are those of curl, as far as they go. With --json the body is shown nowhere unless -o writes it to a file.',
   ],
   arguments: [{ name: 'url', description: 'of http or https; http:// may be left out' }],
   options: [
@@ -36,6 +36,7 @@ export const command: CommandSpec<HttpOptions> = {
     { flags: '--connect-timeout <time>', description: 'how long connecting may take', parse: values.seconds },
     { flags: '-s, --silent', description: 'no progress bar' },
     ...FAMILY_OPTIONS,
+    VIA_HOST_OPTION,
     ...LINK_OPTIONS,
   ],
   json: 'document',
@@ -57,13 +58,17 @@ export const command: CommandSpec<HttpOptions> = {
   ],
   examples: [
     {
-      command:
-        'sudo tunstack http --tun tun7 --address 10.7.0.2/24 --host-address 10.7.0.1/24 http://10.7.0.1:8080/',
-      description: 'A page of a server on this host:',
+      command: 'tunstack http https://example.com/',
+      description: 'A page, over a stack that needs no right:',
     },
     {
-      command: 'tunstack http --delay 100ms --loss 2% -o big.iso http://10.0.0.2/big.iso',
-      description: 'A long download over a bad link:',
+      command: 'tunstack http --delay 100ms --loss 2% -o page.html http://localhost:8080/',
+      description: 'A server on this host, as from far away:',
+    },
+    {
+      command:
+        'sudo tunstack http --tun tun7 --address 10.7.0.2/24 --host-address 10.7.0.1/24 http://10.7.0.1:8080/',
+      description: 'The same across a TUN:',
     },
   ],
   async action(context) {

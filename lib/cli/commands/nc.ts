@@ -2,7 +2,7 @@ import type { CommandSpec } from '../frame/spec.js';
 import * as values from '../frame/values.js';
 import type { NcOptions } from '../nc/options.js';
 import { FAMILY_OPTIONS } from '../network/family.js';
-import { LINK_OPTIONS } from '../network/options.js';
+import { LINK_OPTIONS, VIA_HOST_OPTION } from '../network/options.js';
 
 export const command: CommandSpec<NcOptions> = {
   name: 'nc',
@@ -47,6 +47,7 @@ export const command: CommandSpec<NcOptions> = {
       description: 'say who is connected; with -z also what is closed',
     },
     ...FAMILY_OPTIONS,
+    VIA_HOST_OPTION,
     ...LINK_OPTIONS,
   ],
   json: 'document',
@@ -57,14 +58,18 @@ export const command: CommandSpec<NcOptions> = {
   ],
   examples: [
     {
-      command: 'sudo tunstack nc --tun tun7 --address 10.7.0.2/24 --host-address 10.7.0.1/24 -l 7000',
-      description: 'Listen on 10.7.0.2, for programs of the host:',
-    },
-    {
-      command: "printf 'HEAD / HTTP/1.0\\r\\n\\r\\n' | tunstack nc 10.0.0.2 80",
+      command: "printf 'HEAD / HTTP/1.0\\r\\n\\r\\n' | tunstack nc localhost 8080",
       description: 'Send a request, print the answer:',
     },
-    { command: 'tunstack nc -z 10.0.0.2 1-1024', description: 'Which ports are open:' },
+    {
+      command: 'tunstack nc -l 7000',
+      description: "Listen on the stack; port 7000 of the host's loopback leads there:",
+    },
+    { command: 'tunstack nc -z localhost 1-1024', description: 'Which ports are open:' },
+    {
+      command: 'sudo tunstack nc --tun tun7 --address 10.7.0.2/24 --host-address 10.7.0.1/24 -l 7000',
+      description: 'Listen on 10.7.0.2, across a TUN:',
+    },
   ],
   async action(context) {
     const { nc } = await import('../nc/nc.js');

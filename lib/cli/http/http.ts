@@ -2,12 +2,13 @@
 import { createWriteStream, readFileSync } from 'node:fs';
 import http, { type IncomingMessage, type OutgoingHttpHeaders } from 'node:http';
 import https from 'node:https';
-import type { Socket } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import type { Writable } from 'node:stream';
 import { finished, pipeline } from 'node:stream/promises';
 import type { CommandContext } from '../frame/context.js';
 import { CliError, ExitStatus, UsageError } from '../frame/errors.js';
 import type { Output } from '../frame/output.js';
+import { throughDoor } from '../network/door-names.js';
 import { familyOf } from '../network/family.js';
 import { type Network, openNetwork } from '../network/network.js';
 import { failure } from './failure.js';
@@ -38,7 +39,7 @@ interface Answer {
 export async function fetchOverStack(context: HttpContext): Promise<number> {
   const { options, args } = context;
   let wish = firstWish(args[0], options, context.version);
-  const network = await openNetwork(context, options);
+  const network = await openNetwork(context, options, { fallback: 'host' });
   const agents = openAgents(network, options);
   context.defer(() => {
     agents.http.destroy();
@@ -103,11 +104,14 @@ function bodyOf(data: readonly string[]): Buffer | undefined {
 interface Agents {
   readonly http: http.Agent;
   readonly https: https.Agent;
+  /** Whether the host is called otherwise than people call it. */
+  readonly isBehindDoor: boolean;
 }
 
-function openAgents({ stack }: Network, { cacert, insecure }: HttpOptions): Agents {
+function openAgents({ stack, kind }: Network, { cacert, insecure }: HttpOptions): Agents {
   const kept = { keepAlive: true };
   return {
+    isBehindDoor: kind === 'host',
     http: stack.agent(kept),
     https: stack.httpsAgent({
       ...kept,
@@ -148,6 +152,7 @@ function ask(wish: Wish, agents: Agents, options: HttpOptions): Promise<Answer> 
       method,
       headers,
       family: familyOf(options),
+      ...(agents.isBehindDoor ? placeBehind(url, headers) : {}),
     });
     let connected = false;
     const onConnected = (): void => {
@@ -166,6 +171,14 @@ function ask(wish: Wish, agents: Agents, options: HttpOptions): Promise<Answer> 
     });
     request.end(body);
   });
+}
+
+/** Where the host itself is asked for: its address there, while the server hears the name it was called by. */
+function placeBehind({ hostname, host }: URL, headers: OutgoingHttpHeaders): https.RequestOptions {
+  const mapped = throughDoor(hostname);
+  if (mapped === hostname) return {};
+  const name = isIP(hostname) === 0 && !hostname.startsWith('[') ? { servername: hostname } : {};
+  return { hostname: mapped, headers: { host, ...headers }, ...name };
 }
 
 function describe(error: Error & { code?: string }, connected: boolean): CliError {

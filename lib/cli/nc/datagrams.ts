@@ -33,13 +33,23 @@ export async function converseUdp(
   await ended;
 }
 
+export interface ListenPlace {
+  /** All by default. */
+  readonly address: string | undefined;
+  readonly port: number;
+}
+
+/** Where others find it. */
+export function listeningText({ kind, addresses }: Network, { address, port }: ListenPlace): string {
+  const places = address === undefined ? addresses : [address];
+  const text = `listening on ${places.map((one) => placeText(one, port)).join(' and ')}`;
+  return kind === 'host' ? `${text}, to which ${placeText('127.0.0.1', port)} of the host leads` : text;
+}
+
 /** Waits for the first datagram; whoever sent it is the peer from then on. */
-export async function listenUdp(
-  context: NcContext,
-  { stack, addresses }: Network,
-  at: { readonly address: string | undefined; readonly port: number },
-): Promise<void> {
+export async function listenUdp(context: NcContext, network: Network, at: ListenPlace): Promise<void> {
   const { options, output } = context;
+  const { stack } = network;
   const socket =
     at.address === undefined
       ? stack.dgram.createSocket('udp6')
@@ -47,8 +57,7 @@ export async function listenUdp(
   context.defer(() => close(socket));
   socket.bind(at.port, at.address);
   await once(socket, 'listening');
-  const places = at.address === undefined ? addresses : [at.address];
-  output.note(`listening on ${places.map((address) => placeText(address, at.port)).join(' and ')}`);
+  output.note(listeningText(network, at));
   const ended = converse(context, socket);
   socket.once('message', (_message, { address, port }) => {
     if (options.verbose) output.note(`datagram from ${placeText(address, port)}`);

@@ -8,7 +8,7 @@ import { delivered } from '../network/delivery.js';
 import { familyOf } from '../network/family.js';
 import { findAddress } from '../network/names.js';
 import { type Network, openNetwork } from '../network/network.js';
-import { converseUdp, listenUdp } from './datagrams.js';
+import { converseUdp, listeningText, listenUdp } from './datagrams.js';
 import type { NcOptions, NcPlace } from './options.js';
 import { scan } from './scan.js';
 
@@ -17,9 +17,11 @@ type NcContext = CommandContext<NcOptions>;
 export async function nc(context: NcContext): Promise<number> {
   const { options } = context;
   const place = placeOf(context);
-  const network = await openNetwork(context, options);
-  if (options.scan) return scan(context, network, place);
   const [[port]] = place.ports;
+  // Who listens behind the host's sockets is found on the host's loopback.
+  const publish = options.listen ? [`${port}:${port}${options.udp ? '/udp' : ''}`] : [];
+  const network = await openNetwork(context, options, { fallback: 'host', publish });
+  if (options.scan) return scan(context, network, place);
   const family = familyOf(options);
   if (options.listen) {
     const address =
@@ -71,14 +73,14 @@ async function connect(
 
 async function listen(
   context: NcContext,
-  { stack, addresses }: Network,
+  network: Network,
   at: { readonly address: string | undefined; readonly port: number },
 ): Promise<void> {
   const { options, output } = context;
   const waiting: Socket[] = [];
   let wake: () => void = () => {};
   let failed: Error | undefined;
-  const server = stack.net.createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
+  const server = network.stack.net.createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
     if (!options.keep) server.close();
     waiting.push(socket);
     wake();
@@ -88,8 +90,7 @@ async function listen(
     wake();
   });
   server.listen({ port: at.port, ...(at.address === undefined ? {} : { host: at.address }) }, () => {
-    const places = at.address === undefined ? addresses : [at.address];
-    output.note(`listening on ${places.map((address) => placeText(address, at.port)).join(' and ')}`);
+    output.note(listeningText(network, at));
   });
   do {
     while (waiting.length === 0 && failed === undefined) {

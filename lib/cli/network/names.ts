@@ -1,6 +1,7 @@
 /** Names and addresses people type, as addresses the stack can reach. */
 import { IpAddress, type IpFamily } from '../../index.js';
 import { CliError } from '../frame/errors.js';
+import { throughDoor } from './door-names.js';
 import { addressOf, type Network } from './network.js';
 
 /**
@@ -9,13 +10,14 @@ import { addressOf, type Network } from './network.js';
  * @throws CliError
  */
 export async function findAddress(
-  { stack, addresses }: Network,
+  { stack, addresses, kind }: Network,
   host: string,
   wanted: { readonly family: 0 | IpFamily; readonly status?: number },
 ): Promise<IpAddress> {
   const { family, status = 1 } = wanted;
   // As people copy them from an URL.
-  const name = host.replace(/^\[(.*)\]$/, '$1');
+  const typed = host.replace(/^\[(.*)\]$/, '$1');
+  const name = kind === 'host' ? throughDoor(typed) : typed;
   let found: ReadonlyArray<{ readonly address: string; readonly family: number }>;
   try {
     found = await stack.dns.promises.lookup(name, { all: true, family });

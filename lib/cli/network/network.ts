@@ -34,7 +34,7 @@ export interface Network {
   readonly stack: Stack;
   /** Index of the link. */
   readonly link: number;
-  readonly kind: 'private' | 'tun' | 'descriptor';
+  readonly kind: 'private' | 'tun' | 'descriptor' | 'host';
   /** Name of the interface. */
   readonly name: string;
   /** The namespace, where it is a private one. */
@@ -46,7 +46,7 @@ export interface Network {
 }
 
 /** What a link is made of. */
-interface Opened {
+export interface Opened {
   readonly device: LinkDevice;
   readonly kind: Network['kind'];
   readonly tun?: PrivateTun;
@@ -60,6 +60,10 @@ export interface NetworkExtras {
   wrap?(this: void, device: LinkDevice, clock: SystemClock): LinkDevice;
   /** Settings of TCP connections. */
   readonly tcp?: Partial<TcpOptions>;
+  /** The network where none is asked for; `private` by default. */
+  readonly fallback?: 'private' | 'host';
+  /** With `host`: ports of the host's loopback that lead to the stack, such as `7000:7000/udp`. */
+  readonly publish?: readonly string[];
 }
 
 /**
@@ -69,15 +73,16 @@ export interface NetworkExtras {
 export async function openNetwork(
   context: CommandContext,
   options: NetworkOptions,
-  { wrap = (device) => device, tcp = {} }: NetworkExtras = {},
+  extras: NetworkExtras = {},
 ): Promise<Network> {
+  const { wrap = (device) => device, tcp = {} } = extras;
   checkOptions(options);
   const { dns = [] } = options;
   const clock = new SystemClock();
   const capture = options.capture === undefined ? undefined : openCapture(options.capture, clock);
   // Its last words are the statistics of links that are closed.
   if (capture !== undefined) context.defer(() => capture.close());
-  const opened = await openLink(context, options);
+  const opened = await openLink(context, options, { ...extras, clock });
   const stack = new Stack({
     clock,
     random: new SystemRandom(),
@@ -132,8 +137,20 @@ function openCapture(path: string, clock: SystemClock): Capture {
   }
 }
 
-async function openLink(context: CommandContext, options: NetworkOptions): Promise<Opened> {
+async function openLink(
+  context: CommandContext,
+  options: NetworkOptions,
+  { fallback = 'private', publish = [], clock }: NetworkExtras & { readonly clock: SystemClock },
+): Promise<Opened> {
   try {
+    if (isHostAsked(options, fallback)) {
+      if (options.address.length + options.hostAddress.length > 0) {
+        throw new UsageError('--address and --host-address are for --private and --tun');
+      }
+      // The gateway is loaded where it is used.
+      const { openHostDoor } = await import('./host-door.js');
+      return await openHostDoor(context, { clock, publish, ...mtuOf(options) });
+    }
     if (options.tun !== undefined) return openNamedTun(context, options.tun, options);
     if (options.fd !== undefined) return adopt(context, options.fd, options);
     return await openPrivate(context, options);
@@ -142,6 +159,11 @@ async function openLink(context: CommandContext, options: NetworkOptions): Promi
     throw new CliError(`the network cannot be opened: ${obstacle(error)}`);
   }
 }
+
+const isHostAsked = (
+  { viaHost = false, private: isPrivate = false, tun, fd }: NetworkOptions,
+  fallback: 'private' | 'host',
+): boolean => viaHost || (fallback === 'host' && !isPrivate && (tun ?? fd) === undefined);
 
 const mtuOf = ({ mtu }: NetworkOptions): { mtu?: number } => (mtu === undefined ? {} : { mtu });
 

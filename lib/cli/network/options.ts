@@ -7,6 +7,7 @@ import * as values from '../frame/values.js';
 
 /** `NETWORK_OPTIONS` and `EMULATION_OPTIONS`, parsed. */
 export interface NetworkOptions {
+  readonly viaHost?: boolean;
   readonly private?: boolean;
   readonly tun?: string;
   readonly netns?: string;
@@ -38,12 +39,22 @@ const EMULATION = 'A worse network';
 /** Largest seed `SeededRandom` takes. */
 const MAX_SEED = 2 ** 32 - 1;
 
+/** For commands whose packets may leave through the host's sockets. */
+export const VIA_HOST_OPTION: OptionSpec = {
+  flags: '--via-host',
+  description:
+    "the stack's connections leave through ordinary sockets of the host, and need no right; the host itself is " +
+    '10.0.2.2 and fd00::2. This is the default',
+  group: NETWORK,
+  conflicts: ['private', 'tun', 'fd', 'netns'],
+};
+
 export const NETWORK_OPTIONS: readonly OptionSpec[] = [
   {
     flags: '--private',
     description: 'a network namespace of its own, with the kernel inside it on the other side',
     group: NETWORK,
-    conflicts: ['tun', 'fd', 'netns'],
+    conflicts: ['viaHost', 'tun', 'fd', 'netns'],
   },
   {
     flags: '--tun <name>',
@@ -164,7 +175,7 @@ export const CAPTURE_OPTION: OptionSpec = {
   completes: 'file',
 };
 
-/** All of them. */
+/** All but `--via-host`. */
 export const LINK_OPTIONS: readonly OptionSpec[] = [...NETWORK_OPTIONS, CAPTURE_OPTION, ...EMULATION_OPTIONS];
 
 /** Of commands that always are in a namespace of their own. */
