@@ -137,6 +137,15 @@ describe('examples', function () {
     ]);
   });
 
+  it('nat-router: hides a network, and lets one port in', async function () {
+    await needsPrivateTun(this);
+    expect(await linesOf('nat-router.ts')).to.deep.equal([
+      'from inside:  ::ffff:198.51.100.1 asked for /page',
+      'session:      tcp 198.51.100.1:port to 198.51.100.80:80',
+      'from outside: hello ::ffff:198.51.100.80',
+    ]);
+  });
+
   it('router: joins two networks, and says what it does not pass on', async function () {
     await needsPrivateTun(this);
     const [allowed, closed, passed, refused] = await linesOf('router.ts');
