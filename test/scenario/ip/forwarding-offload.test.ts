@@ -173,6 +173,7 @@ describe('forwarding: offloads', () => {
     const claims = [
       transit4({ protocol: 50, payload: pattern(3000) }),
       transit4({ protocol: 6, payload: pattern(12) }),
+      transit4({ protocol: 6, payload: tcp(NEAR[4], FAR[4], pattern(900)), more: true }),
       transit4({
         protocol: 6,
         payload: [...tcp(NEAR[4], FAR[4], pattern(900))].fill(0xf0, 12, 13),
@@ -188,7 +189,7 @@ describe('forwarding: offloads', () => {
     });
     expect(router.peer.lastDrop).to.equal(DropReason.LinkMetadata);
     expect(router.isSilent).to.equal(true);
-    expect(router.stats.ip).to.include({ outDiscards: 4, outForwDatagrams: 0 });
+    expect(router.stats.ip).to.include({ outDiscards: 5, outForwDatagrams: 0 });
   });
 
   it('loses the rest of a super-packet where the link is full', () => {
@@ -252,6 +253,7 @@ describe('forwarding: the MSS', () => {
 
   it('is lowered to a number, but not raised', () => {
     expect(optionsAfter(syn(4, MSS), { far: { mssClamp: 1200 } })).to.deep.equal(mss(1200));
+    expect(optionsAfter(syn(4, MSS), { near: { mssClamp: 1200 } })).to.deep.equal(mss(1200));
     expect(optionsAfter(syn(4, MSS), { near: { mssClamp: 1300 }, far: { mssClamp: 1200 } })).to.deep.equal(
       mss(1200),
     );
@@ -283,6 +285,7 @@ describe('forwarding: the MSS', () => {
       [1, 1, 1, 2],
       [0, 2, 4, 5, 180, 0, 0, 0],
       [4, 40, 2, 4],
+      [1, 1, 2, 4],
     ]) {
       expect(optionsAfter(syn(4, options), clamp)).to.deep.equal(options);
     }
