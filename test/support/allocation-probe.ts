@@ -75,15 +75,18 @@ class Peer {
   #sequence = IRS + 1;
   #ack = 0;
 
-  constructor(handler: TcpEndpointHandler) {
-    this.stack.addLink(this.link, { addresses: ['10.0.0.2/24'] });
-    const listener = this.stack.listenTcp({ port: 80 });
+  /** @param isForeign the address the peer connects to is not the stack's, which accepts for any */
+  constructor(handler: TcpEndpointHandler, isForeign = false) {
+    this.stack.addLink(this.link, { addresses: [isForeign ? '10.0.0.3/24' : '10.0.0.2/24'] });
+    const accepted: TcpEndpoint[] = [];
+    if (isForeign) this.stack.listenAnyTcp({}, (request) => accepted.push(request.accept()));
+    const listener = isForeign ? undefined : this.stack.listenTcp({ port: 80 });
     this.#packet(2, 0);
     this.link.deliver();
     this.#ack = this.link.lastEnd;
     this.#packet(16, 0);
     this.link.deliver();
-    const endpoint = listener.accept();
+    const endpoint = listener?.accept() ?? accepted[0];
     if (endpoint === undefined) throw new Error('no connection');
     endpoint.handler = handler;
     this.endpoint = endpoint;
@@ -202,8 +205,8 @@ const cost = (few: number, many: number): Cost => ({
   perTurn: few,
 });
 
-function receiving(): Cost {
-  const peer = new Peer(quiet);
+function receiving(isForeign = false): Cost {
+  const peer = new Peer(quiet, isForeign);
   let received = 0;
   peer.endpoint.setSink({
     take(_bytes, _at, length) {
@@ -303,7 +306,8 @@ function writeTransit(batch: PacketBatch, to: number, from = 0x0a00_0009): void 
 }
 
 const MEASUREMENTS: Readonly<Record<string, () => Cost>> = {
-  receiving,
+  receiving: () => receiving(),
+  'receiving for any address': () => receiving(true),
   sending,
   forwarding,
   translating,
