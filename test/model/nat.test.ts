@@ -67,7 +67,10 @@ for (const filtering of [
   'address-dependent',
   'address-and-port-dependent',
 ] as const) {
-  describe(`NAT next to its twin, filtering ${filtering}`, () => {
+  describe(`NAT next to its twin, filtering ${filtering}`, function () {
+    this.timeout(30_000);
+    this.slow(3000);
+
     for (const seed of SEEDS) {
       it(`says the same for ${OPERATIONS} random packets, SIM_SEED=${seed}`, () => {
         const random = new SeededRandom(seed);
@@ -126,7 +129,10 @@ for (const filtering of [
   });
 }
 
-describe('NAT under noise', () => {
+describe('NAT under noise', function () {
+  this.timeout(30_000);
+  this.slow(3000);
+
   for (const seed of SEEDS) {
     it(`throws at nothing, sends nothing wrong, and lets go of all, SIM_SEED=${seed}`, () => {
       const random = new SeededRandom(seed + 100);

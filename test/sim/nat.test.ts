@@ -5,7 +5,10 @@ import { RoutedWorld } from '../support/routed-world.js';
 
 const BYTES = 300_000;
 
-describe('through a translator of ours', () => {
+describe('through a translator of ours', function () {
+  this.timeout(30_000);
+  this.slow(5000);
+
   for (const family of [4, 6] as const) {
     for (const offload of [false, true]) {
       it(`every byte arrives, both ways, offloads ${offload}, IPv${family}`, () => {

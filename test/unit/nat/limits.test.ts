@@ -18,7 +18,10 @@ import {
   udpPacket,
 } from '../../support/nat-world.js';
 
-describe('NAT limits', () => {
+describe('NAT limits', function () {
+  this.timeout(30_000);
+  this.slow(5000);
+
   let world: NatWorld;
 
   const begin = (options: NatWorldOptions = {}): void => {
@@ -182,7 +185,10 @@ describe('NAT limits', () => {
   });
 });
 
-describe('a pool of ports', () => {
+describe('a pool of ports', function () {
+  this.timeout(20_000);
+  this.slow(3000);
+
   it('gives every port of its range once, whatever is wanted', () => {
     const pool = new PortPool(new SeededRandom(3), [1024, 65_535], true);
     const seen = new Set<number>();
