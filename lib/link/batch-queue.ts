@@ -117,10 +117,10 @@ export class BatchQueue {
     this.#schedule();
   }
 
-  /** Whether `append` would take a packet of so many bytes; where not, `onRoom` follows. */
-  fits(packetBytes: number): boolean {
-    const slotBytes = (packetBytes + SLOT_ALIGN - 1) & -SLOT_ALIGN;
-    const fits = this.packets < this.#limitPackets && this.bytes + slotBytes <= this.#limitBytes;
+  /** Whether `append` would take so many packets of so many bytes together; where not, `onRoom` follows. */
+  fits(bytes: number, packets: number): boolean {
+    const slotBytes = (bytes + SLOT_ALIGN * packets - 1) & -SLOT_ALIGN;
+    const fits = this.packets + packets <= this.#limitPackets && this.bytes + slotBytes <= this.#limitBytes;
     if (!fits && !this.#closed) this.#wanted = true;
     return fits && !this.#closed;
   }

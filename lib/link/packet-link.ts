@@ -149,12 +149,12 @@ export class PacketLink implements LinkDevice {
   }
 
   /**
-   * Whether a packet of so many bytes would find room in the queue of those received, for channels that can be made
-   * to wait. Where it says no, `onRoom` of the options is called once there is room.
+   * Whether a packet of so many bytes, or several of so many together, would find room in the queue of those received,
+   * for channels that can be made to wait. Where it says no, `onRoom` of the options is called once there is room.
    */
-  fits(bytes: number): boolean {
+  fits(bytes: number, packets = 1): boolean {
     if (this.#closed || this.#failure !== undefined) return false;
-    return this.#received.fits(bytes);
+    return this.#received.fits(bytes, packets);
   }
 
   /** Whether it carries packets: neither closed nor failed. */

@@ -19,6 +19,10 @@ export interface WebSocketLike {
   send(data: Uint8Array<ArrayBuffer>): void;
   /** Begins to close. */
   close(code?: number, reason?: string): void;
+  /** Lets no more messages come; only `ws` has it. */
+  pause?(): void;
+  /** Lets them come again. */
+  resume?(): void;
   /** Adds a listener. */
   addEventListener(type: 'open' | 'message' | 'close' | 'error', listener: (event: unknown) => void): void;
 }
@@ -34,13 +38,19 @@ const OPEN = 1;
 const DEFAULT_MAX_BUFFERED_BYTES = 262_144;
 /** How often a WebSocket that is full is asked whether it still is, µs: it has no event for that. */
 const POLL_US = 2000;
+/**
+ * Room that is kept for what comes after a `pause`: of what was read from the network already, 64 KiB at a time,
+ * messages are still made.
+ */
+const MARGIN_BYTES = 131_072;
+const MARGIN_PACKETS = 256;
 const NORMAL_CLOSURE = 1000;
 
 /**
  * A link over a WebSocket, one binary message for each packet: from a browser, from Node, through whatever passes
- * HTTP. It may still be connecting: the stack's first packets wait. Frames of text are dropped as `LinkFraming`. A
- * WebSocket cannot be made to wait for a receiver: what comes faster than the stack takes is dropped as
- * `LinkQueueFull`. When the WebSocket closes, the link is down with a `LinkError` that has its code and reason;
+ * HTTP. It may still be connecting: the stack's first packets wait. Frames of text are dropped as `LinkFraming`. That of
+ * `ws` is paused while the stack is behind; others cannot be made to wait for a receiver, and what comes faster than
+ * the stack takes is dropped as `LinkQueueFull`. When the WebSocket closes, the link is down with a `LinkError` that has its code and reason;
  * closing the link closes it with code 1000.
  *
  *     const link = webSocketLink(new WebSocket('wss://example.org/ip'), { clock, mtu: 1400 });
@@ -73,6 +83,7 @@ class WebSocketEnd {
     this.link = new PacketLink({
       ...options,
       sendBatch: (batch, first) => this.#send(batch, first),
+      onRoom: () => socket.resume?.(),
       close: () => this.#close(),
       ref: () => this.#poll.ref?.(),
       unref: () => this.#poll.unref?.(),
@@ -118,8 +129,13 @@ class WebSocketEnd {
   #arrived(data: unknown): void {
     if (!this.link.isUp) return;
     const packet = bytesOf(data);
-    if (packet === undefined) this.link.counters.dropIn(DropReason.LinkFraming);
-    else this.link.receive(packet);
+    if (packet === undefined) {
+      this.link.counters.dropIn(DropReason.LinkFraming);
+      return;
+    }
+    this.link.receive(packet);
+    if (this.#socket.pause !== undefined && !this.link.fits(MARGIN_BYTES, MARGIN_PACKETS))
+      this.#socket.pause();
   }
 
   #closed(code?: number, reason = ''): void {

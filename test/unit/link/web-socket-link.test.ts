@@ -94,6 +94,31 @@ describe('webSocketLink', () => {
     expect(clock.runUntilIdle(1e6)).to.equal(true);
   });
 
+  it('lets a WebSocket that can wait do so, before there is no room left', () => {
+    const socket = new FakeWebSocket() as FakeWebSocket & WebSocketLike;
+    let isPaused = false;
+    socket.pause = () => {
+      isPaused = true;
+    };
+    socket.resume = () => {
+      isPaused = false;
+    };
+    const { clock, link, received } = linkOver(socket);
+    let came = 0;
+    for (; !isPaused; came++) socket.emit('message', { data: makePacket() });
+    expect(came).to.be.within(700, 800);
+    for (let i = 0; i < 200; i++, came++) socket.emit('message', { data: makePacket() });
+    expect(link.counters.inDrops).to.equal(0);
+    clock.advanceBy(0);
+    expect(isPaused).to.equal(false);
+    expect(received).to.have.length(came);
+    const narrow = linkOver(socket, { queuePackets: 10 });
+    socket.emit('message', { data: makePacket() });
+    expect(isPaused).to.equal(true);
+    narrow.clock.advanceBy(0);
+    expect(isPaused).to.equal(false);
+  });
+
   it('is down when the WebSocket closes or fails, and says why', () => {
     const closed = linkOver();
     closed.socket.readyState = 3;
