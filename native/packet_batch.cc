@@ -37,15 +37,48 @@ ssize_t ReadPacket(const PacketPort& port, VirtioHeader& virtio, uint8_t* to) {
   return readv(port.fd, parts, 2);
 }
 
+/// Bytes of Ethernet header before the packet in a frame; 0 for other ports, and for frames that are only a header.
+size_t LinkBytes(const PacketPort& port, const uint8_t* frame, size_t length) {
+  constexpr size_t kHeader = 14;
+  constexpr size_t kTag = 4;
+  if (!port.ethernet || length <= kHeader) return 0;
+  const bool tagged = frame[12] == 0x81 && frame[13] == 0x00;
+  const size_t bytes = tagged ? kHeader + kTag : kHeader;
+  return length > bytes ? bytes : 0;
+}
+
+/// Looks at the packet in a frame. The kernel counts from the start of the frame, we from that of the packet.
+bool InspectFrame(const PacketPort& port, VirtioHeader virtio, size_t link, uint8_t* frame, Slot& slot) {
+  Slot inner = slot;
+  inner.length = slot.length - link;
+  bool sound = true;
+  if (port.headerBytes == 0) {
+    inner.checksum = VerifyChecksums(frame + link, inner.length);
+  } else {
+    if ((virtio.flags & kVirtioNeedsChecksum) != 0) {
+      if (virtio.checksumStart < link) return false;
+      virtio.checksumStart = static_cast<uint16_t>(virtio.checksumStart - link);
+    }
+    if (virtio.headerLength >= link) virtio.headerLength = static_cast<uint16_t>(virtio.headerLength - link);
+    sound = AcceptVirtio(virtio, frame + link, inner);
+  }
+  slot.checksum = inner.checksum;
+  slot.segmentSize = inner.segmentSize;
+  slot.headerBytes = inner.headerBytes;
+  return sound;
+}
+
 /// Looks at the `size` bytes that were read. False when the metadata contradict the packet.
 bool Inspect(const PacketPort& port, const VirtioHeader& virtio, size_t size, uint8_t* packet, Slot& slot) {
   const size_t before = static_cast<size_t>(port.headerBytes);
   if (size <= before) return false;
   slot.length = size - before;
-  if (before != 0) return AcceptVirtio(virtio, packet, slot);
-  slot.checksum = VerifyChecksums(packet, slot.length);
   slot.segmentSize = 0;
   slot.headerBytes = 0;
+  const size_t link = LinkBytes(port, packet, slot.length);
+  if (link != 0) return InspectFrame(port, virtio, link, packet, slot);
+  if (before != 0) return AcceptVirtio(virtio, packet, slot);
+  slot.checksum = VerifyChecksums(packet, slot.length);
   return true;
 }
 
@@ -60,16 +93,21 @@ int WritePacket(const PacketPort& port, PacketBatch& batch, int i) {
                     {const_cast<uint8_t*>(slot.text), slot.textBytes}};
   const bool plain = port.headerBytes == 0;
   const bool whole = slot.textBytes == 0;
+  const size_t link = LinkBytes(port, packet, slot.length - slot.textBytes);
+  Slot inner = slot;
+  inner.length = slot.length - link;
   if (plain) {
-    if (slot.segmentSize != 0 && slot.segmentSize + slot.headerBytes < slot.length) return EMSGSIZE;
+    if (slot.segmentSize != 0 && slot.segmentSize + slot.headerBytes < inner.length) return EMSGSIZE;
     if (slot.checksum == ChecksumState::kPartial) {
-      if (!CompleteChecksum(packet, slot.length, slot.text, slot.textBytes)) return EINVAL;
+      if (!CompleteChecksum(packet + link, inner.length, slot.text, slot.textBytes)) return EINVAL;
       // A packet that finds no room comes here again, and must not be completed twice.
       batch.SetChecksum(i, ChecksumState::kValid);
     }
   } else {
-    const int refused = MakeVirtio(slot, packet, port.offloads, virtio);
+    const int refused = MakeVirtio(inner, packet + link, port.offloads, virtio);
     if (refused != 0) return refused;
+    if (virtio.flags != 0) virtio.checksumStart = static_cast<uint16_t>(virtio.checksumStart + link);
+    if (virtio.gsoType != kVirtioGsoNone) virtio.headerLength = static_cast<uint16_t>(virtio.headerLength + link);
   }
   for (;;) {
     // What has neither header nor text apart is written as the one piece it is.

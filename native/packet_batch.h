@@ -127,6 +127,8 @@ struct PacketPort {
   unsigned offloads = 0;
   /// Whether it is a datagram socket, on which reading nothing is no end.
   bool datagrams = false;
+  /// Whether what it carries are Ethernet frames, whose packets begin behind a header.
+  bool ethernet = false;
   /// kCounters doubles.
   double* counters = nullptr;
 };

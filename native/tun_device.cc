@@ -55,8 +55,12 @@ Failure Open(const Napi::Object& options, Tun& tun) {
   const Napi::Value fd = options.Get("fd");
   if (fd.IsNumber()) {
     const int headerBytes = options.Get("headerBytes").ToNumber().Int32Value();
-    return AdoptTun(fd.As<Napi::Number>().Int32Value(), request.offload, headerBytes, tun);
+    const Failure failure = AdoptTun(fd.As<Napi::Number>().Int32Value(), request.offload, headerBytes, tun);
+    // What a socket carries, only its owner knows.
+    if (!tun.isTun) tun.ethernet = Flag(options, "tap");
+    return failure;
   }
+  request.tap = Flag(options, "tap");
   if (!ReadName(options, request)) return {ENAMETOOLONG, "ioctl"};
   request.multiQueue = Flag(options, "multiQueue");
   request.persist = Flag(options, "persist");
@@ -110,6 +114,7 @@ Napi::Value TunDevice::GetDescriptor(const Napi::CallbackInfo& info) {
 Napi::Value TunDevice::GetFacts(const Napi::CallbackInfo& info) {
   Napi::Object facts = Napi::Object::New(info.Env());
   facts.Set("isTun", tun_.isTun);
+  facts.Set("isEthernet", tun_.ethernet);
   facts.Set("headerBytes", tun_.headerBytes);
   facts.Set("offloads", tun_.offloads);
   facts.Set("multiQueue", tun_.multiQueue);
@@ -165,6 +170,7 @@ void TunDevice::Start(const Napi::CallbackInfo& info) {
   port_.headerBytes = tun_.headerBytes;
   port_.offloads = tun_.offloads;
   port_.datagrams = tun_.datagrams;
+  port_.ethernet = tun_.ethernet;
   tun_.fd = -1;  // the poll handle closes it
   callback_ = Napi::Persistent(info[5].As<Napi::Function>());
   napi_async_init(env, info.This(), Napi::String::New(env, "TUNSTACK"), &context_);

@@ -57,7 +57,7 @@ Failure Configure(const TunRequest& request, Tun& tun) {
   if (ioctl(tun.fd, TUNGETFEATURES, &features) < 0) return Failed("ioctl");
   ifreq interface = {};
   memcpy(interface.ifr_name, request.name, kNameBytes);
-  unsigned flags = IFF_TUN | IFF_NO_PI;
+  unsigned flags = (request.tap ? IFF_TAP : IFF_TUN) | IFF_NO_PI;
   if (request.multiQueue) flags |= IFF_MULTI_QUEUE;
   const bool offload = request.offload && (features & IFF_VNET_HDR) != 0;
   if (offload) flags |= IFF_VNET_HDR;
@@ -66,6 +66,7 @@ Failure Configure(const TunRequest& request, Tun& tun) {
   memcpy(tun.name, interface.ifr_name, kNameBytes);
   tun.name[kNameBytes - 1] = '\0';
   tun.multiQueue = request.multiQueue;
+  tun.ethernet = request.tap;
   if (offload) {
     const Failure failure = SetHeader(tun);
     if (failure.error != 0) return failure;
@@ -102,7 +103,8 @@ Failure AdoptSocket(int fd, int headerBytes, Tun& tun) {
 
 Failure AdoptInterface(int fd, const ifreq& interface, bool offload, Tun& tun) {
   const unsigned flags = static_cast<unsigned short>(interface.ifr_flags);
-  if ((flags & IFF_TUN) == 0 || (flags & IFF_NO_PI) == 0) return {EPROTOTYPE, "ioctl"};
+  if ((flags & (IFF_TUN | IFF_TAP)) == 0 || (flags & IFF_NO_PI) == 0) return {EPROTOTYPE, "ioctl"};
+  tun.ethernet = (flags & IFF_TAP) != 0;
   memcpy(tun.name, interface.ifr_name, kNameBytes);
   tun.name[kNameBytes - 1] = '\0';
   tun.multiQueue = (flags & IFF_MULTI_QUEUE) != 0;

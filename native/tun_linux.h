@@ -16,6 +16,8 @@ struct TunRequest {
   bool offload = true;
   bool multiQueue = false;
   bool persist = false;
+  /// A TAP: Ethernet frames in place of IP packets.
+  bool tap = false;
 };
 
 /// An outcome: a failed system call, or none.
@@ -37,6 +39,8 @@ struct Tun {
   /// Whether it is a TUN; else a socket that carries packets.
   bool isTun = true;
   bool datagrams = false;
+  /// Whether what it carries are Ethernet frames.
+  bool ethernet = false;
 };
 
 /// Opens a TUN in the calling thread's network namespace.

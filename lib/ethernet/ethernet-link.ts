@@ -7,7 +7,7 @@ import { StackError } from '../base/errors.js';
 import { Coalescer } from '../link/coalescer.js';
 import type { LinkDevice } from '../link/link-device.js';
 import type { LinkHost } from '../link/link-host.js';
-import { PacketBatch } from '../link/packet-batch.js';
+import { MAX_PACKET_BYTES, PacketBatch } from '../link/packet-batch.js';
 import { IpAddress, IpPrefix } from '../wire/ip-address.js';
 import { type AddressConflict, AddressDetection } from './address-detection.js';
 import { Arp } from './arp.js';
@@ -27,6 +27,7 @@ import type { Neighbor, NeighborDescription } from './neighbor-table.js';
 import { Neighbors, type Solicitor } from './neighbors.js';
 import { RouterAdvertiser, type RouterAdvertiserOptions } from './router-advertiser.js';
 import { type RouterDescription, RouterDiscovery } from './router-discovery.js';
+import { WholePackets } from './whole-packets.js';
 import type { EthernetWire } from './wire.js';
 
 const LINK_LOCAL = IpAddress.parse('fe80::');
@@ -39,7 +40,8 @@ export class EthernetLink implements LinkDevice {
   readonly name: string;
   readonly mtu: number;
   readonly maxPacketBytes: number;
-  readonly checksumOffload = false;
+  readonly checksumOffload: boolean;
+  readonly udpSegmentation: boolean;
   readonly resolves = true;
   /** Its Ethernet address. */
   readonly mac: MacAddress;
@@ -60,6 +62,7 @@ export class EthernetLink implements LinkDevice {
   readonly #identifiers: InterfaceIdentifiers;
   readonly #input: FrameInput;
   readonly #coalescer = new Coalescer();
+  readonly #whole = new WholePackets();
   #joined: PacketBatch | undefined;
   #routers: RouterDiscovery | undefined;
   #advertiser: RouterAdvertiser | undefined;
@@ -76,7 +79,11 @@ export class EthernetLink implements LinkDevice {
     this.#frames = frames;
     this.name = settings.name;
     this.mtu = mtu;
-    this.maxPacketBytes = mtu;
+    const areFramesKnown = frames.framing === 'ethernet';
+    this.checksumOffload = areFramesKnown && frames.checksumOffload;
+    this.udpSegmentation = this.checksumOffload && frames.udpSegmentation === true;
+    // Super-packets pass where the device below takes them.
+    this.maxPacketBytes = this.checksumOffload && frames.maxPacketBytes > frames.mtu ? MAX_PACKET_BYTES : mtu;
     this.mac = mac;
     this.#identifiers = secret === undefined ? eui64Identifiers(mac) : stableIdentifiers(secret, mac);
     const { counters } = this;
@@ -85,6 +92,7 @@ export class EthernetLink implements LinkDevice {
       mac,
       vlan,
       mtu,
+      maxPacketBytes: this.maxPacketBytes,
       route: (batch, i, header) => this.#route(batch, i, header),
     });
     this.#output.onWritable = () => this.onWritable();
@@ -98,7 +106,12 @@ export class EthernetLink implements LinkDevice {
     this.#detection.onConflict = (conflict) => this.#conflicted(conflict);
     this.#arp = new Arp(this.#wire, this.#neighbors, this.#detection);
     this.#discovery = this.#makeDiscovery();
-    this.#input = new FrameInput(this.#wire, { vlan, arp: this.#arp, discovery: this.#discovery });
+    this.#input = new FrameInput(this.#wire, {
+      vlan,
+      areFramesKnown,
+      arp: this.#arp,
+      discovery: this.#discovery,
+    });
     frames.onWritable = () => this.#output.writable();
     frames.onDown = (error) => this.onDown(error);
   }
@@ -232,15 +245,11 @@ export class EthernetLink implements LinkDevice {
     };
   }
 
-  /** Sends an IPv4 packet to an Ethernet address, or to its destination on this link. @hidden */
-  sendIpv4(packet: Uint8Array, mac?: MacAddress): void {
+  /** Sends an IPv4 packet to an Ethernet address, or by way of a neighbour. @hidden */
+  sendIpv4(packet: Uint8Array, to: MacAddress | IpAddress): void {
     if (this.#isClosed) return;
-    if (mac !== undefined) {
-      this.#output.sendOwn(mac, EtherType.Ipv4, packet);
-      return;
-    }
-    const destination = IpAddress.read(new DataView(packet.buffer, packet.byteOffset), 16, 4);
-    this.#sendResolved(destination, packet);
+    if (to instanceof MacAddress) this.#output.sendOwn(to, EtherType.Ipv4, packet);
+    else this.#sendResolved(to, packet);
   }
 
   /** Asks once by ARP whether somebody has an address. @hidden */
@@ -254,7 +263,8 @@ export class EthernetLink implements LinkDevice {
     const kept = this.#input.keepPackets(batch);
     if (kept === 0 || this.#isClosed) return;
     this.counters.inPackets += kept;
-    onBatch(this.#settings.coalesce && kept > 1 ? this.#join(batch) : batch);
+    const joins = this.#settings.coalesce && kept > 1 && this.maxPacketBytes === this.mtu;
+    onBatch(joins ? this.#join(batch) : batch);
   }
 
   #join(batch: PacketBatch): PacketBatch {
@@ -304,7 +314,8 @@ export class EthernetLink implements LinkDevice {
       return Route.Send;
     }
     const next = neighbor ?? this.#neighbors.add(batch.nextHops[i] ?? destination);
-    if (next !== undefined) this.#neighbors.hold(next, batch.bytes.slice(at, at + batch.length(i)));
+    if (next !== undefined)
+      for (const packet of this.#whole.copy(batch, i)) this.#neighbors.hold(next, packet);
     return Route.Skip;
   }
 

@@ -21,13 +21,19 @@ export class FrameInput {
   readonly udpHooks = new Map<number, UdpHook>();
   readonly #wire: EthernetWire;
   readonly #vlan: number;
+  /** Whether the device knows that packets lie behind headers, so that what it says of them is true. */
+  readonly #areFramesKnown: boolean;
   readonly #arp: Arp;
   readonly #discovery: NeighborDiscovery;
   readonly #frame = new EthernetFrame();
 
-  constructor(wire: EthernetWire, parts: { vlan: number; arp: Arp; discovery: NeighborDiscovery }) {
+  constructor(
+    wire: EthernetWire,
+    parts: { vlan: number; areFramesKnown: boolean; arp: Arp; discovery: NeighborDiscovery },
+  ) {
     this.#wire = wire;
     this.#vlan = parts.vlan;
+    this.#areFramesKnown = parts.areFramesKnown;
     this.#arp = parts.arp;
     this.#discovery = parts.discovery;
   }
@@ -71,8 +77,8 @@ export class FrameInput {
     const at = BATCH_HEADER_WORDS + i * SLOT_WORDS;
     batch.words[at + SlotWord.OFFSET] = frame.payloadAt;
     batch.words[at + SlotWord.LENGTH] = frame.payloadBytes;
-    // Whoever looked at the frame as if it were a packet saw nothing.
-    setChecksumState(batch, i, ChecksumState.Unknown);
+    // A device that takes frames for packets may have found something where there is nothing.
+    if (!this.#areFramesKnown) setChecksumState(batch, i, ChecksumState.Unknown);
     return true;
   }
 

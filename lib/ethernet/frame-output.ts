@@ -28,6 +28,7 @@ export class FrameOutput {
   /** What the stack fills; until all of it is gone, nothing is lent. */
   readonly #lent: PacketBatch;
   readonly #mtu: number;
+  readonly #maxPacketBytes: number;
   #slot = 0;
   #isPending = false;
   #isWanted = false;
@@ -37,21 +38,32 @@ export class FrameOutput {
 
   constructor(
     frames: LinkDevice,
-    parts: { counters: EthernetCounters; mac: MacAddress; vlan: number; mtu: number; route: Router },
+    parts: {
+      counters: EthernetCounters;
+      mac: MacAddress;
+      vlan: number;
+      mtu: number;
+      maxPacketBytes: number;
+      route: Router;
+    },
   ) {
     this.#frames = frames;
     this.#counters = parts.counters;
     this.#route = parts.route;
     this.#mtu = parts.mtu;
+    this.#maxPacketBytes = parts.maxPacketBytes;
     this.#header.sourceHigh = parts.mac.high;
     this.#header.sourceLow = parts.mac.low;
     this.#header.vlan = parts.vlan;
-    this.#lent = new PacketBatch(BATCH_PACKETS, BATCH_PACKETS * ((parts.mtu + 7) & -8));
+    const isPlain = parts.maxPacketBytes === parts.mtu;
+    this.#lent = isPlain
+      ? new PacketBatch(BATCH_PACKETS, BATCH_PACKETS * ((parts.mtu + 7) & -8))
+      : new PacketBatch();
   }
 
   /** A batch for the stack to fill; undefined while the device is full. */
   borrow(): PacketBatch | undefined {
-    if (!this.#isPending && this.#lent.room < this.#mtu) this.send(this.#lent);
+    if (!this.#isPending && this.#lent.room < this.#maxPacketBytes) this.send(this.#lent);
     this.#isWanted = this.#isPending;
     return this.#isPending ? undefined : this.#lent;
   }
@@ -130,7 +142,7 @@ export class FrameOutput {
   #put(batch: PacketBatch, target: PacketBatch): void {
     const offset = batch.offset(this.#slot);
     const length = batch.length(this.#slot);
-    if (length > this.#mtu) {
+    if (length > (batch.segmentSize(this.#slot) === 0 ? this.#mtu : this.#maxPacketBytes)) {
       this.#counters.outTooBig++;
       return;
     }
@@ -140,7 +152,13 @@ export class FrameOutput {
     const isV4 = batch.bytes[offset] >> 4 === 4;
     header.write(target.view, at, isV4 ? EtherType.Ipv4 : EtherType.Ipv6);
     target.bytes.set(batch.bytes.subarray(offset, offset + length), at + header.bytes);
-    target.append(header.bytes + length, 0, 0, 0);
+    const slot = this.#slot;
+    target.append(
+      header.bytes + length,
+      batch.checksum(slot),
+      batch.segmentSize(slot),
+      batch.headerBytes(slot),
+    );
     this.#counters.outFrames++;
   }
 

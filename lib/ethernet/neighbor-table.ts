@@ -62,6 +62,11 @@ export class Neighbor {
     return new MacAddress(this.macHigh, this.macLow);
   }
 
+  isAt(w0: number, w1: number, w2: number, w3: number): boolean {
+    const { address } = this;
+    return address.w3 === w3 && address.w2 === w2 && address.w1 === w1 && address.w0 === w0;
+  }
+
   hasMac(mac: MacAddress): boolean {
     return this.macHigh === mac.high && this.macLow === mac.low;
   }
@@ -113,9 +118,9 @@ export class NeighborTable {
   /** By the words of an address. */
   find(w0: number, w1: number, w2: number, w3: number): Neighbor | undefined {
     const last = this.#last;
-    if (last !== undefined && isAt(last.address, w0, w1, w2, w3)) return last;
+    if (last !== undefined && last.isAt(w0, w1, w2, w3)) return last;
     let entry = this.#buckets[this.#bucketOf(w0, w1, w2, w3)];
-    while (entry !== undefined && !isAt(entry.address, w0, w1, w2, w3)) entry = entry.next;
+    while (entry !== undefined && !entry.isAt(w0, w1, w2, w3)) entry = entry.next;
     if (entry !== undefined) this.#last = entry;
     return entry;
   }
@@ -210,6 +215,3 @@ export class NeighborTable {
 /** Whether nothing depends on it just now. */
 const isIdle = ({ state }: Neighbor): boolean =>
   state === NeighborState.Stale || state === NeighborState.Reachable;
-
-const isAt = (address: IpAddress, w0: number, w1: number, w2: number, w3: number): boolean =>
-  address.w3 === w3 && address.w2 === w2 && address.w1 === w1 && address.w0 === w0;

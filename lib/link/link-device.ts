@@ -26,6 +26,8 @@ export interface LinkDevice {
    * when absent.
    */
   readonly gathers?: boolean;
+  /** What its packets are: frames with an Ethernet header, for an `EthernetLink`; IP packets when absent. */
+  readonly framing?: 'ethernet';
   /**
    * Whether it must know the first hop of each packet (`PacketBatch.setNextHop`), as links do that have many
    * neighbours; false when absent.

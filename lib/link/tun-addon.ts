@@ -24,6 +24,8 @@ import {
 export interface TunFacts {
   /** False for a socket that carries packets. */
   readonly isTun: boolean;
+  /** Whether it carries Ethernet frames. */
+  readonly isEthernet: boolean;
   /** Bytes of virtio header before each packet; 0 without offloads. */
   readonly headerBytes: number;
   /** TUN_F_* bits, see `Offload`. */
@@ -40,6 +42,7 @@ export interface NativeTunOptions {
   readonly netns?: string;
   readonly fd?: number;
   readonly headerBytes?: number;
+  readonly tap?: boolean;
   /** As `TunOptions.busyPollUs`; 0 by default. */
   readonly busyPollUs?: number;
 }

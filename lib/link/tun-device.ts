@@ -27,9 +27,11 @@ import {
 
 /** What a TUN is opened with. All are optional; an unknown one is refused. */
 export interface TunOptions {
+  /** `tun` for IP packets, the default; `tap` for Ethernet frames, which an `EthernetLink` needs. Not for an adopted TUN. */
+  mode?: 'tun' | 'tap';
   /** Name of the interface, at most 15 bytes; may hold `%d`. The kernel chooses `tun<n>` by default. */
   name?: string;
-  /** Largest packet on the wire, bytes, 68 .. 65535; 1500 by default, an adopted TUN's own where it tells. */
+  /** Largest IP packet on the wire, bytes, 68 .. 65535; 1500 by default, an adopted TUN's own where it tells. */
   mtu?: number;
   /** Whether to exchange super-packets and leave checksums to the kernel where it can; true by default. */
   offload?: boolean;
@@ -80,7 +82,9 @@ const DEFAULT_QUEUE = 10_000;
 const MIN_MTU = 68; // RFC 791 §3.2
 const MAX_BUSY_POLL_US = 10_000;
 const VIRTIO_BYTES = 12;
+const ETHERNET_HEADER_BYTES = 14;
 const OPTION_NAMES: ReadonlySet<string> = new Set([
+  'mode',
   'name',
   'mtu',
   'offload',
@@ -127,10 +131,13 @@ export interface TunStats {
 /** A TUN of the host, with the kernel's own offloads. Linux only; made by `TunDevice.create`. */
 export class TunDevice implements LinkDevice {
   readonly name: string;
+  /** Largest packet, bytes; of a TAP, largest frame, which is 14 more than the MTU of the interface. */
   readonly mtu: number;
   readonly maxPacketBytes: number;
   readonly checksumOffload = true;
   readonly gathers = true;
+  /** Present on a TAP, whose packets are frames. */
+  readonly framing?: 'ethernet';
   readonly udpSegmentation: boolean;
   /** What the kernel agreed to. */
   readonly offloads: {
@@ -158,8 +165,10 @@ export class TunDevice implements LinkDevice {
     const { offloads } = native.facts;
     const has = (bits: number): boolean => (offloads & bits) === bits;
     this.#native = native;
+    const linkBytes = native.facts.isEthernet ? ETHERNET_HEADER_BYTES : 0;
     this.name = name;
-    this.mtu = mtu;
+    this.mtu = mtu + linkBytes;
+    if (native.facts.isEthernet) this.framing = 'ethernet';
     this.offloads = {
       checksum: has(Offload.CHECKSUM),
       tso: has(Offload.TSO4 | Offload.TSO6),
@@ -167,7 +176,7 @@ export class TunDevice implements LinkDevice {
       uso: has(Offload.USO4 | Offload.USO6),
     };
     this.udpSegmentation = this.offloads.uso;
-    this.maxPacketBytes = this.offloads.tso ? MAX_PACKET_BYTES : mtu;
+    this.maxPacketBytes = (this.offloads.tso ? MAX_PACKET_BYTES : mtu) + linkBytes;
   }
 
   /**
@@ -289,7 +298,10 @@ function check(options: TunOptions): void {
   for (const key of Object.keys(options)) {
     if (!OPTION_NAMES.has(key)) throw new ArgumentValueError(`unknown TUN option "${key}"`);
   }
-  const { mtu, name, fd, txQueueLength, netns, busyPollUs } = options;
+  const { mtu, name, fd, txQueueLength, netns, busyPollUs, mode = 'tun' } = options;
+  if (mode !== 'tun' && mode !== 'tap') {
+    throw new ArgumentValueError(`the mode of a TUN is tun or tap, not ${String(mode)}`);
+  }
   if (mtu !== undefined && !(Number.isInteger(mtu) && mtu >= MIN_MTU && mtu <= MAX_PACKET_BYTES)) {
     throw new ArgumentRangeError(`the MTU of a TUN is ${MIN_MTU} .. ${MAX_PACKET_BYTES} bytes: ${mtu}`);
   }
@@ -320,11 +332,12 @@ const addressesOf = ({ address = [] }: TunOptions): readonly string[] =>
 function openNative(options: TunOptions): NativeTun {
   const { name = '', fd, netns } = options;
   const { offload, multiQueue, persist, virtioHeader, busyPollUs } = { ...DEFAULT_TUN_OPTIONS, ...options };
+  const tap = options.mode === 'tap';
   const addon = nativeAddon();
   const given: NativeTunOptions =
     fd === undefined
-      ? { name, offload, multiQueue, persist, busyPollUs, ...(netns === undefined ? {} : { netns }) }
-      : { fd, offload, busyPollUs, headerBytes: virtioHeader ? VIRTIO_BYTES : 0 };
+      ? { name, offload, multiQueue, persist, busyPollUs, tap, ...(netns === undefined ? {} : { netns }) }
+      : { fd, offload, busyPollUs, tap, headerBytes: virtioHeader ? VIRTIO_BYTES : 0 };
   try {
     return callAddon(() => new addon.NativeTun(given));
   } catch (error) {
