@@ -1,11 +1,13 @@
 /** `tunstack/browser` where it is for: two stacks in two workers of a page, joined by a MessageChannel. */
 
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import { skipOn } from '../support/skip.js';
-import { bundle } from './bundle.js';
+import { bundle, ENTRY } from './bundle.js';
 import { Chromium } from './chromium.js';
 import type { TalkReport } from './page/protocol.js';
 
@@ -16,6 +18,12 @@ const ISOLATED = {
   'Cross-Origin-Opener-Policy': 'same-origin',
   'Cross-Origin-Embedder-Policy': 'require-corp',
 };
+
+/** A file below the folder of the built entry; undefined for what is none. */
+function builtFile(url: string): string | undefined {
+  const path = /^\/dist(\/[\w/-]+\.js)$/.exec(url)?.[1];
+  return path === undefined ? undefined : readFileSync(join(dirname(ENTRY), path), 'utf8');
+}
 
 describe('tunstack/browser in Chromium', function () {
   this.timeout(120_000);
@@ -33,11 +41,12 @@ describe('tunstack/browser in Chromium', function () {
     }
     server = createServer((request, response) => {
       const headers = isIsolated ? ISOLATED : {};
-      const script = scripts.get(request.url ?? '');
+      const url = request.url ?? '';
+      const script = scripts.get(url) ?? builtFile(url);
       if (script !== undefined) {
         response.writeHead(200, { ...headers, 'Content-Type': 'text/javascript' }).end(script);
-      } else if (request.url === '/') {
-        response.writeHead(200, { ...headers, 'Content-Type': 'text/html' }).end(HTML);
+      } else if (url === '/' || url === '/blank') {
+        response.writeHead(200, { ...headers, 'Content-Type': 'text/html' }).end(url === '/' ? HTML : '');
       } else {
         response.writeHead(404).end();
       }
@@ -49,6 +58,15 @@ describe('tunstack/browser in Chromium', function () {
     server?.close();
     server?.closeAllConnections();
     await browser?.close();
+  });
+
+  it('is loaded as it was built, without a bundler', async () => {
+    const program = `import('/dist/browser.js').then(({ Simulation }) => {
+      const simulation = new Simulation({ seed: 5, upstream: { loss: 0.01 } });
+      return simulation.transfer({ bytes: 300_000 });
+    })`;
+    const { port } = server.address() as AddressInfo;
+    expect(await browser.evaluate(`http://127.0.0.1:${port}/blank`, program)).to.equal(300_000);
   });
 
   for (const isolated of [false, true]) {

@@ -15,6 +15,9 @@ interface Reply {
   readonly id?: number;
   readonly result?: unknown;
   readonly error?: { readonly message: string };
+  /** Of an event. */
+  readonly method?: string;
+  readonly sessionId?: string;
 }
 
 interface Evaluated {
@@ -30,6 +33,8 @@ export class Chromium {
   readonly #profile: string;
   readonly #commands: Writable;
   readonly #waiting = new Map<number, { done: (result: unknown) => void; failed: (error: Error) => void }>();
+  /** Told when the page of a session is loaded. */
+  readonly #loading = new Map<string, () => void>();
   #lastId = 0;
   #text = '';
   #stderr = '';
@@ -82,15 +87,18 @@ export class Chromium {
 
   /** Opens a page and waits for what an expression in it promises. @throws Error with what it threw */
   async evaluate(url: string, expression: string): Promise<unknown> {
-    const { targetId } = (await this.#ask('Target.createTarget', { url })) as { targetId: string };
+    const { targetId } = (await this.#ask('Target.createTarget', { url: 'about:blank' })) as {
+      targetId: string;
+    };
     const attach = { targetId, flatten: true };
     const { sessionId } = (await this.#ask('Target.attachToTarget', attach)) as { sessionId: string };
-    // The page is loaded once its scripts, which are not deferred, have run.
-    const loaded = `new Promise((done) => {
-      if (document.readyState === 'complete') done();
-      else addEventListener('load', () => done());
-    })`;
-    await this.#run(sessionId, loaded);
+    await this.#ask('Page.enable', {}, sessionId);
+    // Its scripts, which are not deferred, have run by then.
+    const loaded = new Promise<void>((done) => {
+      this.#loading.set(sessionId, done);
+    });
+    await this.#ask('Page.navigate', { url }, sessionId);
+    await loaded;
     const value = await this.#run(sessionId, expression);
     await this.#ask('Target.closeTarget', { targetId });
     return value;
@@ -155,7 +163,8 @@ export class Chromium {
     const messages = (this.#text + text).split('\0');
     this.#text = messages.pop() ?? '';
     for (const message of messages) {
-      const { id = 0, result, error } = JSON.parse(message) as Reply;
+      const { id = 0, result, error, method, sessionId = '' } = JSON.parse(message) as Reply;
+      if (method === 'Page.loadEventFired') this.#loading.get(sessionId)?.();
       const waiting = this.#waiting.get(id);
       this.#waiting.delete(id);
       if (error === undefined) waiting?.done(result);
