@@ -17,6 +17,7 @@ import { FlowParameters } from './connection-parameters.js';
 import { ConnectionEntry } from './entry.js';
 import { announcedMss, answer, negotiate, offer } from './handshake.js';
 import { answerSyn } from './handshake-ecn.js';
+import { type HandshakeCount, HandshakePlace } from './handshake-place.js';
 import type { InitialSequence } from './initial-sequence.js';
 import type { TcpContext } from './layer-context.js';
 import { resolveTcpOptions, type TcpOptions } from './options.js';
@@ -30,8 +31,10 @@ import { type CancelReason, UndecidedSyn } from './undecided.js';
 const MAX_LISTENERS = 64;
 
 /** The layer's books, as far as requests change them. */
-export interface AnyOpenHost {
+export interface AnyOpenHost extends HandshakeCount {
   readonly connections: number;
+  /** Records of handshakes under way, and of requests. */
+  halfOpen: number;
   addUndecided(record: UndecidedSyn, deadlineUs: number): void;
   removeUndecided(record: UndecidedSyn): void;
   addConnection(entry: ConnectionEntry, record: { readonly slot: number } | undefined): void;
@@ -47,8 +50,6 @@ export interface AnyListenRequest extends Omit<AnyListenerParameters, 'options'>
 interface AnyOpenParts {
   readonly sequences: InitialSequence;
   readonly replies: StatelessReplies;
-  /** Half-open records of ordinary listeners. */
-  readonly halfOpen: () => number;
 }
 
 /** A request that its owner is to hear of: that it is there, or that it is over. */
@@ -64,8 +65,6 @@ export class AnyOpen {
   #listeners: readonly AnyListener[] = [];
   readonly #news = new WorkList<News>();
   #told = 0;
-  /** Records of all listeners, of requests to be decided and of those that are ignored. */
-  #records = 0;
 
   constructor(context: TcpContext, host: AnyOpenHost, parts: AnyOpenParts) {
     this.#context = context;
@@ -132,13 +131,13 @@ export class AnyOpen {
 
   #synArrived(listener: AnyListener, packet: IpPacket, segment: TcpSegment, iss: Seq | undefined): void {
     const { stats, options } = this.#context;
-    const halfOpen = this.#records + this.#parts.halfOpen();
-    if (this.#host.connections + halfOpen >= options.maxConnections) {
+    const { connections, halfOpen, handshaking } = this.#host;
+    if (connections + halfOpen >= options.maxConnections) {
       stats.tcp.listenDrops++;
       stats.drop(DropReason.TcpConnectionLimit);
       return;
     }
-    if (listener.isFull || halfOpen >= options.maxHalfOpen) {
+    if (listener.isFull || halfOpen + handshaking >= options.maxHalfOpen) {
       listener.counts.overflows++;
       stats.tcp.anyOverflows++;
       stats.tcp.listenDrops++;
@@ -147,7 +146,7 @@ export class AnyOpen {
     }
     const tuple = tupleOf(listener, packet, segment);
     const record = new UndecidedSyn({ listener, tuple, packet, iss }, segment);
-    this.#records++;
+    this.#host.halfOpen++;
     listener.counts.pending++;
     stats.tcp.anyPending++;
     this.#host.addUndecided(record, segment.nowUs + listener.parameters.pendingUs);
@@ -200,7 +199,7 @@ export class AnyOpen {
   #remove(record: UndecidedSyn): void {
     this.#decided(record);
     record.listener.ignored.delete(record);
-    this.#records--;
+    this.#host.halfOpen--;
     this.#host.removeUndecided(record);
   }
 
@@ -258,7 +257,7 @@ export class AnyOpen {
     const connection = this.#connect(record, path, options, nowUs);
     const entry = new ConnectionEntry(connection, tuple, path);
     this.#decided(record);
-    this.#records--;
+    this.#host.halfOpen--;
     listener.counts.accepted++;
     this.#context.stats.tcp.anyAccepted++;
     this.#context.stats.tcp.passiveOpens++;
@@ -297,6 +296,8 @@ export class AnyOpen {
     });
     connection.sender.updateWindow(record.sequence, iss, record.window);
     connection.timers.handshakeStarted(nowUs);
+    const { maxHalfOpen, synAckRetries } = this.#context.options;
+    connection.handshakePlace = new HandshakePlace(this.#host, maxHalfOpen, synAckRetries);
     connection.sendSyn();
     return connection;
   }

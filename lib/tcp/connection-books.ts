@@ -27,6 +27,9 @@ export class ConnectionBooks implements PassiveOpenHost, AnyOpenHost {
   readonly resting: Resting;
   /** Connections, TIME-WAIT not counted. */
   connections = 0;
+  /** Records of handshakes under way, and of requests; and connections that were accepted before their handshake. */
+  halfOpen = 0;
+  handshaking = 0;
   /** Connections without an owner that still have something to deliver. */
   unfinished = 0;
   readonly #context: TcpContext;

@@ -53,8 +53,6 @@ export interface ConnectionParameters {
   readonly invalidAckIntervalUs: number;
   /** Retransmissions granted once nobody owns the connection. */
   readonly orphanRetries: number;
-  /** Retransmissions of a SYN-ACK in answer to the peer's SYN. */
-  readonly synAckRetries: number;
 }
 
 /** What all connections of a stack are made from alike. */
@@ -98,10 +96,6 @@ export class FlowParameters implements ConnectionParameters {
 
   get orphanRetries(): number {
     return this.#shared.options.orphanRetries;
-  }
-
-  get synAckRetries(): number {
-    return this.#shared.options.synAckRetries;
   }
 
   get family(): IpFamily {

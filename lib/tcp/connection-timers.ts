@@ -216,9 +216,8 @@ export class ConnectionTimers {
   }
 
   #handshakeExpired(nowUs: number): void {
-    const { options, stats, softError, fastOpenPlace, sender, isActiveOpen, parameters } = this.#connection;
-    const passive = fastOpenPlace?.synAckRetries ?? parameters.synAckRetries;
-    const retries = isActiveOpen ? options.synRetries : passive;
+    const { options, stats, softError, fastOpenPlace, handshakePlace, sender } = this.#connection;
+    const retries = (fastOpenPlace ?? handshakePlace)?.synAckRetries ?? options.synRetries;
     const userLimit = this.userTimeoutUs;
     const tooLong = userLimit > 0 && nowUs - this.synSentAtUs >= userLimit;
     if (this.synTransmissions > retries || tooLong) {

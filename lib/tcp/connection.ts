@@ -27,6 +27,7 @@ import { established, synSeen } from './establishing.js';
 import type { FastOpenPlace } from './fast-open.js';
 import type { FastOpenAttempt } from './fast-open-attempt.js';
 import { announcedMss, effectiveMss, firstWindow, type Negotiated, offer } from './handshake.js';
+import type { HandshakePlace } from './handshake-place.js';
 import { MemoryShare } from './memory.js';
 import { mssForLimit } from './mtu-discovery.js';
 import type { Observer } from './observer.js';
@@ -63,6 +64,8 @@ export class TcpConnection {
   /** Its SYN may carry text (RFC 7413); or, as a server, it was opened by one and is not acknowledged yet. */
   fastOpenAttempt: FastOpenAttempt | undefined;
   fastOpenPlace: FastOpenPlace | undefined;
+  /** It was accepted before its handshake, which is not complete. */
+  handshakePlace: HandshakePlace | undefined;
   /** Text of a SYN, ours or the peer's, was taken. */
   isFastOpened = false;
   /** How `close` behaves: 0 with an RST. */
@@ -342,6 +345,7 @@ export class TcpConnection {
     if (this.observer !== undefined) this.observer.ended(from, errorCode);
     this.synDue = false;
     this.fastOpenPlace?.leave();
+    this.handshakePlace?.leave();
     this.sender.clear();
     this.timers.stop();
     this.signal(ConnectionEvent.Closed);

@@ -58,6 +58,8 @@ export function established(c: TcpConnection, synTransmissions: number, rttUs: n
   if (c.state === TcpState.SYN_SENT) c.move('rcvSynAck');
   else if (c.state === TcpState.SYN_RECEIVED) c.move('rcvAckOfSyn');
   c.timers.handshakeDone();
+  c.handshakePlace?.leave();
+  c.handshakePlace = undefined;
   if (fastOpenPlace === undefined) c.signal(ConnectionEvent.Connected | ConnectionEvent.Writable);
   else endEarly(c, fastOpenPlace);
 }

@@ -26,6 +26,9 @@ import type { Tuple } from './tuple.js';
 /** The layer's books, as far as handshakes change them. */
 export interface PassiveOpenHost extends AcceptanceHost {
   readonly connections: number;
+  /** Half-open records of all listeners; and connections that take the place of one. */
+  halfOpen: number;
+  readonly handshaking: number;
   addHalfOpen(record: HalfOpen, deadlineUs: number): void;
   rearmHalfOpen(record: HalfOpen, deadlineUs: number): void;
   removeHalfOpen(record: HalfOpen): void;
@@ -39,8 +42,6 @@ export class PassiveOpen {
   readonly #cookies: CookieHandshake;
   readonly #acceptance: Acceptance;
   readonly #fastOpen: FastOpenServer;
-  /** Half-open records of all listeners. */
-  halfOpen = 0;
 
   constructor(context: TcpContext, host: PassiveOpenHost, parts: PassiveOpenParts) {
     this.#context = context;
@@ -84,14 +85,16 @@ export class PassiveOpen {
       stats.drop(DropReason.TcpAcceptQueueFull);
       return;
     }
-    if (this.#host.connections + this.halfOpen >= options.maxConnections) {
+    const { connections, halfOpen, handshaking } = this.#host;
+    if (connections + halfOpen >= options.maxConnections) {
       stats.tcp.listenDrops++;
       stats.drop(DropReason.TcpConnectionLimit);
       return;
     }
-    const isFull = listener.isSynQueueFull || this.halfOpen >= options.maxHalfOpen;
+    const hasRoom = halfOpen + handshaking < options.maxHalfOpen;
+    const isFull = listener.isSynQueueFull || !hasRoom;
     if (isFull) listener.lastOverflowUs = segment.nowUs;
-    if (iss !== undefined && this.halfOpen < options.maxHalfOpen) {
+    if (iss !== undefined && hasRoom) {
       // The number must lie beyond that of the old connection, which a cookie cannot promise; and each such
       // peer has proven that it is real (as in Linux).
       this.#begin(listener, packet, segment, iss);
@@ -131,7 +134,7 @@ export class PassiveOpen {
     }
     listener.halfOpen++;
     listener.young++;
-    this.halfOpen++;
+    this.#host.halfOpen++;
     this.#host.addHalfOpen(record, segment.nowUs + listener.options.initialRtoMs * 1000);
     record.transmissions = 1;
     this.#sendSynAck(record, segment.nowUs);
@@ -171,7 +174,7 @@ export class PassiveOpen {
     const { listener } = record;
     listener.halfOpen--;
     if (record.transmissions === 1) listener.young--;
-    this.halfOpen--;
+    this.#host.halfOpen--;
   }
 
   /** A segment for a half-open record (RFC 9293 §3.10.7.4 as far as it applies, Linux `tcp_check_req`). */

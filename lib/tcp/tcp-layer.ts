@@ -56,8 +56,7 @@ export class TcpLayer {
     this.#books = new ConnectionBooks(context);
     this.#replies = new StatelessReplies(context);
     this.#passive = new PassiveOpen(context, this.#books, { sequences, replies: this.#replies });
-    const halfOpen = (): number => this.#passive.halfOpen;
-    this.any = new AnyOpen(context, this.#books, { sequences, replies: this.#replies, halfOpen });
+    this.any = new AnyOpen(context, this.#books, { sequences, replies: this.#replies });
     this.errors = new IcmpErrors(context, this.#books, this.#passive);
     this.#active = new ActiveOpen(context, this.#books, sequences, ports);
     this.#listeners = new Listeners(context, ports);
