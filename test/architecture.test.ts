@@ -78,6 +78,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'ip/prefix-mask',
   ],
   // A stack on one side, the host's sockets on the other.
+  socks: ['base', 'wire', 'link/tun-private', 'stack', 'net', 'udp', 'relay', 'gateway/dns-question'],
   gateway: ['base', 'wire', 'link/tun-private', 'stack', 'udp', 'relay'],
   // Stacks side by side in threads, and what the layers of each ask their neighbours.
   shard: ['base', 'wire', 'link', 'stack', 'tcp/neighbours', 'udp/neighbours', 'index'],
@@ -87,7 +88,7 @@ const OPEN_ROOMS = ['cli', ''];
 
 /** Files that may use Node: its modules, its globals, its time and randomness. */
 const HOST_FILES =
-  /^lib\/(stack\/system-[^/]+|link\/tun-[^/]+|(shard|remote)\/(sharded-stack|worker[^/]*)|(net|dgram|dns|register|relay|gateway|browser|cli)\/.+)\.ts$/;
+  /^lib\/(stack\/system-[^/]+|link\/tun-[^/]+|(shard|remote)\/(sharded-stack|worker[^/]*)|(net|dgram|dns|register|relay|gateway|socks|browser|cli)\/.+)\.ts$/;
 
 /** Packages `lib/` may import, and where. */
 const PACKAGES: Readonly<Record<string, RegExp>> = {

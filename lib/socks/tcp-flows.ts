@@ -1,0 +1,98 @@
+/** TCP through the proxy: it is asked before whoever asks inside is answered, who then hears what the proxy has heard. */
+import type { Socket } from 'node:net';
+import { StackError } from '../base/errors.js';
+import type { NetTcpRequest } from '../net/listen-any-tcp.js';
+import type { RelayTimers } from '../relay/relay-timers.js';
+import { relay } from '../relay/relay.js';
+import type { SocksTunnelStats } from './counters.js';
+import { type SocksPlace, SocksCommand } from './protocol.js';
+import { type Proxy, rejectionOf } from './proxy.js';
+
+export interface TcpSettings {
+  readonly maxTcp: number;
+  readonly tcpIdleMs: number;
+  readonly tcpHalfCloseIdleMs: number;
+  readonly timers: RelayTimers;
+}
+
+export class TcpFlows {
+  readonly #settings: TcpSettings;
+  readonly #stats: SocksTunnelStats;
+  readonly #proxy: Proxy;
+  /** Ends all relays. */
+  readonly #ending = new AbortController();
+  #dialling = 0;
+  #joined = 0;
+
+  constructor(settings: TcpSettings, proxy: Proxy, stats: SocksTunnelStats) {
+    this.#settings = settings;
+    this.#proxy = proxy;
+    this.#stats = stats;
+  }
+
+  /** Connections at present, those the proxy is asked for included. */
+  get count(): number {
+    return this.#dialling + this.#joined;
+  }
+
+  /** @param to where the proxy is to connect */
+  request(request: NetTcpRequest, to: SocksPlace): void {
+    const stats = this.#stats;
+    stats.tcpRequests++;
+    if (this.count >= this.#settings.maxTcp || this.#ending.signal.aborted) {
+      stats.tcpFull++;
+      request.reject('reset');
+      return;
+    }
+    this.#dialling++;
+    const cancel = this.#proxy.dial(SocksCommand.Connect, to, {
+      dialled: (socket) => {
+        this.#dialling--;
+        stats.tcpConnected++;
+        this.#accept(request, socket);
+      },
+      failed: (failure, reply) => {
+        this.#dialling--;
+        if (failure === 'refused') stats.tcpRefused++;
+        else stats.tcpFailed++;
+        request.reject(rejectionOf(reply));
+      },
+    });
+    request.onCancel = () => {
+      this.#dialling--;
+      stats.tcpCancelled++;
+      cancel();
+    };
+  }
+
+  /** Ends all of them: both sides hear an RST. */
+  close(): void {
+    this.#ending.abort();
+  }
+
+  #accept(request: NetTcpRequest, outside: Socket): void {
+    const stats = this.#stats;
+    let inside: ReturnType<NetTcpRequest['accept']>;
+    try {
+      inside = request.accept({ allowHalfOpen: true });
+    } catch (error) {
+      outside.resetAndDestroy();
+      if (!(error instanceof StackError)) throw error;
+      // The stack has no room, or no way back any more.
+      stats.tcpReset++;
+      request.reject('reset');
+      return;
+    }
+    inside.setNoDelay(true);
+    this.#joined++;
+    const { tcpIdleMs: idleMs, tcpHalfCloseIdleMs: halfCloseIdleMs, timers } = this.#settings;
+    const { signal } = this.#ending;
+    void relay(inside, outside, { idleMs, halfCloseIdleMs, timers, signal }).then((result) => {
+      this.#joined--;
+      stats.bytesOut += result.bytesAB;
+      stats.bytesIn += result.bytesBA;
+      if (result.endedBy === 'both') stats.tcpFinished++;
+      else stats.tcpReset++;
+    });
+  }
+}

@@ -1,0 +1,176 @@
+/**
+ * UDP through the proxy: an association (RFC 1928 §7) for each address and port inside, whatever it sends to, so that
+ * whoever learns the proxy's port may answer, as far as the proxy lets him.
+ */
+import { createSocket, type Socket as DatagramSocket } from 'node:dgram';
+import type { Socket } from 'node:net';
+import type { UdpFlow, UdpFlowRequest } from '../udp/flow.js';
+import { IpAddress } from '../wire/ip-address.js';
+import type { IcmpRejection } from '../wire/icmp-rejection.js';
+import type { SocksTunnelStats } from './counters.js';
+import { decodeDatagram, encodeDatagram, SocksCommand, type SocksPlace, SocksReply } from './protocol.js';
+import { type Proxy, rejectionOf } from './proxy.js';
+
+/** Most bytes that may wait in one of the host's sockets; what comes then is dropped, as a router would. */
+const MAX_QUEUED_BYTES = 1 << 20;
+/** How long a proxy that has no UDP is not asked again, ms. */
+const NO_UDP_MS = 60_000;
+/** We do not know yet from where we shall send (RFC 1928 §6): the connection will tell. */
+const ANYWHERE: SocksPlace = { host: '0.0.0.0', port: 0 };
+
+/** One association: a connection to the proxy that holds it, and the socket that datagrams go by. */
+class Association {
+  readonly #flow: UdpFlow;
+  readonly #flows: UdpFlows;
+  readonly #control: Socket;
+  readonly #socket: DatagramSocket;
+  #isConnected = false;
+  #isClosed = false;
+  /** The address sent to last. */
+  #address = IpAddress.v4(0);
+  #text = '';
+  readonly #over = (): void => this.close();
+  readonly #sent = (error: Error | null): void => {
+    if (error !== null) this.#flows.stats.udpDropped++;
+  };
+
+  constructor(flows: UdpFlows, flow: UdpFlow, control: Socket, relay: SocksPlace) {
+    this.#flows = flows;
+    this.#flow = flow;
+    this.#control = control;
+    control.on('error', this.#over).on('end', this.#over).on('close', this.#over);
+    // The proxy has nothing more to say here, and ends the association by ending the connection.
+    control.resume();
+    const socket = createSocket(relay.host.includes(':') ? 'udp6' : 'udp4');
+    this.#socket = socket;
+    socket.on('error', this.#over);
+    socket.on('message', (bytes) => this.#received(bytes));
+    socket.once('connect', () => this.#connected());
+    // Nobody but the relay is heard.
+    socket.connect(relay.port, relay.host);
+    flow.onClose = this.#over;
+  }
+
+  /** What has waited is heard now. */
+  #connected(): void {
+    if (this.#isClosed) return;
+    this.#isConnected = true;
+    this.#flow.onDatagram = (data, address, port) => this.#send(data, address, port);
+  }
+
+  #send(data: Uint8Array, address: string, port: number): void {
+    const { stats } = this.#flows;
+    if (this.#isClosed || !this.#isConnected || this.#socket.getSendQueueSize() > MAX_QUEUED_BYTES) {
+      stats.udpDropped++;
+      return;
+    }
+    if (address !== this.#text) {
+      this.#text = address;
+      this.#address = IpAddress.parse(address);
+    }
+    stats.udpOut++;
+    this.#socket.send(encodeDatagram(this.#address, port, data), this.#sent);
+  }
+
+  #received(bytes: Uint8Array): void {
+    const { stats } = this.#flows;
+    const datagram = decodeDatagram(bytes);
+    const isSent =
+      datagram !== undefined && this.#flow.send(datagram.data, datagram.address.toString(), datagram.port);
+    if (isSent) stats.udpIn++;
+    else stats.udpDropped++;
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#flows.ended(this);
+    this.#flow.close();
+    this.#control.destroy();
+    this.#socket.close();
+  }
+}
+
+export class UdpFlows {
+  readonly stats: SocksTunnelStats;
+  readonly #proxy: Proxy;
+  readonly #associations = new Set<Association>();
+  #dialling = 0;
+  /** Until when the proxy is not asked, ms of its clock: it has said that it has no UDP. */
+  #refusedUntilMs = Number.NEGATIVE_INFINITY;
+
+  constructor(proxy: Proxy, stats: SocksTunnelStats) {
+    this.#proxy = proxy;
+    this.stats = stats;
+  }
+
+  /** Flows at present, those the proxy is asked for included. */
+  get count(): number {
+    return this.#dialling + this.#associations.size;
+  }
+
+  request(request: UdpFlowRequest): void {
+    const { stats } = this;
+    const { timers } = this.#proxy.settings;
+    stats.udpRequests++;
+    if (timers.now() < this.#refusedUntilMs) {
+      stats.udpRefused++;
+      request.reject('port-unreachable');
+      return;
+    }
+    this.#dialling++;
+    const cancel = this.#proxy.dial(SocksCommand.Associate, ANYWHERE, {
+      dialled: (control, bound) => {
+        this.#dialling--;
+        this.#associated(request, control, bound);
+      },
+      failed: (_failure, reply) => {
+        this.#dialling--;
+        stats.udpRefused++;
+        if (reply === SocksReply.CommandNotSupported) this.#refusedUntilMs = timers.now() + NO_UDP_MS;
+        request.reject(udpRejectionOf(reply));
+      },
+    });
+    request.onCancel = () => {
+      this.#dialling--;
+      stats.udpRefused++;
+      cancel();
+    };
+  }
+
+  /** A flow is over. */
+  ended(association: Association): void {
+    this.#associations.delete(association);
+  }
+
+  close(): void {
+    for (const association of this.#associations) association.close();
+  }
+
+  #associated(request: UdpFlowRequest, control: Socket, bound: SocksPlace): void {
+    const relay = relayOf(bound, control.remoteAddress);
+    if (relay === undefined) {
+      this.stats.udpRefused++;
+      this.stats.proxyMalformed++;
+      control.destroy();
+      request.reject('port-unreachable');
+      return;
+    }
+    this.stats.udpAssociated++;
+    this.#associations.add(new Association(this, request.accept(), control, relay));
+  }
+}
+
+/** Where datagrams go: what the proxy said, or the proxy itself where it said "here". */
+function relayOf({ host, port }: SocksPlace, proxy: string | undefined): SocksPlace | undefined {
+  const address = IpAddress.tryParse(host);
+  if (port === 0 || (address === undefined && host === '')) return undefined;
+  if (address?.isUnspecified !== true) return { host, port };
+  return proxy === undefined ? undefined : { host: proxy, port };
+}
+
+/** There is no RST in UDP: whoever is refused hears that nobody has the port. */
+function udpRejectionOf(reply: number): IcmpRejection {
+  const rejection = rejectionOf(reply);
+  return rejection === 'reset' ? 'port-unreachable' : rejection;
+}
