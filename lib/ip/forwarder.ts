@@ -224,7 +224,7 @@ export class Forwarder {
 
   /** RFC 1812 §5.3.13: Record Route and Timestamp get the address of the port it leaves by, if that has any. */
   #stamp(packet: IpPacket, port: OutputPort): void {
-    const entries = this.#parts.addresses.list();
+    const entries = this.#parts.addresses.usable();
     const own = entries.find((entry) => entry.port === port.index && entry.address.family === 4);
     if (own === undefined) return;
     const stamp = { address: own.address.w3, timeMs: Math.floor(packet.nowUs / 1000) };

@@ -4,7 +4,7 @@
  */
 import type { StackStats } from '../base/stats.js';
 import { ICMP_HEADER_BYTES, Icmp4Type, Icmp6Type } from '../wire/icmp.js';
-import { IpAddress } from '../wire/ip-address.js';
+import { IpAddress, IpPrefix } from '../wire/ip-address.js';
 import type { IpPacket } from '../wire/ip-packet.js';
 import { IPV6_HEADER_BYTES, IPV6_MIN_MTU, Protocol } from '../wire/ipv6.js';
 import type { AddressBook } from './addresses.js';
@@ -45,25 +45,32 @@ export class RedirectSender {
   /** A packet goes back into the link it came from: its sender may hear of it, within the rate of errors. */
   consider(packet: IpPacket, way: RouteResult): void {
     if (!this.#parts.settings.of(packet.link).sendRedirects) return;
-    const source = packet.source();
     const next = way.nexthop?.gateway ?? packet.destination();
-    // Only a neighbour can use it, and only when the next hop is his neighbour too.
-    if (!this.#isNeighbour(packet.link, source) || !this.#isNeighbour(packet.link, next)) return;
-    if (packet.version === 4) {
+    if (packet.version === 6) {
+      if (this.#isUseful6(packet, next)) this.#send6(packet, next);
+    } else if (this.#shareSubnet(packet.link, packet.source(), next)) {
       this.#parts.responder.sendAsRouter(packet, { type: Icmp4Type.Redirect, code: FOR_HOST, info: next.w3 });
-    } else if (next.isLinkLocal || next.equals(packet.destination())) {
-      // A router is known by its link-local address, and by no other (RFC 4861 §8.2).
-      this.#send6(packet, next);
     }
   }
 
-  #isNeighbour(link: number, address: IpAddress): boolean {
-    return isLinkLocal6(address) || this.#parts.addresses.isOnLink(link, address);
+  /** A host believes only in gateways of its own subnet (RFC 1122 §3.2.2.2). */
+  #shareSubnet(link: number, source: IpAddress, next: IpAddress): boolean {
+    return this.#parts.addresses.usable().some(({ port, address, length }) => {
+      if (port !== link || address.family !== source.family) return false;
+      const subnet = new IpPrefix(address, length);
+      return subnet.contains(source) && subnet.contains(next);
+    });
+  }
+
+  /** A router is known by its link-local address, and by no other; a destination by its own (RFC 4861 §8.2). */
+  #isUseful6(packet: IpPacket, next: IpAddress): boolean {
+    if (!this.#parts.addresses.isOnLink(packet.link, packet.source())) return false;
+    return next.isLinkLocal || next.equals(packet.destination());
   }
 
   #send6(packet: IpPacket, target: IpAddress): void {
     const { addresses, resolver, responder, output, stats } = this.#parts;
-    const own = addresses.list().find(({ port, address }) => port === packet.link && isLinkLocal6(address));
+    const own = addresses.usable().find(({ port, address }) => port === packet.link && isLinkLocal6(address));
     if (own === undefined) return;
     const destination = packet.source();
     const protocol = Protocol.Icmpv6;

@@ -18,13 +18,18 @@ export interface Station {
 
 /** A hub: every frame reaches everybody else. */
 export class Lan {
-  readonly clock = new VirtualClock();
+  readonly clock: VirtualClock;
   readonly random = new SeededRandom(7);
   /** Every frame, oldest first. */
   readonly seen: Uint8Array[] = [];
   /** Frames of which this says false are lost. */
   passes: (frame: Uint8Array) => boolean = () => true;
   readonly #stations: { receive(frame: Uint8Array): void }[] = [];
+
+  /** @param clock that of another network, to which a router joins this one */
+  constructor(clock = new VirtualClock()) {
+    this.clock = clock;
+  }
 
   /** Sends a frame from outside of any station. */
   inject(frame: Uint8Array, from?: unknown): void {
