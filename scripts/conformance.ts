@@ -13,7 +13,7 @@ import {
   rowsNamedBy,
 } from '../test/support/conformance-rows.js';
 
-const LISTS = ['tcp', 'ip', 'robustness'];
+const LISTS = ['tcp', 'ip', 'nat', 'robustness'];
 const DIRECTORY = 'docs/conformance';
 const RESULTS = '.test-results/results.json';
 const MAX_ROWS_PER_TEST = 5;

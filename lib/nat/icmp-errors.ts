@@ -1,7 +1,7 @@
 /**
  * ICMP errors on their way through: they are about a packet that was translated, so what they quote is
  * translated back, and they are addressed to who sent it (RFC 5508 §4). They end no mapping and keep none alive
- * (RFC 4787 §8 REQ-12, RFC 5382 §7.4 REQ-10, RFC 5508 §4.2 REQ-6).
+ * (RFC 4787 §9 REQ-12, RFC 5382 §7.3 REQ-10, RFC 5508 §4.3 REQ-6).
  */
 import { DropReason } from '../base/drop-reason.js';
 import { quotationBytes, readQuote } from '../ip/icmp-quote.js';

@@ -36,7 +36,7 @@ export interface PortForward {
   close(): void;
 }
 
-/** Who carries out translators, one for each stack. */
+/** Stacks that have a translator. */
 const taken = new WeakSet<Stack>();
 
 /**

@@ -51,7 +51,7 @@ export class StackPorts implements OwnPorts {
   /** Gives back everything. */
   clear(): void {
     for (const [protocol, kept] of this.#kept) {
-      for (const [port, count] of [...kept]) {
+      for (const [port, count] of kept) {
         for (let i = 0; i < count; i++) this.release(protocol, port);
       }
     }

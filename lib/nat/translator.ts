@@ -363,7 +363,7 @@ export class Translator implements PacketTranslator {
 
   // Refusals.
 
-  /** No room for another flow (RFC 5508 §7.1 REQ-8). */
+  /** No room for another flow (RFC 5508 §6 REQ-8). */
   #refuse(packet: IpPacket): Verdict {
     this.#host.drop(DropReason.NatLimit);
     this.#host.sendError(packet, NatErrorKind.Prohibited);

@@ -119,14 +119,14 @@ for (const offload of [true, false]) {
       const host = HOSTS.far[family];
       const own = ROUTER.far[family];
 
-      it(`echoes come back, large ones in fragments, IPv${family}`, async () => {
+      it(`echoes come back, large ones in fragments, IPv${family} [NI-1 NU-14]`, async () => {
         for (const bytes of ['56', '4000']) {
           const said = await attempt(bed.near, 'ping', '-n', '-c', '3', '-i', '0.2', '-s', bytes, host);
           expect(said).to.match(/3 received, 0% packet loss/);
         }
       });
 
-      it(`traceroute sees router and host, by errors about what was translated, IPv${family}`, async () => {
+      it(`traceroute sees router and host, by errors about what was translated, IPv${family} [NI-4 NI-10]`, async () => {
         for (const kind of ['-I', '-U', '-T']) {
           const args = [kind, '-n', '-q', '1', '-w', '5', '-m', '4', host];
           const hops = (await attempt(bed.near, 'traceroute', ...args)).split('\n').slice(1, 3);
@@ -191,7 +191,7 @@ for (const offload of [true, false]) {
         }
       });
 
-      it(`hosts outside reach a server inside by a port forward, and itself by the same, IPv${family}`, async () => {
+      it(`hosts outside reach a server inside by a port forward, and itself by the same, IPv${family} [NT-8]`, async () => {
         const inside = HOSTS.near[family];
         const forward = nat.forward({
           protocol: 'tcp',

@@ -72,7 +72,7 @@ for (const filtering of [
     this.slow(3000);
 
     for (const seed of SEEDS) {
-      it(`says the same for ${OPERATIONS} random packets, SIM_SEED=${seed}`, () => {
+      it(`says the same for ${OPERATIONS} random packets, SIM_SEED=${seed} [NU-1 NU-3 NU-8]`, () => {
         const random = new SeededRandom(seed);
         const below = (bound: number): number => random.uint32() % bound;
         const world = new NatWorld({ filtering, udpMs: UDP_MS, seed });
@@ -134,7 +134,7 @@ describe('NAT under noise', function () {
   this.slow(3000);
 
   for (const seed of SEEDS) {
-    it(`throws at nothing, sends nothing wrong, and lets go of all, SIM_SEED=${seed}`, () => {
+    it(`throws at nothing, sends nothing wrong, and lets go of all, SIM_SEED=${seed} [NL-8]`, () => {
       const random = new SeededRandom(seed + 100);
       const below = (bound: number): number => random.uint32() % bound;
       const world = new NatWorld({ families: [4, 6], maxSessions: 200, seed, ports: [1024, 1200] });

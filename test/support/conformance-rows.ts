@@ -2,7 +2,7 @@
 
 export interface ConformanceRow {
   readonly id: string;
-  /** Name of the list: `tcp`, `ip` or `robustness`. */
+  /** Name of the list: `tcp`, `ip`, `nat` or `robustness`. */
   readonly list: string;
   /** The innermost heading above the row. */
   readonly section: string;

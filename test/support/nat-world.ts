@@ -32,6 +32,8 @@ export interface NatWorldOptions extends NatOptions {
   readonly insideWire?: WireLinkOptions;
   readonly outsideWire?: WireLinkOptions;
   readonly seed?: number;
+  /** Ports that sockets of the stack get when they ask for any. */
+  readonly ephemeralPorts?: readonly [number, number];
 }
 
 /** What came out of a wire. */
@@ -50,10 +52,16 @@ export class NatWorld {
   readonly #sent: { inside: Uint8Array[]; outside: Uint8Array[] } = { inside: [], outside: [] };
 
   constructor(options: NatWorldOptions = {}) {
-    const { insideWire, outsideWire, seed = 1, ...nat } = options;
+    const { insideWire, outsideWire, seed = 1, ephemeralPorts = [32_768, 60_999], ...nat } = options;
     this.inside = new WireLink({ name: 'inside', ...insideWire });
     this.outside = new WireLink({ name: 'outside', ...outsideWire });
-    this.stack = new Stack({ clock: this.clock, random: new SeededRandom(seed), ip: { forwarding: true } });
+    this.stack = new Stack({
+      clock: this.clock,
+      random: new SeededRandom(seed),
+      ip: { forwarding: true },
+      tcp: { ephemeralPorts },
+      udp: { ephemeralPorts },
+    });
     this.stack.addLink(this.inside, { addresses: ['192.168.0.1/24', 'fd00::1/64'] });
     const link = this.stack.addLink(this.outside, {
       addresses: [`${OUTSIDE}/24`, `${OUTSIDE_6}/64`],
@@ -118,7 +126,7 @@ export function udpPacket(from: Place, to: Place, data: readonly number[] = [1, 
 /** A TCP packet with flags as packetdrill writes them. */
 export function tcpPacket(from: Place, to: Place, flags: string, data: readonly number[] = []): Uint8Array {
   const payload = tcp(from.address, to.address, data, [from.port, to.port]);
-  payload[13] = [...flags].reduce((sum, letter) => sum | FLAGS[letter], 0);
+  payload[13] = flags.split('').reduce((sum, letter) => sum | FLAGS[letter], 0);
   payload.set(u16(0), 16);
   const pseudo = pseudoHeader(from.address, to.address, 6, payload.length);
   payload.set(u16(checksumOf(pseudo, payload)), 16);

@@ -200,11 +200,11 @@ describe('NAT filtering', () => {
     return callers.map((from) => world.in(udpPacket(from, place(OUTSIDE, 5000))).length === 1);
   };
 
-  it('endpoint-independent lets everybody in (RFC 4787 REQ-8)', () => {
+  it('endpoint-independent lets everybody in (RFC 4787 REQ-8) [NU-8]', () => {
     expect(lets('endpoint-independent')).to.deep.equal([true, true, true]);
   });
 
-  it('address-dependent lets in whom the inside has sent to, from any port (RFC 4787 REQ-8)', () => {
+  it('address-dependent lets in whom the inside has sent to, from any port (RFC 4787 REQ-8) [NU-8]', () => {
     expect(lets('address-dependent')).to.deep.equal([true, true, false]);
     expect(world.nat.stats.filtered).to.equal(1);
     world.pass(300_001);
@@ -216,7 +216,7 @@ describe('NAT filtering', () => {
     expect(world.nat.stats.filtered).to.equal(2);
   });
 
-  it('holds a SYN it refuses, as one to nobody (RFC 5382 REQ-4)', () => {
+  it('holds a SYN it refuses, as one to nobody (RFC 5382 REQ-4) [NT-4]', () => {
     begin({ filtering: 'address-dependent' });
     world.out(tcpPacket(place(HOST, 5000), place(PEER, 80), 'S'));
     expect(world.in(tcpPacket(place(PEER_2, 80), place(OUTSIDE, 5000), 'S'))).to.be.empty;
@@ -224,7 +224,7 @@ describe('NAT filtering', () => {
     expect(world.nat.stats).to.include({ synsHeld: 1, synsMet: 1 });
   });
 
-  it('applies between hosts inside, as they are seen outside (RFC 4787 REQ-9 a)', () => {
+  it('applies between hosts inside, as they are seen outside (RFC 4787 REQ-9 a) [NU-9]', () => {
     begin({ filtering: 'address-and-port-dependent' });
     only(world.out(udpPacket(place(HOST_2, 6000), place(PEER, 53))));
     world.inside.inject([udpPacket(place(HOST, 5000), place(OUTSIDE, 6000))]);
@@ -240,7 +240,7 @@ describe('NAT filtering', () => {
 describe('NAT outside addresses', () => {
   const POOL = ['198.51.100.1', '198.51.100.7', '198.51.100.8'];
 
-  it('are the same for all flows of a host (RFC 4787 REQ-2)', () => {
+  it('are the same for all flows of a host (RFC 4787 REQ-2) [NU-2]', () => {
     begin({ addresses: POOL });
     const used = new Set<string>();
     for (let host = 2; host < 40; host++) {
@@ -253,6 +253,24 @@ describe('NAT outside addresses', () => {
       used.add(sources[0]);
     }
     expect([...used].sort()).to.deep.equal(POOL);
+  });
+
+  it('may each have port forwards of their own', () => {
+    begin({ addresses: POOL });
+    const spec = { protocol: 'tcp', outsidePort: 80, insidePort: 80 } as const;
+    world.nat.forward({ ...spec, insideAddress: HOST, outsideAddress: POOL[1] });
+    world.nat.forward({ ...spec, insideAddress: HOST_2, outsideAddress: POOL[2] });
+    for (const [address, host] of [
+      [POOL[2], HOST_2],
+      [POOL[1], HOST],
+    ]) {
+      const caller = place(PEER, 4321);
+      expect(only(world.in(tcpPacket(caller, place(address, 80), 'S'))).to).to.deep.equal(place(host, 80));
+      expect(only(world.out(tcpPacket(place(host, 80), caller, 'S.'))).from).to.deep.equal(
+        place(address, 80),
+      );
+    }
+    expect(world.in(tcpPacket(place(PEER, 1), place(POOL[0], 80), 'S'))).to.be.empty;
   });
 
   it('need not be those of the stack: what comes for them goes inside', () => {

@@ -56,7 +56,7 @@ describe('NAT of ICMP', () => {
     [HOST, PEER, OUTSIDE],
     [HOST_6, PEER_6, OUTSIDE_6],
   ]) {
-    it(`lets a query of the inside out, and its answer in, from ${host} (RFC 5508 REQ-1)`, () => {
+    it(`lets a query of the inside out, and its answer in, from ${host} (RFC 5508 REQ-1) [NI-1]`, () => {
       const out = onlyIcmp(world.out(echo(host, peer, 77)));
       expect(out.packet.from).to.equal(outside);
       expect(out.word).to.equal(77 * 65_536 + 7);
@@ -67,7 +67,7 @@ describe('NAT of ICMP', () => {
     });
   }
 
-  it('maps an identifier once for all whom it asks, and none twice (RFC 5508 REQ-1 a)', () => {
+  it('maps an identifier once for all whom it asks, and none twice (RFC 5508 REQ-1 a) [NI-1]', () => {
     onlyIcmp(world.out(echo(HOST, PEER, 77)));
     expect(onlyIcmp(world.out(echo(HOST, PEER_2, 77))).word >>> 16).to.equal(77);
     const other = onlyIcmp(world.out(echo(HOST_2, PEER, 77))).word >>> 16;
@@ -77,7 +77,7 @@ describe('NAT of ICMP', () => {
     expect(back.word >>> 16).to.equal(77);
   });
 
-  it('keeps a query for a minute (RFC 5508 REQ-2)', () => {
+  it('keeps a query for a minute (RFC 5508 REQ-2) [NI-2]', () => {
     world.out(echo(HOST, PEER, 77));
     world.pass(59_999);
     onlyIcmp(world.in(echo(PEER, OUTSIDE, 77, true)));
@@ -93,7 +93,7 @@ describe('NAT of ICMP', () => {
     expect(onlyIcmp(world.takeInside()).packet.to).to.equal(HOST);
   });
 
-  it('drops an error whose own checksum is wrong, or that of the header it quotes (RFC 5508 REQ-3, REQ-3 a)', () => {
+  it('drops an error whose own checksum is wrong, or that of the header it quotes (RFC 5508 REQ-3, REQ-3 a) [NI-3]', () => {
     const [sent] = world.out(udpPacket(client, server));
     const damaged = errorAbout(sent, OUTSIDE);
     damaged[damaged.length - 1] ^= 1;
@@ -104,7 +104,7 @@ describe('NAT of ICMP', () => {
     expect(world.nat.stats.icmpDropped).to.equal(2);
   });
 
-  it('reads behind IP options of what is quoted (RFC 5508 REQ-3 b)', () => {
+  it('reads behind IP options of what is quoted (RFC 5508 REQ-3 b) [NI-3]', () => {
     const payload = udpPacket(place(OUTSIDE, 5000), server).subarray(20);
     world.out(udpPacket(client, server));
     const quoted = v4({ from: OUTSIDE, to: PEER, protocol: 17, payload, options: [1, 1, 1, 0] });
@@ -114,7 +114,7 @@ describe('NAT of ICMP', () => {
     expect(inner.options.length).to.equal(4);
   });
 
-  it('does not mind a wrong transport checksum in what is quoted, and keeps it as wrong (RFC 5508 REQ-3 c)', () => {
+  it('does not mind a wrong transport checksum in what is quoted, and keeps it as wrong (RFC 5508 REQ-3 c) [NI-3]', () => {
     const [sent] = world.out(udpPacket(client, server));
     const quoted = sent.slice();
     quoted[27] ^= 0x55;
@@ -122,7 +122,7 @@ describe('NAT of ICMP', () => {
     expect(() => flowOf(error.data)).to.throw('transport checksum');
   });
 
-  it('leaves extensions behind the quotation as they are (RFC 5508 REQ-3 d)', () => {
+  it('leaves extensions behind the quotation as they are (RFC 5508 REQ-3 d) [NI-3]', () => {
     const [sent] = world.out(udpPacket(client, server, new Array<number>(200).fill(3)));
     const quoted = sent.subarray(0, 128);
     const extension = [0x20, 0, 0, 0, 0, 4, 1, 1];
@@ -131,14 +131,14 @@ describe('NAT of ICMP', () => {
     expect([...error.data.subarray(128)]).to.deep.equal(extension);
   });
 
-  it('drops errors about what it has not translated (RFC 5508 REQ-4, REQ-5)', () => {
+  it('drops errors about what it has not translated (RFC 5508 REQ-4, REQ-5) [NI-4 NI-5]', () => {
     const never = udpPacket(place(OUTSIDE, 9999), server);
     expect(world.in(errorAbout(never, OUTSIDE))).to.be.empty;
     expect(world.out(errorAbout(udpPacket(server, place(HOST, 9999)), PEER, HOST))).to.be.empty;
     expect(world.nat.stats.icmpDropped).to.equal(1);
   });
 
-  it('brings an error about what left to who sent it, with what it sent (RFC 5508 REQ-4)', () => {
+  it('brings an error about what left to who sent it, with what it sent (RFC 5508 REQ-4) [NI-4]', () => {
     const original = udpPacket(client, server, [5, 6, 7]);
     const [sent] = world.out(original);
     const error = onlyIcmp(world.in(errorAbout(sent, OUTSIDE, ROUTER, 11, 0)));
@@ -152,14 +152,14 @@ describe('NAT of ICMP', () => {
     expect([...error.data.subarray(12)]).to.deep.equal([...original.subarray(12)]);
   });
 
-  it('does so with eight bytes of TCP alone (RFC 5508 REQ-4, RFC 5382 REQ-9)', () => {
+  it('does so with eight bytes of TCP alone (RFC 5508 REQ-4, RFC 5382 REQ-9) [NI-4 NT-9]', () => {
     const original = tcpPacket(client, place(PEER, 80), 'S');
     const [sent] = world.out(original);
     const error = onlyIcmp(world.in(errorAbout(sent.subarray(0, 28), OUTSIDE)));
     expect([...error.data.subarray(12, 28)]).to.deep.equal([...original.subarray(12, 28)]);
   });
 
-  it('does so for queries (RFC 5508 REQ-4)', () => {
+  it('does so for queries (RFC 5508 REQ-4) [NI-4]', () => {
     world.out(echo(HOST, PEER, 77));
     const [sent] = world.out(echo(HOST_2, PEER, 77));
     const error = onlyIcmp(world.in(errorAbout(sent, OUTSIDE)));
@@ -169,7 +169,7 @@ describe('NAT of ICMP', () => {
     expect(inner.word >>> 16).to.equal(77);
   });
 
-  it('hides who reports an error from inside, and whom it is about (RFC 5508 REQ-5)', () => {
+  it('hides who reports an error from inside, and whom it is about (RFC 5508 REQ-5) [NI-5]', () => {
     world.out(udpPacket(client, server));
     const answer = udpPacket(server, place(OUTSIDE, 5000), [1]);
     const [delivered] = world.in(answer);
@@ -182,7 +182,7 @@ describe('NAT of ICMP', () => {
     expect(inner.to).to.deep.equal(place(OUTSIDE, 5000));
   });
 
-  it('ends and refreshes nothing by ICMP (RFC 5508 REQ-6, RFC 4787 REQ-12, RFC 5382 REQ-10)', () => {
+  it('ends and refreshes nothing by ICMP (RFC 5508 REQ-6, RFC 4787 REQ-12, RFC 5382 REQ-10) [NI-6 NU-12 NT-10]', () => {
     const [sent] = world.out(udpPacket(client, server));
     const [query] = world.out(echo(HOST, PEER, 77));
     for (let i = 0; i < 3; i++) {
@@ -197,12 +197,12 @@ describe('NAT of ICMP', () => {
     expect(world.in(errorAbout(query, OUTSIDE, PEER, 3, 1)), 'its query is over').to.be.empty;
   });
 
-  it('takes errors from anybody on the way (RFC 4787 REQ-12 a)', () => {
+  it('takes errors from anybody on the way (RFC 4787 REQ-12 a) [NU-12]', () => {
     const [sent] = world.out(udpPacket(client, server));
     onlyIcmp(world.in(errorAbout(sent, OUTSIDE, '8.8.8.8')));
   });
 
-  it('translates both ends of an error about what one host inside sent another (RFC 5508 REQ-7 a)', () => {
+  it('translates both ends of an error about what one host inside sent another (RFC 5508 REQ-7 a) [NI-7]', () => {
     const seenAs = only(world.out(udpPacket(client, server))).from;
     const other = only(world.out(udpPacket(place(HOST_2, 6000), server))).from;
     const original = udpPacket(client, other, [4]);
@@ -218,7 +218,7 @@ describe('NAT of ICMP', () => {
     expect(inner.to).to.deep.equal(other);
   });
 
-  it('tells the sender of a flow there is no room for that it is prohibited (RFC 5508 REQ-8)', () => {
+  it('tells the sender of a flow there is no room for that it is prohibited (RFC 5508 REQ-8) [NI-8]', () => {
     world.close();
     world = new NatWorld({ maxSessions: 1 });
     world.out(udpPacket(client, server));
@@ -229,7 +229,7 @@ describe('NAT of ICMP', () => {
     expect(error.packet.from).to.equal('192.168.0.1');
   });
 
-  it('lets errors and echo through, and no other ICMP (RFC 5508 REQ-10, REQ-11)', () => {
+  it('lets errors and echo through, and no other ICMP (RFC 5508 REQ-10, REQ-11) [NI-10 NI-11]', () => {
     const [sent] = world.out(udpPacket(client, server));
     for (const [type, code] of [
       [3, 0],
@@ -245,7 +245,7 @@ describe('NAT of ICMP', () => {
     expect(world.nat.stats.unsupported).to.equal(1);
   });
 
-  it('asks the sender for smaller packets in its own terms (RFC 4787 REQ-13)', () => {
+  it('asks the sender for smaller packets in its own terms (RFC 4787 REQ-13) [NU-13]', () => {
     world.close();
     world = new NatWorld({ outsideWire: { mtu: 1300 } });
     const payload = udpPacket(client, server, new Array<number>(1400).fill(1)).subarray(20);

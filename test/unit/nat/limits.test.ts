@@ -38,7 +38,7 @@ describe('NAT limits', function () {
   });
 
   for (const limit of ['maxSessions', 'maxMappings', 'maxSessionsPerSource'] as const) {
-    it(`${limit}: one below, at and above`, () => {
+    it(`${limit}: one below, at and above [NL-1]`, () => {
       begin({ [limit]: 20 });
       for (let i = 0; i < 20; i++) expect(flow(1000 + i), `flow ${i + 1}`).to.equal(true);
       expect(flow(1020), 'one too many').to.equal(false);
@@ -50,7 +50,7 @@ describe('NAT limits', function () {
     });
   }
 
-  it('gives the place of a flow that was never answered to another, after a while', () => {
+  it('gives the place of a flow that was never answered to another, after a while [NL-3]', () => {
     begin({ maxSessions: 10 });
     for (let i = 0; i < 10; i++) flow(1000 + i);
     only(world.in(udpPacket(place(PEER, 53), place(OUTSIDE, 1000))));
@@ -63,7 +63,7 @@ describe('NAT limits', function () {
     expect(world.nat.stats.sessionsEvicted).to.equal(9);
   });
 
-  it('gives the place of a connection that has ended to another at once, and never that of a living one', () => {
+  it('gives the place of a connection that has ended to another at once, and never that of a living one [NL-3]', () => {
     begin({ maxSessions: 2 });
     const server = place(PEER, 80);
     for (const port of [1000, 1001]) {
@@ -79,7 +79,7 @@ describe('NAT limits', function () {
     expect(world.nat.stats.sessionsEvicted).to.equal(1);
   });
 
-  it('refuses a flow when all ports are taken, and takes any of them again', () => {
+  it('refuses a flow when all ports are taken, and takes any of them again [NL-4]', () => {
     begin({ ports: [2000, 2009] });
     const seen = new Set<number>();
     for (let i = 0; i < 10; i++) {
@@ -92,7 +92,7 @@ describe('NAT limits', function () {
     expect(flow(50_000)).to.equal(true);
   });
 
-  it('needs no state for a flood from outside', () => {
+  it('needs no state for a flood from outside [NL-2]', () => {
     begin();
     world.nat.forward({ protocol: 'tcp', outsidePort: 80, insideAddress: HOST });
     world.nat.forward({ protocol: 'udp', outsidePort: 53, insideAddress: HOST });
@@ -111,7 +111,7 @@ describe('NAT limits', function () {
     expect(flow(5001)).to.equal(true);
   });
 
-  it('holds ten thousand flows, and lets go of all', () => {
+  it('holds ten thousand flows, and lets go of all [NL-6]', () => {
     begin();
     for (let i = 0; i < 10_000; i++) {
       const host = `192.168.0.${2 + (i % 250)}`;
@@ -132,7 +132,7 @@ describe('NAT limits', function () {
     expect(world.nat.stats.malformed).to.equal(2);
   });
 
-  it('lets nothing without ports leave with an address of the inside', () => {
+  it('lets nothing without ports leave with an address of the inside [NL-7]', () => {
     begin();
     expect(world.out(v4({ from: HOST, to: PEER, protocol: 47, payload: bytesOf([1, 2, 3]) }))).to.be.empty;
     expect(world.nat.stats.unsupported).to.equal(1);

@@ -192,7 +192,7 @@ describe('NAT of what is not one plain packet', function () {
     [2, 1, 0],
     [1, 0, 2],
   ]) {
-    it(`takes fragments in the order ${order.join()}, both ways, both versions (RFC 4787 REQ-14)`, () => {
+    it(`takes fragments in the order ${order.join()}, both ways, both versions (RFC 4787 REQ-14) [NU-14]`, () => {
       world = new NatWorld({ families: [4, 6] });
       for (const [host, outside, peer] of [
         [HOST, OUTSIDE, PEER],
@@ -233,7 +233,7 @@ describe('NAT of what is not one plain packet', function () {
     });
   }
 
-  it('keeps incomplete ones within the limits of reassembly (RFC 4787 REQ-14 a)', () => {
+  it('keeps incomplete ones within the limits of reassembly (RFC 4787 REQ-14 a) [NU-14]', () => {
     world = new NatWorld();
     const data = pattern(1200);
     for (let id = 0; id < 5000; id++) {

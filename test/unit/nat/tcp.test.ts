@@ -43,7 +43,7 @@ describe('NAT of TCP', () => {
     world.close();
   });
 
-  it('uses one mapping for an endpoint inside, whoever it connects to (RFC 5382 REQ-1)', () => {
+  it('uses one mapping for an endpoint inside, whoever it connects to (RFC 5382 REQ-1) [NT-1]', () => {
     const first = only(world.out(tcpPacket(client, server, 'S')));
     const second = only(world.out(tcpPacket(client, place(PEER_2, 81), 'S')));
     expect(first.from).to.deep.equal(outside);
@@ -51,7 +51,7 @@ describe('NAT of TCP', () => {
     expect(world.nat.stats.mappings).to.equal(1);
   });
 
-  it('follows a connection opened from inside from its SYN to its end (RFC 5382 REQ-2)', () => {
+  it('follows a connection opened from inside from its SYN to its end (RFC 5382 REQ-2) [NT-2]', () => {
     only(world.out(tcpPacket(client, server, 'S')));
     expect(stateOf()).to.equal('opening');
     only(world.in(tcpPacket(server, outside, 'S.')));
@@ -69,7 +69,7 @@ describe('NAT of TCP', () => {
     expect(world.clock.pending).to.equal(0);
   });
 
-  it('lets both sides open at once (RFC 5382 REQ-2 a)', () => {
+  it('lets both sides open at once (RFC 5382 REQ-2 a) [NT-2]', () => {
     only(world.out(tcpPacket(client, server, 'S')));
     only(world.in(tcpPacket(server, outside, 'S')));
     only(world.out(tcpPacket(client, server, 'S.')));
@@ -79,7 +79,7 @@ describe('NAT of TCP', () => {
     expect(world.sessions).to.equal(1);
   });
 
-  it('lets a connection in through a mapping that another made (RFC 5382 REQ-3)', () => {
+  it('lets a connection in through a mapping that another made (RFC 5382 REQ-3) [NT-3]', () => {
     establish();
     const caller = place(PEER_2, 4321);
     const syn = only(world.in(tcpPacket(caller, outside, 'S')));
@@ -90,7 +90,7 @@ describe('NAT of TCP', () => {
     expect([...world.nat.sessions()].map(({ state }) => state)).to.deep.equal(['open', 'open']);
   });
 
-  it('says nothing about an unsolicited SYN for six seconds, then that the port is closed (RFC 5382 REQ-4)', () => {
+  it('says nothing about an unsolicited SYN for six seconds, then that the port is closed (RFC 5382 REQ-4) [NT-4]', () => {
     const syn = tcpPacket(server, outside, 'S');
     expect(world.in(syn)).to.be.empty;
     world.pass(3000);
@@ -109,7 +109,7 @@ describe('NAT of TCP', () => {
     expect(world.clock.pending).to.equal(0);
   });
 
-  it('forgets it when the inside connects meanwhile: both have opened at once (RFC 5382 REQ-4)', () => {
+  it('forgets it when the inside connects meanwhile: both have opened at once (RFC 5382 REQ-4) [NT-4]', () => {
     world.in(tcpPacket(server, outside, 'S'));
     world.pass(5000);
     only(world.out(tcpPacket(client, server, 'S')));
@@ -118,7 +118,7 @@ describe('NAT of TCP', () => {
     expect(world.nat.stats).to.include({ synsHeld: 1, synsMet: 1, synsRefused: 0 });
   });
 
-  it('can drop unsolicited SYNs, or leave them to the stack (RFC 5382 REQ-4 a)', () => {
+  it('can drop unsolicited SYNs, or leave them to the stack (RFC 5382 REQ-4 a) [NT-4]', () => {
     begin({ unsolicitedSyn: 'drop' });
     world.in(tcpPacket(server, outside, 'S'));
     world.pass(60_000);
@@ -128,7 +128,7 @@ describe('NAT of TCP', () => {
     expect(only(world.takeOutside()).seen.payload[13] & 4, 'RST').to.equal(4);
   });
 
-  it('holds no more SYNs than it may', () => {
+  it('holds no more SYNs than it may [NL-5]', () => {
     begin({ maxHeldSyns: 10 });
     for (let i = 0; i < 12; i++) world.in(tcpPacket(place(PEER, 1000 + i), outside, 'S'));
     expect(world.nat.stats).to.include({ synsHeld: 10, synsDropped: 2 });
@@ -145,7 +145,7 @@ describe('NAT of TCP', () => {
     expect(world.nat.stats.synsHeld).to.equal(0);
   });
 
-  it('keeps an idle connection for two hours and four minutes (RFC 5382 REQ-5)', () => {
+  it('keeps an idle connection for two hours and four minutes (RFC 5382 REQ-5) [NT-5]', () => {
     establish();
     world.pass(124 * MINUTES - 1);
     only(world.in(tcpPacket(server, outside, '.')));
@@ -153,7 +153,7 @@ describe('NAT of TCP', () => {
     expect(world.sessions).to.equal(0);
   });
 
-  it('keeps one that opens or has ended for four minutes (RFC 5382 REQ-5)', () => {
+  it('keeps one that opens or has ended for four minutes (RFC 5382 REQ-5) [NT-5]', () => {
     only(world.out(tcpPacket(client, server, 'S')));
     world.pass(4 * MINUTES - 1);
     expect(world.sessions).to.equal(1);
@@ -169,7 +169,7 @@ describe('NAT of TCP', () => {
     expect(world.sessions).to.equal(0);
   });
 
-  it('does not believe an RST when segments follow, since it may be forged (RFC 7857 §2.2)', () => {
+  it('does not believe an RST when segments follow, since it may be forged (RFC 7857 §2.2) [NX-1]', () => {
     establish();
     only(world.in(tcpPacket(server, outside, 'R')));
     expect(stateOf()).to.equal('closed');
@@ -201,13 +201,13 @@ describe('NAT of TCP', () => {
     expect(stateOf()).to.equal('open');
   });
 
-  it('never gives two endpoints the same port (RFC 5382 REQ-7)', () => {
+  it('never gives two endpoints the same port (RFC 5382 REQ-7) [NT-7]', () => {
     const first = only(world.out(tcpPacket(client, server, 'S')));
     const second = only(world.out(tcpPacket(place(HOST_2, 5000), place(PEER_2, 80), 'S')));
     expect(second.from.port).to.not.equal(first.from.port);
   });
 
-  it('leads a connection between two hosts inside by their outside addresses (RFC 5382 REQ-8)', () => {
+  it('leads a connection between two hosts inside by their outside addresses (RFC 5382 REQ-8) [NT-8]', () => {
     const listener = place(HOST_2, 7000);
     only(world.out(tcpPacket(listener, server, 'S')));
     const seenAs = place(OUTSIDE, 7000);

@@ -6,9 +6,9 @@ const read = (list: string) => parseList(list, readFileSync(`docs/conformance/${
 
 describe('conformance lists', () => {
   it('are read whole: every line of their tables is a row with a name of its own', () => {
-    const rows = ['tcp', 'ip', 'robustness'].flatMap(read);
+    const rows = ['tcp', 'ip', 'nat', 'robustness'].flatMap(read);
     expect(new Set(rows.map((row) => row.id)).size).to.equal(rows.length);
-    for (const list of ['tcp', 'ip', 'robustness']) {
+    for (const list of ['tcp', 'ip', 'nat', 'robustness']) {
       const text = readFileSync(`docs/conformance/${list}.md`, 'utf8');
       const lines = text.split('\n').filter((line) => /^\| [A-Z0-9]+-?\d/.test(line));
       expect(read(list).length, list).to.equal(lines.length);
