@@ -1,6 +1,6 @@
 /**
  * What `tunstack/browser` offers: everything of `tunstack` that needs no Node. Names that do not stand here are not
- * public there.
+ * public there. Written by `scripts/browser-entry.ts`.
  */
 export { type Alarm, type Clock, NEVER } from './base/clock.js';
 export { StackError } from './base/errors.js';
@@ -23,8 +23,32 @@ export { BrowserClock } from './browser/browser-clock.js';
 export { BrowserRandom } from './browser/browser-random.js';
 // Gives every stack `streams`.
 export { createStreams } from './browser/stack-streams.js';
+export { DhcpClient } from './dhcp/client.js';
+export type { DhcpClientOptions, DhcpClientState, DhcpClientStats } from './dhcp/client-options.js';
+export type { DhcpLease } from './dhcp/lease.js';
+export { DhcpServer } from './dhcp/server.js';
+export type { DhcpServerOptions, DhcpServerStats, ServedLease, StaticLease } from './dhcp/server-options.js';
+export type { AddressConflict, DetectionOptions } from './ethernet/address-detection.js';
+export type { EthernetCounters } from './ethernet/counters.js';
+export { EthernetLink } from './ethernet/ethernet-link.js';
+export type { EthernetLinkOptions } from './ethernet/ethernet-options.js';
+export { MacAddress } from './ethernet/mac-address.js';
+export type { NeighborOptions } from './ethernet/neighbor-options.js';
+export type { NeighborDescription, NeighborStateName } from './ethernet/neighbor-table.js';
+export type { RouterPreference } from './ethernet/router-advertisement.js';
+export type {
+  PrefixToAdvertise,
+  RouterAdvertiser,
+  RouterAdvertiserOptions,
+} from './ethernet/router-advertiser.js';
+export type {
+  AdvertisedDns,
+  RouterDescription,
+  RouterDiscoveryOptions,
+} from './ethernet/router-discovery.js';
 export type { AddressDescription, AddressOptions } from './ip/addresses.js';
 export type { IpLayer } from './ip/ip-layer.js';
+export type { LinkIpOptions } from './ip/link-options.js';
 export type { IpOptions } from './ip/options.js';
 export type {
   NextHopSpec,
@@ -83,6 +107,10 @@ export {
   type WebSocketLinkOptions,
   webSocketLink,
 } from './link/web-socket-link.js';
+export type { PortForwardOptions } from './nat/forwards.js';
+export { Nat, type NatSession, type PortForward } from './nat/nat.js';
+export type { NatStats } from './nat/nat-stats.js';
+export type { NatFiltering, NatOptions, UnsolicitedSyn } from './nat/options.js';
 export {
   type IpVersion,
   PacketdrillFailure,
