@@ -44,8 +44,12 @@ export class Pump implements TcpEndpointHandler, TextSink {
   /** The endpoint is over, and nothing may be written to it. */
   #isClosed = false;
   #isOver = false;
+  /** The handshake is still to be done, by this side: closed now, the connection would be forgotten. */
+  #isConnecting: boolean;
 
-  constructor(host: PumpHost, endpoint: TcpEndpoint, socket: Socket) {
+  /** @param isConnecting whether the endpoint was only just told to connect */
+  constructor(host: PumpHost, endpoint: TcpEndpoint, socket: Socket, isConnecting = false) {
+    this.#isConnecting = isConnecting;
     this.#host = host;
     this.#endpoint = endpoint;
     this.#socket = socket;
@@ -94,7 +98,7 @@ export class Pump implements TcpEndpointHandler, TextSink {
   #hostFinished(): void {
     this.#hostEnded = true;
     this.touched = this.#host.tick;
-    if (this.#rest === undefined && !this.#isClosed) this.#endpoint.shutdown();
+    if (this.#rest === undefined && !this.#isClosed && !this.#isConnecting) this.#endpoint.shutdown();
   }
 
   onWritable(): void {
@@ -180,8 +184,10 @@ export class Pump implements TcpEndpointHandler, TextSink {
   // ---- beginning and end ---------------------------------------------------------------------------
 
   onConnect(): void {
+    this.#isConnecting = false;
     // The receiving half exists only now.
     this.#endpoint.setSink(this);
+    if (this.#hostEnded && this.#rest === undefined) this.#endpoint.shutdown();
   }
 
   onClose(errorCode: string): void {

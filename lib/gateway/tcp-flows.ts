@@ -148,7 +148,7 @@ export class TcpFlows implements PumpHost {
       return;
     }
     socket.setNoDelay(true);
-    const pump = this.#join(endpoint, socket);
+    const pump = this.#join(endpoint, socket, true);
     socket.on('data', (chunk: Buffer) => {
       if (!pump.hostText(chunk, chunk.length, false)) socket.pause();
     });
@@ -230,8 +230,8 @@ export class TcpFlows implements PumpHost {
     }
   }
 
-  #join(endpoint: TcpEndpoint, socket: Socket): Pump {
-    const pump = new Pump(this, endpoint, socket);
+  #join(endpoint: TcpEndpoint, socket: Socket, isConnecting = false): Pump {
+    const pump = new Pump(this, endpoint, socket, isConnecting);
     this.#pumps.add(pump);
     this.#stats.tcpJoined++;
     this.#sweeper.start();
