@@ -91,7 +91,7 @@ export class DhcpClient {
     this.#configuration = new LeaseConfiguration(link, options);
     this.#wanted = requestAddress === undefined ? undefined : IpAddress.parse(requestAddress);
     this.#alarm = clock.createAlarm(() => this.#ring());
-    this.#unhook = link.hookUdp(CLIENT_PORT, (packet) => this.#input(packet));
+    this.#unhook = link.hookUdp(CLIENT_PORT, (packet, isVerified) => this.#input(packet, isVerified));
     this.#begin();
   }
 
@@ -126,8 +126,8 @@ export class DhcpClient {
 
   // ---- in ---------------------------------------------------------------------------------------
 
-  #input(packet: Uint8Array): void {
-    const udp = readUdp(packet);
+  #input(packet: Uint8Array, isVerified: boolean): void {
+    const udp = readUdp(packet, isVerified);
     const message = udp === undefined ? undefined : readDhcp(udp.payload);
     if (message === undefined) {
       this.stats.malformed++;

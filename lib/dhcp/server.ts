@@ -67,7 +67,7 @@ export class DhcpServer {
     this.#clock = clock;
     this.#table = new LeaseTable(this.#settings);
     for (const lease of leases) this.#restore(lease);
-    this.#unhook = link.hookUdp(SERVER_PORT, (packet) => this.#input(packet));
+    this.#unhook = link.hookUdp(SERVER_PORT, (packet, isVerified) => this.#input(packet, isVerified));
   }
 
   /** Leases in force. */
@@ -104,8 +104,8 @@ export class DhcpServer {
 
   // ---- in ---------------------------------------------------------------------------------------
 
-  #input(packet: Uint8Array): void {
-    const udp = readUdp(packet);
+  #input(packet: Uint8Array, isVerified: boolean): void {
+    const udp = readUdp(packet, isVerified);
     const message = udp === undefined ? undefined : readDhcp(udp.payload);
     if (message === undefined || !message.isRequest || message.mac.isGroup || message.mac.isZero) {
       this.stats.malformed++;

@@ -13,8 +13,11 @@ const MIN_IPV4_BYTES = 20;
 const IPV6_BYTES = 40;
 const UDP = 17;
 
-/** Takes an IPv4 packet with UDP for a port before the stack sees it; lent for the call. */
-export type UdpHook = (packet: Uint8Array) => void;
+/**
+ * Takes an IPv4 packet with UDP for a port before the stack sees it; lent for the call.
+ * @param isVerified the device vouches for the checksum of UDP, which may be unfinished
+ */
+export type UdpHook = (packet: Uint8Array, isVerified: boolean) => void;
 
 export class FrameInput {
   /** Who has packets for a UDP port before the stack. */
@@ -73,7 +76,7 @@ export class FrameInput {
       this.#arp.input(frame.view, frame.payloadAt, frame.payloadBytes, isToUs);
       return false;
     }
-    if (!this.#inputIp(frame)) return false;
+    if (!this.#inputIp(frame, this.#areFramesKnown ? batch.checksum(i) : ChecksumState.Unknown)) return false;
     const at = BATCH_HEADER_WORDS + i * SLOT_WORDS;
     batch.words[at + SlotWord.OFFSET] = frame.payloadAt;
     batch.words[at + SlotWord.LENGTH] = frame.payloadBytes;
@@ -90,13 +93,13 @@ export class FrameInput {
   }
 
   /** @returns whether it is for the stack */
-  #inputIp(frame: EthernetFrame): boolean {
+  #inputIp(frame: EthernetFrame, checksum: ChecksumState): boolean {
     const { view, payloadAt, payloadBytes, etherType } = frame;
     if (etherType === EtherType.Ipv4) {
       // A packet too short to judge is IP's to refuse.
       if (payloadBytes < MIN_IPV4_BYTES || view.getUint8(payloadAt) >> 4 !== 4)
         return this.#isVersion(frame, 4);
-      if (this.udpHooks.size > 0 && this.#takenByHook(frame)) return false;
+      if (this.udpHooks.size > 0 && this.#takenByHook(frame, checksum)) return false;
       const destination = view.getInt32(payloadAt + 16);
       const isToMany = destination >>> 28 === 0xe || destination === -1;
       return !frame.isToMany || isToMany || this.#isToAll(IpAddress.v4(destination));
@@ -128,12 +131,13 @@ export class FrameInput {
     return false;
   }
 
-  #takenByHook({ view, payloadAt, payloadBytes }: EthernetFrame): boolean {
+  #takenByHook({ view, payloadAt, payloadBytes }: EthernetFrame, checksum: ChecksumState): boolean {
     if (view.getUint8(payloadAt + 9) !== UDP || (view.getUint16(payloadAt + 6) & 0x3fff) !== 0) return false;
     const headerBytes = (view.getUint8(payloadAt) & 15) * 4;
     if (headerBytes < MIN_IPV4_BYTES || payloadBytes < headerBytes + 8) return false;
     const hook = this.udpHooks.get(view.getUint16(payloadAt + headerBytes + 2));
-    hook?.(new Uint8Array(view.buffer, view.byteOffset + payloadAt, payloadBytes));
+    const isVerified = checksum === ChecksumState.Valid || checksum === ChecksumState.Partial;
+    hook?.(new Uint8Array(view.buffer, view.byteOffset + payloadAt, payloadBytes), isVerified);
     return hook !== undefined;
   }
 }
