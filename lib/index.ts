@@ -134,6 +134,7 @@ export type { BoundSocket, BoundSocketOptions } from './net/bound-socket.js';
 export type { Connector, ConnectorOptions, ConnectorWish } from './net/connector.js';
 export type { DispatcherOptions, FetchDispatcher, MakeDispatcher, UndiciModule } from './net/dispatcher.js';
 export type { Http2Module } from './net/http2.js';
+export type { OnReadOptions } from './net/inlet.js';
 export type {
   AnyListener,
   ListenAny,

@@ -1,5 +1,6 @@
 /** Requests for connections to any address, and the sockets they become. */
 import { AsyncResource } from 'node:async_hooks';
+import type { Socket } from 'node:net';
 import type { AnyTcpListener, CancelReason, SynInfo, TcpRequest } from '../stack/any-tcp.js';
 import type { Stack } from '../stack/stack.js';
 import type { TcpOptions } from '../stack/tcp-endpoint.js';
@@ -9,6 +10,7 @@ import { hostPortError } from './node-errors.js';
 import type { StackSocket } from './socket.js';
 import { attach } from './socket-owner.js';
 import { kState, type SocketOptions } from './socket-state.js';
+import type { TcpSocket } from './socket-tcp.js';
 
 /** What `NetTcpRequest.accept` takes: what sockets do, and settings of TCP. */
 export interface AcceptOptions extends Omit<SocketOptions, 'handle' | 'blockList'> {
@@ -86,7 +88,7 @@ export class NetTcpRequest {
    * @throws `ECONNABORTED` when the request is over; `ENOBUFS` at `maxConnections`, `ENETUNREACH` and the like
    *   without a way back, after which it is still pending; argument errors
    */
-  accept(options: AcceptOptions = {}): StackSocket {
+  accept(options: AcceptOptions = {}): Socket & TcpSocket {
     checkObject(options, 'options');
     const { options: settings, ...rest } = options;
     const socket = new this.#context.Socket(rest);
@@ -97,10 +99,12 @@ export class NetTcpRequest {
       socket.destroy();
       throw error;
     }
-    return this.#connecting(socket, endpoint);
+    this.#connecting(socket, endpoint);
+    // The class keeps Node's promises, which the types of its many overloads cannot be told.
+    return socket as unknown as Socket & TcpSocket;
   }
 
-  #connecting(socket: StackSocket, endpoint: Endpoint): StackSocket {
+  #connecting(socket: StackSocket, endpoint: Endpoint): void {
     const state = socket[kState];
     socket.connecting = true;
     state.wasStarted = true;
@@ -115,7 +119,6 @@ export class NetTcpRequest {
     });
     // Unlike that of an attempt to connect, the peer is known.
     state.remoteEnd = handle.remoteEnd();
-    return socket;
   }
 
   /**

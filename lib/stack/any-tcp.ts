@@ -5,7 +5,7 @@
 import { ArgumentRangeError, ArgumentTypeError, ArgumentValueError } from '../base/errors.js';
 import type { AnyCounts, AnyListener } from '../tcp/any-listener.js';
 import type { TcpOptions } from '../tcp/options.js';
-import type { CancelReason, RequestOwner, UndecidedSyn } from '../tcp/undecided.js';
+import type { CancelReason, UndecidedSyn } from '../tcp/undecided.js';
 import { type AnyFilter, PacketMatcher } from '../wire/any-filter.js';
 import { type IcmpRejection, rejectionKind } from '../wire/icmp-rejection.js';
 import { TcpFlag } from '../wire/tcp.js';
@@ -72,7 +72,7 @@ const ECN_FLAGS = TcpFlag.ECE | TcpFlag.CWR;
  * second request.
  * @hideconstructor
  */
-export class TcpRequest implements RequestOwner {
+export class TcpRequest {
   /** Told when it is over without having been decided: reset by the peer, too old, or its listener was closed. */
   onCancel: ((reason: CancelReason) => void) | undefined;
   readonly #host: AnyHost;

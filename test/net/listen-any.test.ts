@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import http from 'node:http';
 import { expect } from 'chai';
 import '../../lib/net/stack-net.js';
+import type { Socket } from 'node:net';
 import type { NetTcpRequest } from '../../lib/net/listen-any-tcp.js';
-import type { StackSocket } from '../../lib/net/socket.js';
 import type { Stack } from '../../lib/stack/stack.js';
 import { IpAddress } from '../../lib/wire/ip-address.js';
 import { joinedStacks } from './support/worlds.js';
@@ -34,8 +34,7 @@ afterEach(() => {
   place.proxy.close();
 });
 
-const connect = (host: string, port = 80): StackSocket =>
-  place.client.net.connect({ host, port }) as unknown as StackSocket;
+const connect = (host: string, port = 80): Socket => place.client.net.connect({ host, port });
 
 /** The next request. */
 async function request(options: object = {}): Promise<NetTcpRequest> {
@@ -47,7 +46,7 @@ async function request(options: object = {}): Promise<NetTcpRequest> {
   });
 }
 
-const textOf = async (socket: StackSocket): Promise<string> => {
+const textOf = async (socket: Socket): Promise<string> => {
   let text = '';
   for await (const chunk of socket) text += String(chunk);
   return text;
