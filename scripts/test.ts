@@ -44,15 +44,23 @@ const GROUPS: readonly Group[] = [
   { name: 'rootless', has: (file) => file.startsWith('rootless/'), rootless: true, limitMinutes: 3 },
   {
     name: 'kernel',
-    has: (file) =>
-      /^(interop|native|net|dgram|remote|package|demo|bench|relay|gateway|links|browser)\//.test(file),
+    has: (file) => /^(interop|native|net|dgram|remote|package|demo|bench)\//.test(file),
+    limitMinutes: 8,
+  },
+  {
+    name: 'embedding',
+    has: (file) => /^(relay|gateway|socks|cli|links|browser)\//.test(file),
     limitMinutes: 8,
   },
   { name: 'ecosystem', has: (file) => file.startsWith('ecosystem'), limitMinutes: 8 },
   { name: 'protocol', has: () => true, limitMinutes: 6, processes: 2 },
 ];
-/** Fast and without side effects first. */
-const ORDER = ['protocol', 'allocation', 'kernel', 'ecosystem', 'rootless'];
+/** Stages follow each other, fast and without side effects first; the lanes of one run side by side. */
+const STAGES: readonly (readonly (readonly string[])[])[] = [
+  [['protocol']],
+  [['kernel'], ['embedding', 'ecosystem', 'rootless', 'allocation']],
+];
+const ORDER = STAGES.flat(2);
 
 const RESULTS = process.env.TEST_RESULTS_DIRECTORY ?? '.test-results';
 const MOCHA = 'node_modules/mocha/bin/mocha.js';
@@ -60,20 +68,18 @@ const MOCHA = 'node_modules/mocha/bin/mocha.js';
 interface Choice {
   readonly files: readonly string[];
   readonly mochaArgs: readonly string[];
-  /** Another part prints meanwhile. */
-  readonly isPrintedLater?: boolean;
+  /** Something else prints meanwhile. */
+  readonly isPrintedLater: boolean;
 }
 
 /** Children still running, to be ended with us. */
 const running = new Set<ChildProcess>();
 
-function endChildren(signal: NodeJS.Signals): void {
-  for (const child of running) {
-    try {
-      process.kill(-(child.pid ?? 0), signal);
-    } catch {
-      // It has just ended by itself.
-    }
+function endChild(child: ChildProcess, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-(child.pid ?? 0), signal);
+  } catch {
+    // It has just ended by itself.
   }
 }
 
@@ -84,7 +90,7 @@ async function runGroup(group: Group, choice: Choice): Promise<TestResult[]> {
     runPart(group, {
       ...choice,
       files: choice.files.filter((_file, at) => at % processes === i),
-      isPrintedLater: i > 0,
+      isPrintedLater: choice.isPrintedLater || i > 0,
     }),
   );
   return (await Promise.all(parts)).flat();
@@ -92,7 +98,8 @@ async function runGroup(group: Group, choice: Choice): Promise<TestResult[]> {
 
 /** Runs some of a group's files. Its results are those of the tests that ran, plus one failure if it broke off. */
 async function runPart(group: Group, choice: Choice): Promise<TestResult[]> {
-  process.stdout.write(`\n── ${group.name}: ${choice.files.length} files\n`);
+  const heading = `\n── ${group.name}: ${choice.files.length} files\n`;
+  if (!choice.isPrintedLater) process.stdout.write(heading);
   const obstacle = group.rootless ? unprivilegedObstacle() : undefined;
   if (obstacle !== undefined)
     return [{ ...broken(group, 'cannot run here'), state: 'skipped', reason: obstacle }];
@@ -109,7 +116,7 @@ async function runPart(group: Group, choice: Choice): Promise<TestResult[]> {
     const problem = await runToEnd(command.command, command.args, {
       env,
       limitMinutes: group.limitMinutes,
-      isPrintedLater: choice.isPrintedLater === true,
+      printedLater: choice.isPrintedLater ? heading : undefined,
     });
     const results = readResults(join(out, 'results.json'));
     if (results === undefined) return [broken(group, problem ?? 'ended without results')];
@@ -124,7 +131,8 @@ async function runPart(group: Group, choice: Choice): Promise<TestResult[]> {
 interface RunOptions {
   readonly env: NodeJS.ProcessEnv;
   readonly limitMinutes: number;
-  readonly isPrintedLater: boolean;
+  /** Where something else prints meanwhile: what stands above its output, which is printed when it has ended. */
+  readonly printedLater: string | undefined;
 }
 
 /** Runs a command in a process group of its own. Resolves to what went wrong, if anything did. */
@@ -133,24 +141,26 @@ function runToEnd(
   args: readonly string[],
   options: RunOptions,
 ): Promise<string | undefined> {
+  const isLater = options.printedLater !== undefined;
   return new Promise((settle) => {
     const child = spawn(command, args, {
-      stdio: ['ignore', options.isPrintedLater ? 'pipe' : 'inherit', 'inherit'],
+      stdio: ['ignore', ...(isLater ? (['pipe', 'pipe'] as const) : (['inherit', 'inherit'] as const))],
       env: options.env,
       detached: true,
     });
     running.add(child);
     const printed: Buffer[] = [];
-    child.stdout?.on('data', (piece: Buffer) => printed.push(piece));
+    for (const output of [child.stdout, child.stderr])
+      output?.on('data', (piece: Buffer) => printed.push(piece));
     let overdue = false;
     const timer = setTimeout(() => {
       overdue = true;
-      endChildren('SIGKILL');
+      endChild(child, 'SIGKILL');
     }, options.limitMinutes * 60_000);
     const end = (problem?: string): void => {
       clearTimeout(timer);
       running.delete(child);
-      process.stdout.write(Buffer.concat(printed));
+      if (isLater) process.stdout.write(Buffer.concat([Buffer.from(options.printedLater ?? ''), ...printed]));
       settle(overdue ? `took longer than ${options.limitMinutes} minutes` : problem);
     };
     child.once('error', (error) => end(error.message));
@@ -226,11 +236,22 @@ async function main(paths: readonly string[], options: Options): Promise<void> {
   const chosen = choose(paths);
   const results: TestResult[] = [];
   const startedAt = Date.now();
-  for (const group of ORDER.map((name) => GROUPS.find((candidate) => candidate.name === name))) {
-    const files = group === undefined ? undefined : chosen.get(group.name);
-    if (group === undefined || files === undefined) continue;
-    if (options.group !== undefined && !options.group.includes(group.name)) continue;
-    results.push(...(await runGroup(group, { files, mochaArgs })));
+  for (const stage of STAGES) {
+    const lanes = stage.map((names) =>
+      GROUPS.filter(({ name }) => names.includes(name) && chosen.has(name))
+        .filter(({ name }) => options.group?.includes(name) ?? true)
+        .sort((one, other) => names.indexOf(one.name) - names.indexOf(other.name)),
+    );
+    const busy = lanes.filter((lane) => lane.length > 0);
+    const runLane = async (lane: readonly Group[], at: number): Promise<TestResult[]> => {
+      const found: TestResult[] = [];
+      for (const group of lane) {
+        const files = chosen.get(group.name) ?? [];
+        found.push(...(await runGroup(group, { files, mochaArgs, isPrintedLater: at > 0 })));
+      }
+      return found;
+    };
+    results.push(...(await Promise.all(busy.map(runLane))).flat());
   }
   const whole = paths.length === 0 && options.grep === undefined && options.group === undefined;
   mkdirSync(RESULTS, { recursive: true });
@@ -249,7 +270,7 @@ async function main(paths: readonly string[], options: Options): Promise<void> {
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {
-    endChildren('SIGKILL');
+    for (const child of running) endChild(child, 'SIGKILL');
     process.exit(1);
   });
 }

@@ -27,6 +27,7 @@ export const command: CommandSpec<RunOptions> = {
   exits: [
     { status: 0, meaning: 'and any other: the status of the program' },
     { status: 1, meaning: 'the namespace could not be made, or the program ended so' },
+    { status: 126, meaning: 'the program may not be run' },
     { status: 127, meaning: 'there is no such program' },
     { status: 130, meaning: 'the program was ended by SIGINT; 128 + n by signal n' },
   ],

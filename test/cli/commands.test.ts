@@ -1,0 +1,3 @@
+import { describeCommands } from './support/suite.js';
+
+describeCommands('commands');

@@ -1,0 +1,65 @@
+/** The command line itself: help, mistakes, and what every command owes whoever calls it. */
+import { expect } from 'chai';
+import { COMMAND_NAMES, loadCommands } from '../../lib/cli/registry.js';
+import { cli, LIMIT_MS } from './support/cli.js';
+
+describe('command line', function () {
+  this.timeout(LIMIT_MS + 5000);
+  this.slow(10_000);
+
+  it('lists its commands in --help', async () => {
+    const { stdout, stderr, status } = await cli(['--help']);
+    expect([stderr, status]).to.deep.equal(['', 0]);
+    for (const name of COMMAND_NAMES) expect(stdout).to.match(new RegExp(`^ {2}${name} `, 'm'));
+  });
+
+  it('shows examples and exit statuses in the help of a command, either way it is asked', async () => {
+    const [long, short] = await Promise.all([cli(['ping', '--help']), cli(['help', 'ping'])]);
+    expect(long.stdout).to.equal(short.stdout);
+    expect(long.stdout).to.match(/^Examples:\n.*\n {4}\$ tunstack ping -c 3/m);
+    expect(long.stdout).to.match(/^Exit status:\n {2}0 /m);
+    expect([long.status, short.status, long.stderr]).to.deep.equal([0, 0, '']);
+  });
+
+  const MISTAKES: ReadonlyArray<readonly [title: string, args: readonly string[], words: RegExp]> = [
+    ['no command', [], /Usage: tunstack/],
+    ['an unknown command', ['pin'], /unknown command 'pin'\n\(Did you mean ping\?\)/],
+    [
+      'an unknown option',
+      ['ping', '--conut', '2', 'h'],
+      /unknown option '--conut'\n\(Did you mean --count\?\)/,
+    ],
+    ['a missing argument', ['ping'], /missing required argument 'host'/],
+    ['one argument too many', ['ping', 'a', 'b'], /too many arguments/],
+    ['a value that is none', ['ping', '-c', 'x', 'h'], /'-c, --count <n>'.* Expected a whole number from 1/],
+    ['a value out of range', ['ping', '-t', '256', 'h'], /Expected a whole number within 1 \.\. 255/],
+    ['a choice that is none', ['capture', '-p', 'ipx'], /Allowed choices are tcp, udp, icmp, other/],
+    ['options against each other', ['ping', '--private', '--tun', 't', 'h'], /cannot be used with option/],
+    ['a TUN without an address', ['ping', '--tun', 'tun9', 'h'], /needs an --address of its own/],
+    ['ports for a connection', ['nc', '--private', 'h', '1-9'], /several ports are for -z/],
+    ['a queue without a rate', ['ping', '--queue', '9', '10.0.0.2'], /--queue needs a --rate/],
+  ];
+  for (const [title, args, words] of MISTAKES) {
+    it(`ends with status 2 at ${title}`, async () => {
+      const { stdout, stderr, status } = await cli(args);
+      expect([stdout, status]).to.deep.equal(['', 2]);
+      expect(stderr).to.match(words);
+    });
+  }
+
+  it('describes each command whole', async () => {
+    for (const spec of await loadCommands()) {
+      expect(COMMAND_NAMES).to.include(spec.name);
+      expect(spec.summary, spec.name).to.match(/^[a-z][^\n]*[^.]$/);
+      expect(spec.examples, spec.name).to.not.be.empty;
+      for (const { command, description } of spec.examples) {
+        expect(command, spec.name).to.include(`tunstack ${spec.name}`);
+        expect(description, spec.name).to.match(/^[A-Z].*:$/);
+      }
+      for (const paragraph of spec.description) expect(paragraph, spec.name).to.match(/^[A-Z].*\.$/);
+      for (const { flags, description } of spec.options ?? []) {
+        expect(description, `${spec.name} ${flags}`).to.match(/[^.]$/);
+      }
+    }
+  });
+});

@@ -1,0 +1,393 @@
+/** What every command does, as root and as an ordinary user alike. */
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { installed, run } from '../../support/child.js';
+import { TestNamespace } from '../../support/netns.js';
+import { skip } from '../../support/skip.js';
+import { cli, cliJson, jsonLines, LIMIT_MS, start } from './cli.js';
+
+/** Options that put a stack on a TUN of the test's namespace. */
+const TUN = ['--tun', 'tun7', '--address', '10.7.0.2/24', '--host-address', '10.7.0.1/24'];
+
+/** A server of the kernel's, inside the test's namespace, that says when it listens. */
+const HTTP_SERVER = `
+  const http = require('node:http');
+  http.createServer((request, response) => {
+    if (request.url === '/moved') response.writeHead(302, { location: '/there' }).end();
+    else if (request.url === '/missing') response.writeHead(404).end('no such page');
+    else if (request.url === '/half') {
+      response.writeHead(200, { 'content-length': 100 });
+      response.write('half', () => response.destroy());
+    } else if (request.url === '/none') request.socket.destroy();
+    else if (request.url === '/never') request.resume();
+    else if (request.method === 'POST') request.pipe(response);
+    else response.end(request.method + ' ' + request.url + ' of ' + request.headers.host);
+  }).listen(8080, '::', () => console.log('serving'));
+`;
+/** Reads to the end, then answers with how much that was, in capitals. */
+const CAPITALS_SERVER = `
+  require('node:net').createServer({ allowHalfOpen: true }, (socket) => {
+    let text = '';
+    socket.on('data', (piece) => { text += piece; }).on('end', () => socket.end(text.toUpperCase()));
+  }).listen(7001, '::', () => console.log('serving'));
+`;
+const UDP_SERVER = `
+  const socket = require('node:dgram').createSocket('udp6', (message, from) => {
+    socket.send(String(message).toUpperCase(), from.port, from.address);
+  }).bind(7002, () => console.log('serving'));
+`;
+const CLIENT = `
+  const [port, host] = process.argv.slice(1);
+  const socket = require('node:net').connect({ port, host, allowHalfOpen: true }, () => socket.end('from the kernel\\n'));
+  socket.pipe(process.stdout);
+`;
+
+export function describeCommands(title: string): void {
+  describe(title, function () {
+    this.timeout(LIMIT_MS + 5000);
+    this.slow(10_000);
+    let namespace: TestNamespace;
+    let folder: string;
+
+    before(async function () {
+      const { stdout } = await cli(['info', '--json']);
+      const { privateNamespace } = JSON.parse(stdout) as {
+        privateNamespace: { works: boolean; problem?: string };
+      };
+      if (!privateNamespace.works) skip(this, `no private TUN here: ${privateNamespace.problem}`);
+      namespace = await TestNamespace.createOrSkip(this);
+      folder = mkdtempSync(join(tmpdir(), 'tunstack-cli-'));
+      for (const server of [HTTP_SERVER, CAPITALS_SERVER, UDP_SERVER]) {
+        const child = namespace.spawn(process.execPath, ['--eval', server], { limitMs: 15 * 60_000 });
+        await child.output(/serving/);
+      }
+    });
+    after(async () => {
+      await namespace?.close();
+      if (folder !== undefined) rmSync(folder, { recursive: true });
+    });
+    /** Nothing a command made in the namespace is still there. */
+    afterEach(async () => {
+      expect(await namespace.shell('ip -brief link')).to.match(/^lo\s.*\n$/);
+    });
+
+    describePing(() => namespace);
+    describeRun(() => folder);
+    describeNc(() => namespace);
+    describeHttp(
+      () => namespace,
+      () => folder,
+    );
+    describeCapture(() => folder);
+
+    it('bench: measures between two stacks, and against the kernel', async () => {
+      const args = ['bench', '-t', '0.2', '-P', '2'];
+      const memory = await cliJson<{ other: string; rows: { perSecond?: number }[] }>([...args, '--memory']);
+      expect(memory.other).to.equal('stack');
+      expect(memory.rows).to.have.length(8);
+      const kernel = await cliJson<typeof memory>([...args, '--test', 'bulk-in', '--test', 'round-trips']);
+      expect(kernel.other).to.equal('kernel');
+      expect(kernel.rows).to.have.length(4);
+      for (const { perSecond } of kernel.rows.slice(2)) expect(perSecond).to.be.above(0);
+    });
+
+    it('info: says that it works, and how', async () => {
+      const facts = await cliJson<{
+        privateNamespace: { works: boolean; mode: string };
+        user: { uid: number };
+      }>(['info']);
+      expect(facts.privateNamespace).to.include({
+        works: true,
+        mode: process.getuid?.() === 0 ? 'root' : 'user',
+      });
+      expect(facts.user.uid).to.equal(process.getuid?.());
+    });
+  });
+}
+
+function describePing(namespace: () => TestNamespace): void {
+  it('ping: hears the kernel of its own namespace, and adds up', async () => {
+    const { stdout, status } = await cli(['ping', '-c', '3', '-i', '0.05', '--private', '10.0.0.2']);
+    expect(status).to.equal(0);
+    expect(stdout).to.match(
+      /^PING 10\.0\.0\.2: 56 data bytes\n64 bytes from 10\.0\.0\.2: icmp_seq=1 ttl=64 time=/,
+    );
+    expect(stdout).to.match(/\n3 packets transmitted, 3 received, 0% packet loss, time \d+ms\nrtt min\/avg/);
+  });
+
+  it('ping: takes as long as the network that is emulated, IPv6, in lines of JSON', async () => {
+    const { stdout, status } = await cli([
+      'ping',
+      '-c',
+      '2',
+      '-i',
+      '0',
+      '--delay',
+      '30ms',
+      '--json',
+      'fd00::2',
+    ]);
+    expect(status).to.equal(0);
+    const lines = jsonLines(stdout);
+    expect(lines.map(({ type }) => type)).to.deep.equal(['reply', 'reply', 'summary']);
+    expect(lines[0].rttMs).to.be.above(60);
+    expect(lines[2]).to.include({ transmitted: 2, received: 2, address: 'fd00::2' });
+  });
+
+  it('ping: ends with 1 without a reply, with 2 at a name that is not known', async () => {
+    const [silent, unknown] = await Promise.all([
+      cli(['ping', '-c', '1', '-W', '300ms', '10.0.0.77']),
+      cli(['ping', 'no-such-host.invalid']),
+    ]);
+    expect(silent.stdout).to.match(/1 packets transmitted, 0 received, 100% packet loss/);
+    expect([silent.status, unknown.status]).to.deep.equal([1, 2]);
+    expect(unknown.stderr).to.match(/^tunstack ping: no-such-host\.invalid is not known \(.*\)\.\n$/);
+  });
+
+  it('ping: shows ICMP errors, and what is too large to be sent', async () => {
+    const host = ['-c', '1', '-W', '1', ...TUN];
+    const expired = await cli(['ping', '-s', '3000', '--df', ...host, '10.7.0.1'], {
+      namespace: namespace(),
+    });
+    expect(expired.stdout).to.match(/icmp_seq=1 not sent: EMSGSIZE/);
+    expect(expired.status).to.equal(2);
+  });
+
+  it('ping: prints its statistics on SIGINT, with status 0, and takes its TUN away', async () => {
+    const running = start(['ping', '-i', '0.1', ...TUN, '10.7.0.1'], { namespace: namespace() });
+    await running.child.output(/icmp_seq=2/);
+    process.kill(running.child.pid, 'SIGINT');
+    const { stdout, status } = await running.ended();
+    expect(stdout).to.match(/packets transmitted, \d+ received, .*\nrtt /);
+    expect(status).to.equal(0);
+  });
+}
+
+function describeRun(folder: () => string): void {
+  it('run: serves files to curl, and ends with the status of the program', async function () {
+    if (!(await installed('curl'))) skip(this, 'curl is not installed');
+    writeFileSync(join(folder(), 'page.txt'), 'a page of the stack\n');
+    const script =
+      'curl -s --noproxy "*" "http://$TUNSTACK_IPV4/page.txt" "http://[$TUNSTACK_IPV6]/page.txt"; exit 5';
+    const { stdout, status } = await cli(['run', '--http-root', folder(), '--', 'sh', '-c', script]);
+    expect(stdout).to.equal('a page of the stack\n'.repeat(2));
+    expect(status).to.equal(5);
+  });
+
+  it('run: has no network but the stack', async () => {
+    const { stdout } = await cli(['run', 'ip', '-brief', 'link']);
+    expect(stdout.match(/^\S+/gm)).to.deep.equal(['lo', 'tun0']);
+  });
+
+  it('run: ends as a shell does where there is no such program', async () => {
+    const { stderr, status } = await cli(['run', 'no-such-program']);
+    expect(stderr).to.match(/no-such-program/);
+    // 126 where a directory of PATH may not be looked into.
+    expect(status).to.be.oneOf([126, 127]);
+  });
+
+  it('run: hands SIGTERM on to the program, and leaves nothing', async () => {
+    const script = 'trap "echo told; exit 9" TERM; echo ready; while :; do sleep 0.05; done';
+    const running = start(['run', 'sh', '-c', script]);
+    await running.child.output(/ready/);
+    process.kill(running.child.pid, 'SIGTERM');
+    const { stdout, status } = await running.ended();
+    expect([stdout, status]).to.deep.equal(['ready\ntold\n', 9]);
+  });
+
+  it('run: without a program stays until it is interrupted', async () => {
+    const running = start(['run', '--echo']);
+    await running.child.output(/enter: +\S+nsenter .*[^]*It stays until it is interrupted/);
+    process.kill(running.child.pid, 'SIGINT');
+    const { status } = await running.ended();
+    expect(status).to.equal(0);
+  });
+}
+
+function describeNc(namespace: () => TestNamespace): void {
+  for (const [network, place] of [
+    ['across a TUN', [...TUN, '10.7.0.1']],
+    ['through the sockets of the host', ['127.0.0.1']],
+  ] as const) {
+    it(`nc: sends to the end, then reads to the end, ${network}`, async () => {
+      const text = 'half of a conversation\n'.repeat(5000);
+      const outcome = await cli(['nc', ...place, '7001'], { namespace: namespace(), input: text });
+      expect(outcome.stdout === text.toUpperCase()).to.equal(true);
+      expect([outcome.stderr, outcome.status]).to.deep.equal(['', 0]);
+    });
+  }
+
+  for (const [network, options, host] of [
+    ['across a TUN', TUN, '10.7.0.2'],
+    ['through the sockets of the host', [], '127.0.0.1'],
+  ] as const) {
+    it(`nc: listens, and each side hears the other to its end, ${network}`, async () => {
+      const running = start(['nc', ...options, '-l', '7100'], {
+        namespace: namespace(),
+        input: 'from the stack\n',
+      });
+      await running.child.output(/listening on/);
+      const client = await namespace().exec(process.execPath, ['--eval', CLIENT, '7100', host]);
+      const { stdout, status } = await running.ended();
+      expect([client.stdout, stdout, status]).to.deep.equal(['from the stack\n', 'from the kernel\n', 0]);
+    });
+  }
+
+  it('nc: asks over UDP, and ends when nothing more comes', async () => {
+    const args = ['nc', '-u', '-w', '1', ...TUN, '10.7.0.1', '7002'];
+    const { stdout, status } = await cli(args, { namespace: namespace(), input: 'datagram' });
+    expect([stdout, status]).to.deep.equal(['DATAGRAM', 0]);
+  });
+
+  it('nc: ends with 1 where it is refused, with 124 where nobody answers', async () => {
+    const refused = await cli(['nc', ...TUN, '10.7.0.1', '7999'], { namespace: namespace() });
+    const silent = await cli(['nc', '-w', '0.3', ...TUN, '10.7.0.99', '7999'], { namespace: namespace() });
+    expect(refused.stderr).to.match(/connect ECONNREFUSED 10\.7\.0\.1:7999/);
+    expect([refused.status, silent.status]).to.deep.equal([1, 124]);
+  });
+
+  it('nc: says which ports are open', async () => {
+    const args = ['nc', '-z', 'localhost', '7000-7001,8080'];
+    const found = await cliJson<{ ports: object[] }>(args, { namespace: namespace() });
+    expect(found.ports).to.deep.equal([
+      { port: 7000, state: 'closed' },
+      { port: 7001, state: 'open' },
+      { port: 8080, state: 'open' },
+    ]);
+    const none = await cli(['nc', '-z', 'localhost', '7000'], { namespace: namespace() });
+    expect([none.stdout, none.status]).to.deep.equal(['', 1]);
+  });
+}
+
+function describeHttp(namespace: () => TestNamespace, folder: () => string): void {
+  const fetchIn = (...args: string[]): ReturnType<typeof cli> =>
+    cli(['http', '-s', ...args], { namespace: namespace() });
+
+  it('http: fetches, posts and follows, with and without a TUN', async () => {
+    const plain = await fetchIn('http://localhost:8080/page');
+    expect([plain.stdout, plain.status]).to.deep.equal(['GET /page of localhost:8080', 0]);
+    const posted = await fetchIn('-d', 'a=1', '-d', 'b=2', ...TUN, 'http://10.7.0.1:8080/');
+    expect([posted.stdout, posted.status]).to.deep.equal(['a=1&b=2', 0]);
+    const followed = await fetchIn('-i', '-L', 'localhost:8080/moved');
+    expect(followed.stdout).to.match(/^HTTP\/1\.1 200 OK\r\n[^]*\r\n\r\nGET \/there of localhost:8080$/);
+  });
+
+  it('http: writes files, and tells its figures as JSON', async () => {
+    const file = join(folder(), 'body');
+    const args = ['http', '-o', file, '--delay', '20ms', 'http://localhost:8080/page'];
+    const told = await cliJson<Record<string, unknown>>(args, { namespace: namespace() });
+    expect(readFileSync(file, 'utf8')).to.equal('GET /page of localhost:8080');
+    expect(told).to.include({ status: 200, bytes: 27, file, url: 'http://localhost:8080/page' });
+    expect(told.connectMs).to.be.above(40);
+  });
+
+  it('http: ends as curl does', async () => {
+    const cases: ReadonlyArray<readonly [status: number, args: readonly string[]]> = [
+      [3, ['ftp://localhost/']],
+      [6, ['http://no-such-host.invalid/']],
+      [7, ['http://localhost:8081/']],
+      [18, ['http://localhost:8080/half']],
+      [22, ['-f', 'http://localhost:8080/missing']],
+      [28, ['-m', '0.5', 'http://localhost:8080/never']],
+      [47, ['-L', '--max-redirects', '0', 'http://localhost:8080/moved']],
+      [52, ['http://localhost:8080/none']],
+    ];
+    for (const [status, args] of cases) {
+      const outcome = await fetchIn(...args);
+      expect(outcome.status, args.join(' ')).to.equal(status);
+      expect(outcome.stderr, args.join(' ')).to.match(/^tunstack http: .*\.\n$/);
+    }
+  });
+
+  it('http: trusts only whom it should over TLS', async function () {
+    if (!(await installed('openssl'))) skip(this, 'openssl is not installed');
+    const [key, certificate] = ['key.pem', 'certificate.pem'].map((name) => join(folder(), name));
+    const make = [
+      'req',
+      '-x509',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:P-256',
+      '-nodes',
+      '-days',
+      '2',
+    ];
+    const names = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'];
+    await run('openssl', [...make, ...names, '-keyout', key, '-out', certificate]);
+    const serve = ['s_server', '-accept', '8443', '-www', '-key', key, '-cert', certificate];
+    const server = namespace().spawn('openssl', serve, { limitMs: LIMIT_MS, openStdin: true });
+    await server.output(/ACCEPT/);
+    try {
+      const [unknown, any, known] = [
+        await fetchIn('https://localhost:8443/'),
+        await fetchIn('-k', 'https://localhost:8443/'),
+        await fetchIn('--cacert', certificate, 'https://localhost:8443/'),
+      ];
+      expect([unknown.status, any.status, known.status]).to.deep.equal([60, 0, 0]);
+      expect(known.stdout).to.match(/Protocol +: TLSv1\.3/);
+    } finally {
+      await server.kill();
+    }
+  });
+}
+
+function describeCapture(folder: () => string): void {
+  it('capture: shows the segments of a connection, and records them', async function () {
+    if (!(await installed('curl'))) skip(this, 'curl is not installed');
+    const file = join(folder(), 'capture.pcapng');
+    const client = ['curl', '-s', '--noproxy', '*', 'http://10.0.0.1/page.txt'];
+    writeFileSync(join(folder(), 'page.txt'), 'a page\n');
+    const args = ['capture', '-p', 'tcp', '-w', file, '--http-root', folder(), '--', ...client];
+    const { stdout, stderr, status } = await cli(args);
+    expect(status).to.equal(0);
+    const lines = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.replace(/^\d\d:\d\d:\d\d\.\d{6} /, ''));
+    expect(lines[0]).to.match(/^In {2}IP 10\.0\.0\.2\.\d+ > 10\.0\.0\.1\.80: S 0:0\(0\) win \d+ <mss 1460,/);
+    expect(lines[1]).to.match(/^Out IP 10\.0\.0\.1\.80 > 10\.0\.0\.2\.\d+: S\. 0:0\(0\) ack 1 win /);
+    expect(stderr).to.match(/^a page\n\d+ of \d+ packets captured, .* in .*capture\.pcapng\n$/);
+    if (!(await installed('tshark'))) return;
+    const { stdout: read } = await run('tshark', ['-r', file, '-T', 'fields', '-e', 'tcp.flags.str']);
+    expect(read.trimEnd().split('\n')).to.have.length(lines.length);
+  });
+
+  it('capture: stops after as many packets as are wanted, in lines of JSON', async () => {
+    const args = [
+      'capture',
+      '-c',
+      '2',
+      '-p',
+      'icmp',
+      '--host',
+      '10.0.0.1',
+      '--json',
+      '--',
+      'ping',
+      '10.0.0.1',
+    ];
+    const { stdout, status } = await cli(args);
+    expect(status).to.equal(0);
+    expect(
+      jsonLines(stdout).map(({ direction, text }) => [direction, String(text).replace(/, id.*/, '')]),
+    ).to.deep.equal([
+      ['in', 'IP 10.0.0.2 > 10.0.0.1: ICMP echo request'],
+      ['out', 'IP 10.0.0.1 > 10.0.0.2: ICMP echo reply'],
+    ]);
+  });
+
+  it('capture: ends in order on SIGINT, its file complete', async () => {
+    const file = join(folder(), 'interrupted.pcapng');
+    const running = start(['capture', '-w', file]);
+    await running.child.output(/capturing on tun0/);
+    process.kill(running.child.pid, 'SIGINT');
+    const { stderr, status } = await running.ended();
+    expect(status).to.equal(0);
+    expect(stderr).to.match(/packets captured/);
+    expect(readFileSync(file).readUInt32LE(0)).to.equal(0x0a0d0d0a);
+    expect(readdirSync(folder())).to.include('interrupted.pcapng');
+  });
+}
