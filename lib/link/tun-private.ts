@@ -151,8 +151,8 @@ async function open(addon: NativeAddon, mode: Mode, options: PrivateTunOptions):
 }
 
 function startHolder(addon: NativeAddon, mode: Mode, socket: number, options: PrivateTunOptions): Holder {
-  const { name = '', offload = true, multiQueue = false } = options;
-  const tun = JSON.stringify({ name, offload, multiQueue });
+  const { name = '', offload = true, multiQueue = false, mode: kind } = options;
+  const tun = JSON.stringify({ name, offload, multiQueue, tap: kind === 'tap' });
   const node = [execPath, '--input-type=commonjs', '--eval', HOLDER, '--', addon.path, tun];
   const [command, ...args] = mode.begin;
   return spawn(program(command), [...args, '--', ...node], {

@@ -80,7 +80,7 @@ export class LinkPort implements OutputPort {
   }
 
   via(router: IpAddress): void {
-    this.#batch?.setNextHop(router);
+    if (this.device.resolves === true) this.#batch?.setNextHop(router);
   }
 
   addressAdded(address: IpAddress, probe: boolean | undefined): boolean {

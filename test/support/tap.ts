@@ -3,7 +3,8 @@ import type { Context } from 'mocha';
 import { StackError } from '../../lib/base/errors.js';
 import { EthernetLink } from '../../lib/ethernet/ethernet-link.js';
 import type { EthernetLinkOptions } from '../../lib/ethernet/ethernet-options.js';
-import { TunDevice, type TunOptions } from '../../lib/link/tun-device.js';
+import type { TunDevice } from '../../lib/link/tun-device.js';
+import { openPrivateTun, type PrivateTun, type PrivateTunOptions } from '../../lib/link/tun-private.js';
 import { type LinkOptions, Stack } from '../../lib/stack/stack.js';
 import '../../lib/dgram/stack-dgram.js';
 import '../../lib/dns/stack-dns.js';
@@ -15,7 +16,7 @@ import { skipOn, Unavailable } from './skip.js';
 
 export interface TapOptions extends LinkOptions {
   readonly ethernet?: Partial<EthernetLinkOptions>;
-  readonly tap?: Partial<TunOptions>;
+  readonly tap?: PrivateTunOptions;
   /** Shell run in the namespace before the stack is there, when `tap0` is up. */
   readonly setUp?: string;
 }
@@ -44,13 +45,11 @@ export class TapBed {
   /** Opens one, or skips the test or suite whose `this` is given where that is impossible. */
   static open(context: Context, options: TapOptions = {}): Promise<TapBed> {
     return skipOn(context, async () => {
-      if (process.getuid?.() !== 0) throw new Unavailable('a TAP in a namespace of its own needs root');
-      const namespace = await TestNamespace.create();
+      const tap = await openTap(options);
+      const namespace = TestNamespace.around(tap.pid, () => tap.close());
       try {
-        await namespace.shell('sysctl -qw net.ipv6.conf.default.accept_dad=0');
-        const tap = openTap(namespace, options);
         if (options.setUp !== undefined) await namespace.shell(options.setUp);
-        return new TapBed(namespace, tap, options);
+        return new TapBed(namespace, tap.device, options);
       } catch (error) {
         await namespace.close();
         throw error;
@@ -64,9 +63,14 @@ export class TapBed {
   }
 }
 
-function openTap(namespace: TestNamespace, options: TapOptions): TunDevice {
+async function openTap(options: TapOptions): Promise<PrivateTun> {
   try {
-    return TunDevice.create({ mode: 'tap', name: 'tap0', netns: namespace.path, ...options.tap });
+    const tap = await openPrivateTun({ mode: 'tap', name: 'tap0', up: false, ...options.tap });
+    // Its own address is there at once, as nobody else can have it.
+    await TestNamespace.around(tap.pid, async () => {}).shell(
+      'sysctl -qw net.ipv6.conf.tap0.accept_dad=0; ip link set tap0 up',
+    );
+    return tap;
   } catch (error) {
     if (error instanceof StackError) throw new Unavailable(`no TAP here: ${error.message}`);
     throw error;
