@@ -1,8 +1,9 @@
 /** Runs `tunstack`, and tells what it leaves behind. */
 
-import { resolve } from 'node:path';
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { expect, expect } from 'chai';
+import { expect } from 'chai';
 import { Child, type ChildOptions, type Outcome } from '../../support/child.js';
 import { newMark, processesWith } from '../../support/leftovers.js';
 import type { TestNamespace } from '../../support/netns.js';
