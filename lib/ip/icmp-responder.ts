@@ -30,6 +30,8 @@ const QUOTE_BYTES_6 = IPV6_MIN_MTU - IPV6_HEADER_BYTES - ICMP_HEADER_BYTES;
 const CHECKSUM_OFFSET = 2;
 /** Precedence 6 in the traffic class, of what keeps the network going (RFC 1812 §5.3.2). */
 const INTERNETWORK_CONTROL = 0xc0;
+/** What errors have of the packet they are about (RFC 1812 §4.3.2.5), without the ECN field. */
+const TYPE_OF_SERVICE = 0x1c;
 
 interface ResponderParts {
   readonly random: Random;
@@ -143,7 +145,7 @@ export class IcmpResponder {
     const four = packet.version === 4;
     const path = this.#parts.routerPath(packet, four ? Protocol.Icmp : Protocol.Icmpv6);
     if (path.unusable !== '') return;
-    path.trafficClass = four ? INTERNETWORK_CONTROL : 0;
+    path.trafficClass = four ? INTERNETWORK_CONTROL | (packet.trafficClass & TYPE_OF_SERVICE) : 0;
     path.hopLimit = this.#parts.options.hopLimit;
     this.#sendQuote(path, packet, { type, code, word: wordOf(packet.version, message) });
     this.#count(packet.version, type);

@@ -180,6 +180,7 @@ const PACKETS: Readonly<Record<string, Uint8Array>> = {
   'a TTL of 2': transit4({ ttl: 2 }),
   'a TTL of 1': transit4({ ttl: 1, payload: udp(NEAR[4], FAR[4], pattern(900)) }),
   'a TTL of 0': transit4({ ttl: 0 }),
+  'a TTL of 1 of some service': transit4({ ttl: 1, tos: 0xb8 }),
   'an error with a TTL of 1': transit4({ ttl: 1, protocol: 1, payload: icmp4(3, 1, 0, transit4()) }),
   'an echo with a TTL of 1': transit4({ ttl: 1, protocol: 1, payload: icmp4(8, 0, 5, [1, 2]) }),
   'a later fragment with a TTL of 1': transit4({ ttl: 1, offset: 64, payload: pattern(64) }),

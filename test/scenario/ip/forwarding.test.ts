@@ -113,15 +113,15 @@ describe('forwarding: IPv4', () => {
       expect(read(passed(router, transit4({ ttl })) as Uint8Array).ttl).to.equal(ttl - 1);
     }
     for (const ttl of [1, 0]) {
-      const packet = transit4({ ttl });
+      const packet = transit4({ ttl, tos: 0xbb });
       router.peer.receive(packet);
       expect(router.peer.lastDrop).to.equal(DropReason.IpHopLimit);
       const [error] = router.peer.sentIcmp();
       expect([error.type, error.code, error.word]).to.deep.equal([11, 0, 0]);
       expect(error.data).to.deep.equal(packet);
-      // From an address of its own on the link, with the precedence of control (RFC 1812 §4.3.2.4, §4.3.2.5).
+      // From an address of its own on the link, of the same service, as control (RFC 1812 §4.3.2.4, §4.3.2.5).
       expect([error.packet.from, error.packet.to]).to.deep.equal([OWN[4], NEAR[4]]);
-      expect([error.packet.tos, error.packet.ttl]).to.deep.equal([0xc0, 64]);
+      expect([error.packet.tos, error.packet.ttl]).to.deep.equal([0xd8, 64]);
     }
     expect(router.far.queue).to.deep.equal([]);
     expect(router.stats.ip).to.include({ inHdrErrors: 2, outForwDatagrams: 3 });
