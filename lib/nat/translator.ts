@@ -26,6 +26,8 @@ import { type Session, SessionTable } from './sessions.js';
 import { beginTcp, Seen, trackTcp } from './tcp-track.js';
 import { isFragment, Kind, TransportView } from './transport-view.js';
 
+/** The link of what a stack says to itself. */
+const LOOPBACK_PORT = 0;
 const CONTROL = TcpFlag.SYN | TcpFlag.ACK | TcpFlag.RST | TcpFlag.FIN;
 
 export class Translator implements PacketTranslator {
@@ -81,6 +83,7 @@ export class Translator implements PacketTranslator {
     this.#hasDestination = false;
     this.#hasSource = false;
     this.#isTranslated = false;
+    if (packet.link === LOOPBACK_PORT) return Verdict.Accept;
     if (this.#generation !== this.#host.generation()) this.#readAddresses();
     const { d0, d1, d2, d3 } = packet;
     const isInside = packet.link !== this.#link && this.#realm.hasSource(packet);

@@ -168,6 +168,16 @@ describe('NAT port forwards', () => {
     }
   });
 
+  it('leave alone a connection the stack has from the same port to the same peer', () => {
+    begin();
+    world.stack.connectTcp({ address: PEER, port: 80, localPort: 40_000 });
+    only(world.takeOutside());
+    world.nat.forward({ protocol: 'tcp', outsidePort: 40_000, insideAddress: HOST });
+    expect(world.out(tcpPacket(place(HOST, 40_000), place(PEER, 80), 'S'))).to.be.empty;
+    expect(world.nat.stats).to.include({ sessions: 0, mappings: 0, sessionsRefused: 1 });
+    only(world.out(tcpPacket(place(HOST, 40_000), place(PEER, 81), 'S')));
+  });
+
   it('keep their ports from sockets of the stack that ask for any', () => {
     begin();
     world.nat.forward({ protocol: 'udp', outsidePort: [32_768, 60_999], insideAddress: HOST });

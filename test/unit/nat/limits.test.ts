@@ -19,7 +19,7 @@ import {
 } from '../../support/nat-world.js';
 
 describe('NAT limits', function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
   this.slow(5000);
 
   let world: NatWorld;
@@ -121,6 +121,33 @@ describe('NAT limits', function () {
     world.pass(300_001);
     expect(world.nat.stats).to.include({ sessions: 0, mappings: 0, sessionsExpired: 10_000 });
     expect([...world.nat.sessions()]).to.deep.equal([]);
+  });
+
+  it('lets go of ten thousand connections, whatever state they are reset in [NL-6]', () => {
+    begin();
+    const random = new SeededRandom(11);
+    const below = (bound: number): number => random.uint32() % bound;
+    const server = place(PEER, 80);
+    for (let i = 0; i < 10_000; i++) {
+      const client = place(`192.168.0.${2 + (i % 200)}`, 2000 + Math.floor(i / 200));
+      const { from } = only(world.out(tcpPacket(client, server, 'S')));
+      const steps: readonly [out: boolean, flags: string][] = [
+        [false, 'S.'],
+        [true, '.'],
+        [true, 'P.'],
+        [false, 'F.'],
+        [true, 'F.'],
+        [false, '.'],
+      ];
+      for (const [out, flags] of steps.slice(0, below(7))) {
+        only(out ? world.out(tcpPacket(client, server, flags)) : world.in(tcpPacket(server, from, flags)));
+      }
+      if (below(3) === 0) world.in(tcpPacket(server, from, 'R'));
+      if (below(3) === 0) world.out(tcpPacket(client, server, 'R.'));
+    }
+    expect(world.nat.stats).to.include({ sessions: 10_000, sessionsRefused: 0 });
+    world.pass(7_440_001);
+    expect(world.nat.stats).to.include({ sessions: 0, mappings: 0 });
   });
 
   it('drops headers that are cut short, and damaged ones it is told of', () => {

@@ -1,6 +1,7 @@
 /** What a translator does with UDP, requirement by requirement (RFC 4787). */
 import { expect } from 'chai';
 import { DropReason } from '../../../lib/base/drop-reason.js';
+import { IpAddress } from '../../../lib/wire/ip-address.js';
 import { read } from '../../support/ip-wire.js';
 import {
   HOST,
@@ -123,6 +124,18 @@ describe('NAT of UDP', () => {
     const out = only(world.out(udpPacket(place(HOST, 5000), place(PEER, 53))));
     expect(out.from.port).to.not.equal(5000);
     expect(world.stack.udp.isPortTaken(out.from.port)).to.equal(false);
+  });
+
+  it('does not touch what the stack says to itself, by whatever address', () => {
+    world.out(udpPacket(place(HOST, 5000), place(PEER, 53)));
+    const endpoint = world.stack.openUdp(4);
+    endpoint.bind(undefined, 9000);
+    endpoint.send(Uint8Array.of(1), { destination: IpAddress.parse(OUTSIDE), port: 5000 });
+    endpoint.send(Uint8Array.of(2), { destination: IpAddress.parse(OUTSIDE), port: 9000 });
+    world.clock.advanceBy(0);
+    expect([...(endpoint.receive()?.payload ?? [])]).to.deep.equal([2]);
+    expect(world.takeInside()).to.be.empty;
+    expect(world.nat.stats).to.include({ sessions: 1, hairpinned: 0 });
   });
 
   it('keeps a port from sockets that ask for any, for as long as it uses it', () => {
