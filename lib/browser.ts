@@ -197,5 +197,7 @@ export type { Memberships } from './udp/memberships.js';
 export type { MtuDiscovery, UdpOptions, UdpSocketOptions } from './udp/options.js';
 export { PathMtuSearch, type PathMtuSearchOptions } from './udp/path-mtu-search.js';
 export { UdpEndpoint } from './udp/udp-endpoint.js';
+export type { AnyFilter } from './wire/any-filter.js';
+export type { IcmpRejection } from './wire/icmp-rejection.js';
 export { IpAddress, type IpFamily, IpPrefix } from './wire/ip-address.js';
 export { ChecksumState } from './wire/ip-packet.js';

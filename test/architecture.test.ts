@@ -48,7 +48,16 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'net/zones',
   ],
   // The time and randomness of a page, and what takes the place of Node's names.
-  browser: ['base', 'stack', 'streams'],
+  browser: [
+    'base',
+    'stack',
+    'streams',
+    'dns/channel',
+    'dns/host',
+    'dns/lookup',
+    'dns/plain-codec',
+    'dns/query',
+  ],
   // Needs nothing of Node's but names.
   streams: ['base', 'wire/ip-address', 'stack', 'net/resolve'],
   dns: [

@@ -5,6 +5,7 @@
 import { type Answer, boundedBy, failure, MAX_ALIASES, readAnswer } from './answer.js';
 import { Cache } from './cache.js';
 import type { DnsServer, DnsStack, LocalAddresses } from './dns-stack.js';
+import { dnsHost } from './host.js';
 import type { DnsMessage, Question } from './message.js';
 import { askableName, isLocalhost, isNowhere, LOOPBACK, nameKey } from './names.js';
 import { Query } from './query.js';
@@ -114,7 +115,7 @@ export class Channel {
 
   #tellSoon(answered: Answered, answer: Answer): void {
     this.#answering++;
-    process.nextTick(() => {
+    dnsHost().soon(() => {
       this.#answering--;
       answered(answer);
     });
@@ -129,7 +130,7 @@ export class Channel {
     for (const { query, waiters } of all) {
       query?.cancel();
       this.#stack.release();
-      for (const answered of waiters) process.nextTick(answered, failure('ECANCELLED'));
+      for (const answered of waiters) dnsHost().soon(() => answered(failure('ECANCELLED')));
     }
   }
 
@@ -200,7 +201,7 @@ function tell(answered: Answered, answer: Answer): void {
   try {
     answered(answer);
   } catch (error) {
-    process.nextTick(() => {
+    dnsHost().soon(() => {
       throw error;
     });
   }

@@ -14,6 +14,7 @@ import { lookupError } from './dns-error.js';
 import type { DnsStack } from './dns-stack.js';
 import { type FoundAddress, Hint, lookUp, RESULT_ORDERS, type ResultOrder } from './lookup.js';
 import { isLocalhost, reverseName } from './names.js';
+import './node-host.js';
 import { MAX_TIMEOUT_MS } from './query.js';
 import {
   type Callback,

@@ -7,6 +7,7 @@ import { IpAddress } from '../wire/ip-address.js';
 import type { Answer } from './answer.js';
 import type { Channel } from './channel.js';
 import type { DnsStack } from './dns-stack.js';
+import { dnsHost } from './host.js';
 import { askableName, isLocalhost, isNowhere, LOOPBACK } from './names.js';
 
 export interface FoundAddress {
@@ -36,7 +37,7 @@ const TYPES = { 4: 'A', 6: 'AAAA' } as const;
 /** Looks a name up that is no address. `lookedUp` is called later. */
 export function lookUp(stack: DnsStack, channel: Channel, query: LookupQuery, lookedUp: LookedUp): void {
   const { hostname } = query;
-  const soon = (found: FoundAddress[] | string): void => process.nextTick(lookedUp, found);
+  const soon = (found: FoundAddress[] | string): void => dnsHost().soon(() => lookedUp(found));
   if (isLocalhost(hostname)) {
     soon(arrange(stack, query, [IpAddress.parse(LOOPBACK.A), IpAddress.parse(LOOPBACK.AAAA)], true));
     return;

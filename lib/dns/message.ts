@@ -1,19 +1,10 @@
 /**
- * DNS messages (RFC 1035 §4), written and read by `dns-packet`. Nobody knows who sent what arrives here: its
- * structure is walked before `dns-packet` sees it, so that its counts, lengths and pointers are true, and
+ * DNS messages (RFC 1035 §4), written and read by the codec of the host. Nobody knows who sent what arrives here: its
+ * structure is walked before the codec sees it, so that its counts, lengths and pointers are true, and
  * what cannot be read is a value, not an exception.
  */
-import { createRequire } from 'node:module';
-import type dnsPacket from 'dns-packet';
+import { dnsHost } from './host.js';
 import { nameKey, readName } from './names.js';
-
-let loaded: typeof dnsPacket | undefined;
-
-/** Loaded when first needed: most stacks never ask a name server. */
-function codec(): typeof dnsPacket {
-  loaded ??= createRequire(import.meta.url)('dns-packet') as typeof dnsPacket;
-  return loaded;
-}
 
 /** The types of records that can be asked for. */
 export const RECORD_TYPES = [
@@ -42,10 +33,10 @@ export interface Question {
 export interface DnsRecord {
   /** As `nameKey` gives it. */
   readonly owner: string;
-  /** `A`, `CNAME` and so on; `UNKNOWN_65280` for what `dns-packet` does not know. */
+  /** `A`, `CNAME` and so on; `UNKNOWN_65280` for what the codec does not know. */
   readonly type: string;
   readonly ttlSeconds: number;
-  /** As `dns-packet` reads it, its names in the form of `readName`. */
+  /** As the codec reads it, its names in the form of `readName`. */
   readonly data: unknown;
 }
 
@@ -82,30 +73,8 @@ const OPCODE_MASK = 0x7800;
 const MAX_RECORDS = 4096;
 
 /** A query with an ID, and an OPT record unless `udpPayloadBytes` is 0 (RFC 6891 §6.1). */
-export function encodeQuery({ name, type }: Question, id: number, udpPayloadBytes: number): Uint8Array {
-  return codec().encode({
-    type: 'query',
-    id,
-    flags: codec().RECURSION_DESIRED,
-    // The types of `dns-packet` lack ANY, which its code has.
-    questions: [{ type: type as 'A', name: name === '' ? '.' : name, class: 'IN' }],
-    additionals:
-      udpPayloadBytes === 0
-        ? []
-        : [
-            {
-              type: 'OPT',
-              name: '.',
-              udpPayloadSize: udpPayloadBytes,
-              extendedRcode: 0,
-              ednsVersion: 0,
-              flags: 0,
-              flag_do: false,
-              options: [],
-            },
-          ],
-  });
-}
+export const encodeQuery = (question: Question, id: number, udpPayloadBytes: number): Uint8Array =>
+  dnsHost().codec.encode(question, id, udpPayloadBytes);
 
 /** `mismatched`: not the answer to this query. `malformed`: perhaps it is, but it cannot be read. */
 export type Reply = DnsMessage | 'mismatched' | 'malformed';
@@ -190,9 +159,9 @@ function walk(bytes: Uint8Array): Place[] | undefined {
 function readMessage(bytes: Uint8Array, flags: number): DnsMessage | undefined {
   const places = walk(bytes);
   if (places === undefined) return undefined;
-  const sections = decode(bytes);
-  if (sections === undefined || codec().decode.bytes !== endOf(places, bytes)) return undefined;
-  const [answers, authorities, additionals] = sections;
+  const decoded = dnsHost().codec.decode(bytes);
+  if (decoded === undefined || decoded.bytes !== endOf(places, bytes)) return undefined;
+  const [answers, authorities, additionals] = decoded.sections;
   const records: (DnsRecord | undefined)[] = [];
   for (const [i, { type, data }] of [...answers, ...authorities].entries()) {
     const place = places[i];
@@ -219,25 +188,6 @@ function readMessage(bytes: Uint8Array, flags: number): DnsMessage | undefined {
 /** Where the last record ends. What follows is nobody's. */
 const endOf = (places: readonly Place[], bytes: Uint8Array): number =>
   places.at(-1)?.end ?? (readName(bytes, HEADER_BYTES)?.end ?? 0) + QUESTION_TAIL_BYTES;
-
-interface Decoded {
-  readonly type: string;
-  readonly data: unknown;
-}
-
-/** The sections as `dns-packet` reads them; undefined when it cannot. */
-function decode(
-  bytes: Uint8Array,
-): [answers: Decoded[], authorities: Decoded[], additionals: Decoded[]] | undefined {
-  try {
-    const { answers, authorities, additionals } = codec().decode(
-      Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
-    );
-    return [answers, authorities, additionals] as [Decoded[], Decoded[], Decoded[]];
-  } catch {
-    return undefined;
-  }
-}
 
 /** The data of a record, with names as `readName` shows them; undefined when its length and they do not agree. */
 function checkData(bytes: Uint8Array, { dataAt, end }: Place, type: string, data: unknown): unknown {

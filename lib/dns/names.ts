@@ -1,5 +1,5 @@
 /** Domain names: as bytes of a message, as text, and compared. */
-import { domainToASCII } from 'node:url';
+import { dnsHost } from './host.js';
 
 /** Most bytes of a name in a message, its lengths and end included; and of one label (RFC 1035 §2.3.4). */
 const MAX_NAME_BYTES = 255;
@@ -61,7 +61,7 @@ export const nameKey = (name: string): string => name.toLowerCase().replace(/\.$
  * can have.
  */
 export function askableName(name: string): string | undefined {
-  const ascii = /^[\x20-\x7e]*$/.test(name) ? name : domainToASCII(name);
+  const ascii = /^[\x20-\x7e]*$/.test(name) ? name : dnsHost().toAscii(name);
   const plain = ascii.replace(/\.$/, '');
   if (plain === '') return ascii === name ? '' : undefined;
   if (plain.length > MAX_NAME_BYTES - 2 || !/^[\w\-./*]+$/.test(plain)) return undefined;

@@ -12,6 +12,11 @@ declare module '../stack/stack.js' {
 
 const made = new WeakMap<Stack, Streams>();
 
+/** As `attachStreams`, unless stacks have them already: Node's go before those of pages, where both are loaded. */
+export function offerStreams(resolveOf: (stack: Stack) => Resolve): void {
+  if (!('streams' in Stack.prototype)) attachStreams(resolveOf);
+}
+
 /** @param resolveOf how a stack finds the addresses of names */
 export function attachStreams(resolveOf: (stack: Stack) => Resolve): void {
   Object.defineProperty(Stack.prototype, 'streams', {

@@ -78,6 +78,9 @@ describe('tunstack/browser in Chromium', function () {
       expect(report.sent).to.match(/^[\da-f]{64}$/);
       expect(report.heard).to.equal(report.sent);
       expect(report.byName).to.equal(true);
+      expect(report.byDns).to.equal(true);
+      // Both families, of a name that is known and of one that is not.
+      expect(report.dnsQueries).to.equal(4);
       expect(report.udp).to.equal('by datagram');
       expect(report.refused).to.equal('connect ECONNREFUSED 10.0.0.2:8');
       expect(report.unknown).to.equal('getaddrinfo ENOTFOUND nobody.example');

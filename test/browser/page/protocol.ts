@@ -10,7 +10,10 @@ export interface TalkReport {
   /** Digests of what the client sent, as each side computed it. */
   readonly sent: string;
   readonly heard: string;
+  /** Whether the same passed to a name of the hosts table, and to one that a name server knew. */
   readonly byName: boolean;
+  readonly byDns: boolean;
+  readonly dnsQueries: number;
   readonly udp: string;
   readonly refused: string;
   readonly unknown: string;

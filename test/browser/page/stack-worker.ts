@@ -27,8 +27,8 @@ function makeStack(
   address: string,
 ): { stack: Stack; link: ReturnType<typeof messagePortLink> } {
   const clock = new BrowserClock();
-  const hosts = { 'server.example': SERVER };
-  const stack = new Stack({ clock, random: new BrowserRandom(), dns: { hosts } });
+  const dns = { hosts: { 'server.example': SERVER }, servers: [SERVER] };
+  const stack = new Stack({ clock, random: new BrowserRandom(), dns });
   const link = messagePortLink(port, { clock, mtu: 1500 });
   stack.addLink(link, { addresses: [`${address}/24`] });
   return { stack, link };
@@ -56,17 +56,23 @@ async function readAll(readable: ReadableStream<Uint8Array>): Promise<Uint8Array
   return new Uint8Array(await new Response(readable).arrayBuffer());
 }
 
+/** The answer to a query for an address: that of the server, for every name but those of nobody. */
+function dnsAnswer(query: Uint8Array): Uint8Array {
+  const isNobody = new TextDecoder().decode(query.subarray(12)).includes('nobody');
+  const isV4 = query[query.indexOf(0, 12) + 2] === 1;
+  const end = query.indexOf(0, 12) + 5;
+  const record = [0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 10, 0, 0, 2];
+  const records = isV4 && !isNobody ? record : [];
+  const answer = Uint8Array.from([...query.subarray(0, end), ...records]);
+  const counts = [0x81, isNobody ? 0x83 : 0x80, 0, 1, 0, records.length > 0 ? 1 : 0, 0, 0, 0, 0];
+  answer.set(counts, 2);
+  return answer;
+}
+
 /** Answers each connection with the digest of what it said, and each datagram with itself. */
 async function serve(stack: Stack): Promise<void> {
-  const udp = stack.openUdp(4);
-  udp.bind(IpAddress.parse(SERVER), PORT);
-  udp.onEvents = (events) => {
-    if ((events & UdpEvent.READABLE) === 0) return;
-    for (let datagram = udp.receive(); datagram !== undefined; datagram = udp.receive()) {
-      const { source: destination, sourcePort: port, payload } = datagram;
-      udp.send(payload.slice(), { destination, port });
-    }
-  };
+  answerDatagrams(stack, PORT, (question) => question.slice());
+  answerDatagrams(stack, 53, dnsAnswer);
   const listener = stack.streams.listen({ port: PORT });
   scope.postMessage({ kind: 'listening' });
   for await (const connection of listener) {
@@ -75,6 +81,18 @@ async function serve(stack: Stack): Promise<void> {
     await writer.write(new TextEncoder().encode(text));
     await connection.close();
   }
+}
+
+function answerDatagrams(stack: Stack, port: number, answer: (question: Uint8Array) => Uint8Array): void {
+  const udp = stack.openUdp(4);
+  udp.bind(IpAddress.parse(SERVER), port);
+  udp.onEvents = (events) => {
+    if ((events & UdpEvent.READABLE) === 0) return;
+    for (let datagram = udp.receive(); datagram !== undefined; datagram = udp.receive()) {
+      const { source: destination, sourcePort, payload } = datagram;
+      udp.send(answer(payload), { destination, port: sourcePort });
+    }
+  };
 }
 
 function echo(stack: Stack, text: string): Promise<string> {
@@ -107,6 +125,7 @@ async function talk(stack: Stack, link: ReturnType<typeof messagePortLink>, byte
   const { sent, heard } = await transfer(stack, SERVER, bytes);
   const tookMs = performance.now() - startedMs;
   const byName = await transfer(stack, 'server.example', 4096);
+  const byDns = await transfer(stack, 'asked.example', 4096);
   const udp = await echo(stack, 'by datagram');
   const refused = await stack.streams.connect({ host: SERVER, port: 8 }).opened.then(
     () => 'connected',
@@ -127,6 +146,8 @@ async function talk(stack: Stack, link: ReturnType<typeof messagePortLink>, byte
     sent,
     heard,
     byName: byName.sent === byName.heard,
+    byDns: byDns.sent === byDns.heard,
+    dnsQueries: stack.stats.dns.queries,
     udp,
     refused,
     unknown,

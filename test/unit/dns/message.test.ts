@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import dnsPacket, { type Answer } from 'dns-packet';
 import fc from 'fast-check';
 import { readAnswer } from '../../../lib/dns/answer.js';
+import '../../../lib/dns/node-host.js';
 import {
   type DnsMessage,
   encodeQuery,
