@@ -43,7 +43,8 @@ export class IcmpErrors {
   readonly #quoteView = new TransportView();
   readonly #near = new Endpoint();
   readonly #far = new Endpoint();
-  readonly #from = new Endpoint();
+  /** Who seems to send the error translated last, where whoever does is hidden. */
+  readonly sender = new Endpoint();
 
   constructor(parts: ErrorParts) {
     this.#parts = parts;
@@ -51,7 +52,8 @@ export class IcmpErrors {
 
   /**
    * An error to an outside address, about a packet that left from there.
-   * @param isHairpin whether it comes from the inside: then its sender is hidden too, and whom the packet was for
+   * @param isHairpin whether it comes from the inside: then whom the packet was for is hidden too, and the error must
+   *   leave from `sender`
    */
   inbound(packet: IpPacket, view: TransportView, isHairpin: boolean): ErrorOutcome {
     if (!this.#aim(packet, view)) return ErrorOutcome.Foreign;
@@ -67,13 +69,12 @@ export class IcmpErrors {
     const inside = this.#insideOf(near);
     if (inside === undefined) return ErrorOutcome.Foreign;
     if (!this.#isSound(packet, view)) return this.#drop();
-    this.#from.set(near.w0, near.w1, near.w2, near.w3);
+    this.sender.set(near.w0, near.w1, near.w2, near.w3);
     const { protocol } = this.#quoteView;
     rewriteSource(quote, this.#quoteView, inside);
     if (isHairpin) {
       const { paths } = this.#parts;
       if (paths.outsideOf(protocol, this.#far)) rewriteDestination(quote, this.#quoteView, paths.outside);
-      this.#hideSender(packet, view);
     }
     view.checksumAt = 0;
     rewriteDestination(packet, view, inside);
@@ -92,7 +93,7 @@ export class IcmpErrors {
     const outside = this.#outsideOf(near);
     if (outside === undefined) return ErrorOutcome.Foreign;
     if (!this.#isSound(packet, view)) return this.#drop();
-    this.#from.set(outside.w0, outside.w1, outside.w2, outside.w3);
+    this.sender.set(outside.w0, outside.w1, outside.w2, outside.w3);
     rewriteDestination(quote, this.#quoteView, outside);
     this.#hideSender(packet, view);
     return this.#finish(packet, view);
@@ -141,11 +142,12 @@ export class IcmpErrors {
   /** Whoever inside reports the error, it comes from the outside address the packet was for. */
   #hideSender(packet: IpPacket, view: TransportView): void {
     view.checksumAt = 0;
-    rewriteSource(packet, view, this.#from);
+    rewriteSource(packet, view, this.sender);
   }
 
   #finish(packet: IpPacket, view: TransportView): ErrorOutcome {
     const at = view.at + 2;
+    view.checksumAt = at;
     packet.view.setUint16(at, 0);
     packet.view.setUint16(at, finishChecksum(messageSum(packet, view)));
     this.#parts.stats.icmpErrors++;

@@ -47,12 +47,11 @@ export class Translator implements PacketTranslator {
   readonly #near = new Endpoint();
   readonly #far = new Endpoint();
   readonly #passing: Passing = { protocol: 0, nowUs: 0 };
-  /** What the packet shown last had before it was rewritten. */
-  readonly #oldSource = new Endpoint();
+  /** The destination that `inbound` took from the packet shown last, and whether it can be put back. */
   readonly #oldDestination = new Endpoint();
-  /** Whether `inbound` has given it another destination, another source, and can put both back. */
   #hasDestination = false;
-  #hasSource = false;
+  /** The source that packet gets when it leaves, from one host inside to another: until then it is where it came from. */
+  #newSource: Endpoint | undefined;
   #isTranslated = false;
   #generation = -1;
 
@@ -81,7 +80,7 @@ export class Translator implements PacketTranslator {
 
   inbound(packet: IpPacket, nowUs: number): Verdict {
     this.#hasDestination = false;
-    this.#hasSource = false;
+    this.#newSource = undefined;
     this.#isTranslated = false;
     if (packet.link === LOOPBACK_PORT) return Verdict.Accept;
     if (this.#generation !== this.#host.generation()) this.#readAddresses();
@@ -109,6 +108,10 @@ export class Translator implements PacketTranslator {
 
   outbound(packet: IpPacket, portIndex: number, nowUs: number): Verdict {
     if (packet.link === this.#link) return this.#guard(packet, portIndex);
+    if (this.#newSource !== undefined) {
+      rewriteSource(packet, this.#view, this.#newSource);
+      return Verdict.Accept;
+    }
     if (portIndex !== this.#link || this.#isTranslated || !this.#realm.hasSource(packet))
       return Verdict.Accept;
     const hides = this.#realm.hides(packet);
@@ -132,9 +135,7 @@ export class Translator implements PacketTranslator {
 
   restore(packet: IpPacket): void {
     if (this.#hasDestination) rewriteDestination(packet, this.#view, this.#oldDestination);
-    if (this.#hasSource) rewriteSource(packet, this.#view, this.#oldSource);
     this.#hasDestination = false;
-    this.#hasSource = false;
   }
 
   // Time.
@@ -261,6 +262,7 @@ export class Translator implements PacketTranslator {
   #inboundError(packet: IpPacket, isInside: boolean): Verdict {
     const outcome = this.#errors.inbound(packet, this.#view, isInside);
     this.#isTranslated = outcome === ErrorOutcome.Translated;
+    if (this.#isTranslated && isInside) this.#newSource = this.#errors.sender;
     return outcome === ErrorOutcome.Dropped ? Verdict.Drop : Verdict.Accept;
   }
 
@@ -289,11 +291,7 @@ export class Translator implements PacketTranslator {
       if (admission === Admission.Unmapped) return Verdict.Accept;
       target = this.#paths.inside;
     }
-    const { s0, s1, s2, s3 } = packet;
-    this.#oldSource.set(s0, s1, s2, s3);
-    this.#oldSource.port = this.#far.port;
-    rewriteSource(packet, this.#view, seenAs);
-    this.#hasSource = true;
+    this.#newSource = seenAs;
     this.#toInside(packet, target as Endpoint);
     this.stats.hairpinned++;
     return Verdict.Accept;

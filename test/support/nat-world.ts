@@ -34,6 +34,7 @@ export interface NatWorldOptions extends NatOptions {
   readonly seed?: number;
   /** Ports that sockets of the stack get when they ask for any. */
   readonly ephemeralPorts?: readonly [number, number];
+  readonly reversePathFilter?: 'off' | 'strict' | 'loose';
 }
 
 /** What came out of a wire. */
@@ -52,13 +53,20 @@ export class NatWorld {
   readonly #sent: { inside: Uint8Array[]; outside: Uint8Array[] } = { inside: [], outside: [] };
 
   constructor(options: NatWorldOptions = {}) {
-    const { insideWire, outsideWire, seed = 1, ephemeralPorts = [32_768, 60_999], ...nat } = options;
+    const {
+      insideWire,
+      outsideWire,
+      seed = 1,
+      ephemeralPorts = [32_768, 60_999],
+      reversePathFilter = 'off',
+      ...nat
+    } = options;
     this.inside = new WireLink({ name: 'inside', ...insideWire });
     this.outside = new WireLink({ name: 'outside', ...outsideWire });
     this.stack = new Stack({
       clock: this.clock,
       random: new SeededRandom(seed),
-      ip: { forwarding: true },
+      ip: { forwarding: true, reversePathFilter },
       tcp: { ephemeralPorts },
       udp: { ephemeralPorts },
     });

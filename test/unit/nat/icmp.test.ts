@@ -202,21 +202,25 @@ describe('NAT of ICMP', () => {
     onlyIcmp(world.in(errorAbout(sent, OUTSIDE, '8.8.8.8')));
   });
 
-  it('translates both ends of an error about what one host inside sent another (RFC 5508 REQ-7 a) [NI-7]', () => {
-    const seenAs = only(world.out(udpPacket(client, server))).from;
-    const other = only(world.out(udpPacket(place(HOST_2, 6000), server))).from;
-    const original = udpPacket(client, other, [4]);
-    world.inside.inject([original]);
-    const [delivered] = world.takeInside();
-    expect(flowOf(delivered).from).to.deep.equal(seenAs);
-    world.inside.inject([errorAbout(delivered, OUTSIDE, HOST_2, 3, 3)]);
-    const error = onlyIcmp(world.takeInside());
-    expect(error.packet.from).to.equal(OUTSIDE);
-    expect(error.packet.to).to.equal(HOST);
-    const inner = flowOf(error.data);
-    expect(inner.from).to.deep.equal(client);
-    expect(inner.to).to.deep.equal(other);
-  });
+  for (const reversePathFilter of ['off', 'strict', 'loose'] as const) {
+    it(`translates both ends of an error about what one host inside sent another (RFC 5508 REQ-7 a), reversePathFilter ${reversePathFilter} [NI-7]`, () => {
+      world.close();
+      world = new NatWorld({ families: [4, 6], reversePathFilter });
+      const seenAs = only(world.out(udpPacket(client, server))).from;
+      const other = only(world.out(udpPacket(place(HOST_2, 6000), server))).from;
+      const original = udpPacket(client, other, [4]);
+      world.inside.inject([original]);
+      const [delivered] = world.takeInside();
+      expect(flowOf(delivered).from).to.deep.equal(seenAs);
+      world.inside.inject([errorAbout(delivered, OUTSIDE, HOST_2, 3, 3)]);
+      const error = onlyIcmp(world.takeInside());
+      expect(error.packet.from).to.equal(OUTSIDE);
+      expect(error.packet.to).to.equal(HOST);
+      const inner = flowOf(error.data);
+      expect(inner.from).to.deep.equal(client);
+      expect(inner.to).to.deep.equal(other);
+    });
+  }
 
   it('tells the sender of a flow there is no room for that it is prohibited (RFC 5508 REQ-8) [NI-8]', () => {
     world.close();
@@ -282,5 +286,22 @@ describe('NAT of ICMP', () => {
     expect(error.packet.to).to.equal(HOST_6);
     expect([...error.data.subarray(8)]).to.deep.equal([...original.subarray(8)]);
     expect([...u16(1)]).to.deep.equal([0, 1]);
+  });
+
+  it('translates hairpins of IPv6, and errors about them, at both ends (RFC 5508 REQ-7 a) [NI-7]', () => {
+    const other6 = 'fd00::3';
+    const from = place(HOST_6, 5000);
+    const seenAs = only(world.out(udpPacket(from, place(PEER_6, 53)))).from;
+    const other = only(world.out(udpPacket(place(other6, 6000), place(PEER_6, 53)))).from;
+    world.inside.inject([udpPacket(from, other, [4])]);
+    const [delivered] = world.takeInside();
+    expect(flowOf(delivered).from).to.deep.equal(seenAs);
+    expect(flowOf(delivered).to).to.deep.equal(place(other6, 6000));
+    const payload = icmp6([other6, OUTSIDE_6], 1, 4, 0, delivered);
+    world.inside.inject([v6({ from: other6, to: OUTSIDE_6, next: 58, payload })]);
+    const error = onlyIcmp(world.takeInside());
+    expect([error.packet.from, error.packet.to]).to.deep.equal([OUTSIDE_6, HOST_6]);
+    const inner = flowOf(error.data);
+    expect([inner.from, inner.to]).to.deep.equal([from, other]);
   });
 });

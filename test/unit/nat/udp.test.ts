@@ -195,19 +195,23 @@ describe('NAT of UDP', () => {
     ]);
   });
 
-  it('sends packets between two hosts inside by way of their outside addresses (RFC 4787 REQ-9) [NU-9]', () => {
-    const a = only(world.out(udpPacket(place(HOST, 5000), place(PEER, 53)))).from;
-    const b = only(world.out(udpPacket(place(HOST_2, 6000), place(PEER, 53)))).from;
-    world.inside.inject([udpPacket(place(HOST, 5000), b)]);
-    const there = only(world.takeInside());
-    expect(there.from).to.deep.equal(a);
-    expect(there.to).to.deep.equal(place(HOST_2, 6000));
-    world.inside.inject([udpPacket(place(HOST_2, 6000), a)]);
-    const back = only(world.takeInside());
-    expect(back.from).to.deep.equal(b);
-    expect(back.to).to.deep.equal(place(HOST, 5000));
-    expect(world.nat.stats.hairpinned).to.equal(2);
-  });
+  for (const reversePathFilter of ['off', 'strict', 'loose'] as const) {
+    it(`sends packets between two hosts inside by way of their outside addresses (RFC 4787 REQ-9), reversePathFilter ${reversePathFilter} [NU-9]`, () => {
+      world.close();
+      world = new NatWorld({ reversePathFilter });
+      const a = only(world.out(udpPacket(place(HOST, 5000), place(PEER, 53)))).from;
+      const b = only(world.out(udpPacket(place(HOST_2, 6000), place(PEER, 53)))).from;
+      world.inside.inject([udpPacket(place(HOST, 5000), b)]);
+      const there = only(world.takeInside());
+      expect(there.from).to.deep.equal(a);
+      expect(there.to).to.deep.equal(place(HOST_2, 6000));
+      world.inside.inject([udpPacket(place(HOST_2, 6000), a)]);
+      const back = only(world.takeInside());
+      expect(back.from).to.deep.equal(b);
+      expect(back.to).to.deep.equal(place(HOST, 5000));
+      expect(world.nat.stats.hairpinned).to.equal(2);
+    });
+  }
 
   it('leaves a datagram without a checksum without one', () => {
     const packet = udpPacket(place(HOST, 5000), place(PEER, 53));
