@@ -3,13 +3,6 @@ import { Stack } from '../stack/stack.js';
 import { createStreams, type Streams } from './streams.js';
 import type { Resolve } from './streams-stack.js';
 
-declare module '../stack/stack.js' {
-  interface Stack {
-    /** Connections and listeners as WHATWG streams. */
-    readonly streams: Streams;
-  }
-}
-
 const made = new WeakMap<Stack, Streams>();
 
 /** As `attachStreams`, unless stacks have them already: Node's go before those of pages, where both are loaded. */

@@ -5,6 +5,14 @@ import { StreamConnection } from './stream-connection.js';
 import { StreamListener } from './stream-listener.js';
 import type { Resolve, StreamsStack, TcpOptions } from './streams-stack.js';
 
+// Here, and not where it is made so: whoever imports `createStreams` is told.
+declare module '../stack/stack.js' {
+  interface Stack {
+    /** Connections and listeners as WHATWG streams. */
+    readonly streams: Streams;
+  }
+}
+
 /** Where and how to connect. */
 export interface StreamConnectOptions {
   /** The port of the peer. */
