@@ -1,6 +1,6 @@
 /** An ordinary user's router between two namespaces of his. */
 import { expect } from 'chai';
-import { installed } from '../support/child.js';
+import { installed, run } from '../support/child.js';
 import { FAMILIES, inUrl } from '../support/interop.js';
 import { HOSTS, ROUTER, RouterBed } from '../support/interop-router.js';
 import { skip } from '../support/skip.js';
@@ -30,4 +30,12 @@ describe('a router without root', function () {
       await server.kill();
     });
   }
+
+  it('is what the example shows', async () => {
+    const args = ['--import', 'tsx', 'examples/router.ts'];
+    const { stdout } = await run(process.execPath, args, { limitMs: 50_000 });
+    expect(stdout).to.match(
+      /^allowed: {3}::ffff:10\.9\.0\.1 asked for \/page\nclosed: {4}connect EHOSTUNREACH /,
+    );
+  });
 });
