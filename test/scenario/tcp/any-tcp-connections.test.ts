@@ -198,6 +198,18 @@ forEachFamily((family, name) => {
       any.peer.expect('> P. 1:101(100) ack 1');
     });
 
+    it('outlives its link as all others do, and a request does not', () => {
+      const any = AnyPeer.established(family);
+      any.peer.send('< S 0:0(0)', { sourcePort: 50_000 });
+      any.peer.host.wire.fail(new Error('unplugged'));
+      any.peer.write(100).expectNothing(1000).expectState('ESTABLISHED');
+      expect(() => any.request.accept())
+        .to.throw()
+        .with.property('code', 'ENETUNREACH');
+      any.request.ignore();
+      any.peer.abort().expectNothing().expectState('CLOSED');
+    });
+
     it('lets a request that has no way back wait', () => {
       const any = new AnyPeer({ ...family, ip: { reversePathFilter: 'off' } });
       any.peer.sendSyn();

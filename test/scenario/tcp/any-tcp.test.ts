@@ -97,6 +97,15 @@ forEachFamily((family, name) => {
       plain.peer.expect('> S. 0:0(0) ack 1');
     });
 
+    it('agrees on accurate ECN, and tells how the SYN arrived (RFC 9768 §3.1.1)', () => {
+      const options = { ecn: 'accept-accurate' } as const;
+      const any = new AnyPeer({ ...family, options, any: { options } });
+      any.peer.send('< [ce] SEWA 0:0(0) <mss 1000>');
+      any.accept();
+      // CE on the SYN: AE and CWR in the SYN-ACK.
+      any.peer.expect('> SWA. 0:0(0) ack 1');
+    });
+
     it('takes options of the listener, and of the connection over these', () => {
       const any = new AnyPeer({ ...family, any: { options: { sack: false, maxSegmentBytes: 900 } } });
       any.peer.sendSyn();
