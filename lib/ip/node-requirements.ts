@@ -42,7 +42,18 @@ export const NODE_REQUIREMENTS: readonly NodeRequirement[] = Object.freeze([
     true,
     'handed up, set by transports, merged in reassembly',
   ),
-  requirement('redirects', 'RFC 4861 §8', true, 'off by default: option `acceptRedirects`'),
+  requirement(
+    'redirects',
+    'RFC 4861 §8',
+    true,
+    'believed where `acceptRedirects` is on; routers send them where `sendRedirects` is, to neighbours',
+  ),
+  requirement(
+    'subnet-router anycast addresses',
+    'RFC 4291 §2.6.1',
+    false,
+    'routers have their own addresses only',
+  ),
   requirement(
     'neighbour discovery and unreachability detection',
     'RFC 4861',
