@@ -1,9 +1,11 @@
 /** `tunstack/browser` as it is built: nothing in it needs Node, and nothing is missing that does not. */
-import { existsSync, readFileSync } from 'node:fs';
-import { relative } from 'node:path';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
 import { createContext, runInContext } from 'node:vm';
 import { expect } from 'chai';
 import { browserEntry } from '../../scripts/browser-entry.js';
+import { run } from '../support/child.js';
 import { globalsUsed, Source } from '../support/source.js';
 import { bundle, ENTRY } from './bundle.js';
 
@@ -24,6 +26,24 @@ function graphOf(entry: string): Source[] {
   visit(entry);
   return [...found.values()];
 }
+
+/** Written for a page. */
+const TYPED = `
+import { BrowserClock, BrowserRandom, messagePortLink, packetStreamLink, Stack, webSocketLink } from 'tunstack/browser';
+
+const clock = new BrowserClock();
+const stack = new Stack({ clock, random: new BrowserRandom() });
+stack.addLink(webSocketLink(new WebSocket('wss://example.org'), { clock, mtu: 1400 }), { addresses: ['10.0.0.1/24'] });
+stack.addLink(messagePortLink(new MessageChannel().port1, { clock, mtu: 1400 }));
+const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+stack.addLink(packetStreamLink({ readable, writable }, { clock, mtu: 1400 }));
+declare const transport: WebTransport;
+stack.addLink(packetStreamLink(transport.datagrams, { clock, mtu: 1200 }));
+const connection = stack.streams.connect({ host: '10.8.0.1', port: 80 });
+await connection.writable.getWriter().write(new TextEncoder().encode('hello'));
+console.log(await new Response(connection.readable).text());
+export {};
+`;
 
 const entry = relative('.', ENTRY);
 
@@ -67,6 +87,24 @@ describe('tunstack/browser', () => {
       expect(entry).to.match(new RegExp(`\\b${name}\\b`));
     }
     expect(entry).to.not.match(/\b(TunDevice|SystemClock|HostNetwork|createNet|createShardedStack)\b/);
+  });
+
+  it("is typed for pages: with the types of browsers, and none of Node's", async function () {
+    this.timeout(60_000);
+    const directory = mkdtempSync(join(tmpdir(), 'tunstack-types-'));
+    try {
+      const program = join(directory, 'program.ts');
+      writeFileSync(program, TYPED.replace('tunstack/browser', ENTRY));
+      const flags =
+        '--noEmit --strict --target es2022 --module esnext --moduleResolution bundler --ignoreConfig';
+      const libs = ['--lib', 'es2023,esnext.disposable,dom,dom.iterable,dom.asynciterable', '--types', ''];
+      const outcome = await run('node_modules/.bin/tsc', [...flags.split(' '), ...libs, program], {
+        limitMs: 50_000,
+      });
+      expect(outcome.stdout).to.equal('');
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
   });
 
   it('runs where there is nothing but what pages have', async function () {
