@@ -1,12 +1,7 @@
 /** One request to a proxy: a connection to it, the handshake, and the socket that comes of it. */
 import { connect, type Socket } from 'node:net';
 import type { RelayTimers } from '../relay/relay-timers.js';
-import {
-  type SocksCommand,
-  type SocksCredentials,
-  SocksHandshake,
-  type SocksPlace,
-} from './protocol.js';
+import { type SocksCommand, type SocksCredentials, SocksHandshake, type SocksPlace } from './protocol.js';
 
 /** A proxy, and how it is asked. */
 export interface ProxySettings {

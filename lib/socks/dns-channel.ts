@@ -11,7 +11,7 @@ import {
   questionOf,
   setMessageId,
 } from '../gateway/dns-question.js';
-import { type SocksPlace, SocksCommand } from './protocol.js';
+import { SocksCommand, type SocksPlace } from './protocol.js';
 import type { Proxy } from './proxy.js';
 
 /** Bytes before a message, which say how long it is (RFC 1035 §4.2.2). */

@@ -151,7 +151,9 @@ export function parseSocksProxy(text: string): SocksProxy {
   try {
     url = new URL(text);
   } catch {
-    throw new ArgumentValueError('a proxy is given as socks5://host:port or socks5://user:password@host:port');
+    throw new ArgumentValueError(
+      'a proxy is given as socks5://host:port or socks5://user:password@host:port',
+    );
   }
   const { protocol, username, password, port, pathname, search, hash } = url;
   // A URL keeps the brackets of an IPv6 address.

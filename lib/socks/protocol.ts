@@ -172,7 +172,9 @@ export function checkCredentials({ username, password }: SocksCredentials): void
     const { length } = textBytes(text);
     // RFC 1929 §2 allows 1 .. 255; many proxies take an empty password.
     if (length > MAX_TEXT_BYTES || (length === 0 && text === username)) {
-      throw new ArgumentRangeError('user name and password of a proxy have at most 255 bytes, the name at least one');
+      throw new ArgumentRangeError(
+        'user name and password of a proxy have at most 255 bytes, the name at least one',
+      );
     }
   }
 }

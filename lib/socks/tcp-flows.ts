@@ -1,11 +1,12 @@
 /** TCP through the proxy: it is asked before whoever asks inside is answered, who then hears what the proxy has heard. */
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { StackError } from '../base/errors.js';
 import type { NetTcpRequest } from '../net/listen-any-tcp.js';
-import type { RelayTimers } from '../relay/relay-timers.js';
 import { relay } from '../relay/relay.js';
+import type { RelayTimers } from '../relay/relay-timers.js';
 import type { SocksTunnelStats } from './counters.js';
-import { type SocksPlace, SocksCommand } from './protocol.js';
+import { SocksCommand, type SocksPlace } from './protocol.js';
 import { type Proxy, rejectionOf } from './proxy.js';
 
 export interface TcpSettings {
@@ -85,6 +86,21 @@ export class TcpFlows {
     }
     inside.setNoDelay(true);
     this.#joined++;
+    const gaveUp = (): void => {
+      this.#joined--;
+      stats.tcpReset++;
+      outside.resetAndDestroy();
+    };
+    inside.on('error', ignore).once('close', gaveUp);
+    // Only then can it be reset: before, there is no connection that could end in the midst.
+    inside.once('connect', () => {
+      inside.off('error', ignore).off('close', gaveUp);
+      this.#join(inside, outside);
+    });
+  }
+
+  #join(inside: Duplex, outside: Socket): void {
+    const stats = this.#stats;
     const { tcpIdleMs: idleMs, tcpHalfCloseIdleMs: halfCloseIdleMs, timers } = this.#settings;
     const { signal } = this.#ending;
     void relay(inside, outside, { idleMs, halfCloseIdleMs, timers, signal }).then((result) => {
@@ -96,3 +112,5 @@ export class TcpFlows {
     });
   }
 }
+
+const ignore = (): void => {};

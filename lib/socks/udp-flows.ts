@@ -5,8 +5,8 @@
 import { createSocket, type Socket as DatagramSocket } from 'node:dgram';
 import type { Socket } from 'node:net';
 import type { UdpFlow, UdpFlowRequest } from '../udp/flow.js';
-import { IpAddress } from '../wire/ip-address.js';
 import type { IcmpRejection } from '../wire/icmp-rejection.js';
+import { IpAddress } from '../wire/ip-address.js';
 import type { SocksTunnelStats } from './counters.js';
 import { decodeDatagram, encodeDatagram, SocksCommand, type SocksPlace, SocksReply } from './protocol.js';
 import { type Proxy, rejectionOf } from './proxy.js';
