@@ -77,6 +77,11 @@ describe('forwarding: IPv4', () => {
     router.peer.receive(transit4({ to: OWN_FAR[4], ttl: 1 }));
     expect(router.peer.udp.packets).to.have.length(1);
     expect(router.isSilent).to.equal(true);
+    // Where addresses belong to their links, it is nobody's.
+    const strong = new Router({ options: { strongHost: true } });
+    strong.peer.receive(transit4({ to: OWN_FAR[4] }));
+    expect(strong.peer.lastDrop).to.equal(DropReason.IpNotForUs);
+    expect(strong.isSilent).to.equal(true);
   });
 
   it('validates headers before it passes anything on [FW4-2]', () => {
