@@ -17,6 +17,10 @@ const NEVER = [
 
 const LOOPBACK = { 4: '127.0.0.1', 6: '::1' } as const;
 
+/** Why an address is not dialled: nobody may, or nobody listens there. */
+export const Refusal = { Denied: 1, Nobody: 2 } as const;
+export type Refusal = (typeof Refusal)[keyof typeof Refusal];
+
 /** Addresses as those inside write them, and as the host does. */
 export class Destinations {
   readonly #denied: readonly IpPrefix[];
@@ -24,23 +28,33 @@ export class Destinations {
   /** What the host's loopback is called inside, by its address. */
   readonly #shown = new Map<string, string>();
 
+  readonly #isOwn: (address: IpAddress) => boolean;
+
   /**
+   * @param denied prefixes
    * @param loopbacks addresses that stand for the host's loopback, at most one of each family
+   * @param isOwn whether an address is the stack's: the host may know another by the same address
    * @throws ArgumentTypeError, ArgumentValueError
    */
-  constructor(denied: readonly string[], loopbacks: readonly string[]) {
+  constructor(
+    denied: readonly string[],
+    loopbacks: readonly string[],
+    isOwn: (address: IpAddress) => boolean,
+  ) {
+    this.#isOwn = isOwn;
     this.#denied = denied.map((text) => IpPrefix.parse(text));
     this.#loopbacks = loopbacks.map((text) => IpAddress.parse(text));
     for (const address of this.#loopbacks) this.#shown.set(LOOPBACK[address.family], address.toString());
   }
 
-  /** What the host dials for an address; undefined where it must not. */
-  dialled(text: string): string | undefined {
+  /** What the host dials for an address, or why it does not. */
+  dialled(text: string): string | Refusal {
     const address = IpAddress.tryParse(text);
-    if (address === undefined) return undefined;
-    if (this.#denied.some((prefix) => prefix.contains(address))) return undefined;
+    if (address === undefined) return Refusal.Denied;
+    if (this.#denied.some((prefix) => prefix.contains(address))) return Refusal.Denied;
     if (this.#loopbacks.some((own) => own.equals(address))) return LOOPBACK[address.family];
-    return NEVER.some((prefix) => prefix.contains(address)) ? undefined : address.toString();
+    if (this.#isOwn(address)) return Refusal.Nobody;
+    return NEVER.some((prefix) => prefix.contains(address)) ? Refusal.Denied : address.toString();
   }
 
   /** What those inside call an address of the host's side; undefined for one they have no name for. */

@@ -174,8 +174,11 @@ export class DnsService {
 
   #send(waiting: Waiting): void {
     const { random } = this.#settings.stack;
-    const number = random.uint32() % SOCKETS;
-    const channel = this.#channel(waiting.server, number);
+    const channel = this.#channel(waiting.server, random.uint32() % SOCKETS);
+    if (channel === undefined) {
+      this.#stats.dnsDropped++;
+      return;
+    }
     let id = random.uint32() & 0xffff;
     while (channel.waiting.has(id)) id = (id + 1) & 0xffff;
     channel.waiting.set(id, waiting);
@@ -190,15 +193,22 @@ export class DnsService {
     this.#sweeper.start();
   }
 
-  #channel(server: number, number: number): Channel {
+  /** undefined where the host has no socket for it. */
+  #channel(server: number, number: number): Channel | undefined {
     const known = this.#channels[server][number];
     if (known !== undefined && known.asked < SOCKET_QUESTIONS) return known;
+    let channel: Channel;
+    try {
+      channel = new Channel(
+        this.#settings.dnsServers[server],
+        (from, bytes) => this.#answered(from, bytes),
+        (from) => this.#failed(from),
+      );
+    } catch {
+      // Descriptors have run out, most likely: the old one goes on.
+      return known;
+    }
     if (known !== undefined) this.#retire(known);
-    const channel = new Channel(
-      this.#settings.dnsServers[server],
-      (from, bytes) => this.#answered(from, bytes),
-      (from) => this.#failed(from),
-    );
     this.#channels[server][number] = channel;
     return channel;
   }

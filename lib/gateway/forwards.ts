@@ -40,7 +40,7 @@ export class Forwards {
     for (const forward of reach) this.#reach(forward);
     for (const forward of publish) {
       if (forward.protocol === 'tcp') await this.#publishTcp(forward);
-      else await this.#publishUdp(forward);
+      else this.#udp.push(new PublishedUdp(this.#settings, this.#stats, forward));
     }
   }
 
@@ -63,12 +63,6 @@ export class Forwards {
       this.#stats.tcpFull++;
     });
     this.#servers.push(server);
-  }
-
-  async #publishUdp(forward: PortForward): Promise<void> {
-    const udp = new PublishedUdp(this.#settings, this.#stats, forward);
-    this.#udp.push(udp);
-    await udp.ready;
   }
 
   #reach({ protocol, from, to }: PortForward): void {

@@ -34,7 +34,9 @@ export class Gateway {
 
   constructor(settings: GatewaySettings) {
     this.#settings = settings;
-    const destinations = new Destinations(settings.deny, settings.hostLoopback);
+    const destinations = new Destinations(settings.deny, settings.hostLoopback, (address) =>
+      settings.stack.ip.isLocal(address),
+    );
     this.#tcp = new TcpFlows(settings, this.#stats);
     this.#udp = new UdpFlows(this.#stats, destinations);
     this.#forwards = new Forwards(settings, this.#stats, this.#tcp);

@@ -17,16 +17,21 @@ export interface HostSocketOptions {
   readonly port?: number;
 }
 
-/**
- * A socket that is bound when this returns, or told so by an `error` event in a moment: more than there may be
- * open, or a port that is taken.
- */
+/** A socket that is bound. @throws the host's error: no more descriptors, a port that is taken */
 export function openHostSocket({ family, address, port = 0 }: HostSocketOptions): Socket {
   const socket = createSocket({
     type: family === 4 ? 'udp4' : 'udp6',
     lookup: noLookup,
     ...(family === 6 ? { ipv6Only: true } : {}),
   });
+  let failure: Error | undefined;
+  const note = (error: Error): void => {
+    failure = error;
+  };
+  socket.once('error', note);
   socket.bind({ port, exclusive: true, ...(address === undefined ? {} : { address }) });
-  return socket;
+  socket.off('error', note);
+  if (failure === undefined) return socket;
+  socket.close();
+  throw failure;
 }

@@ -25,8 +25,8 @@ export class PublishedUdp {
   readonly #peers = new Map<string, Peer>();
   readonly #sweeper: Sweeper;
   readonly #idleTicks: number;
-  readonly #ready: Promise<void>;
 
+  /** @throws the host's error where the port is not to be had */
   constructor(settings: GatewaySettings, stats: GatewayStats, { from, to }: PortForward) {
     this.#settings = settings;
     this.#stats = stats;
@@ -35,20 +35,11 @@ export class PublishedUdp {
     this.#idleTicks = this.#sweeper.ticksOf(settings.udpIdleMs);
     const family = from.address.includes(':') ? 6 : 4;
     this.#socket = openHostSocket({ family, address: from.address, port: from.port });
-    this.#ready = new Promise((resolve, reject) => {
-      this.#socket.once('listening', resolve);
-      this.#socket.once('error', reject);
-    });
     // The host tells errors of what was sent earlier; whoever sends knows no more than UDP promises.
     this.#socket.on('error', () => {
       stats.udpFailed++;
     });
     this.#socket.on('message', (bytes, { address, port }) => this.#received(bytes, address, port));
-  }
-
-  /** Settles when the port is taken. It rejects with the host's error where it is not to be had. */
-  get ready(): Promise<void> {
-    return this.#ready;
   }
 
   /** Peers with an endpoint. */

@@ -10,6 +10,7 @@ import type { TcpEndpoint } from '../stack/tcp-endpoint.js';
 import type { IcmpRejection } from '../wire/icmp-rejection.js';
 import { ChunkPool } from './chunks.js';
 import type { GatewayStats } from './counters.js';
+import { Refusal } from './destinations.js';
 import type { GatewaySettings } from './options.js';
 import type { Place } from './places.js';
 import { Pump, type PumpHost } from './pump.js';
@@ -79,14 +80,14 @@ export class TcpFlows implements PumpHost {
   }
 
   /** Dials for a connection that was asked for inside, and answers it accordingly. */
-  request(request: TcpRequest, host: string | undefined): void {
+  request(request: TcpRequest, host: string | Refusal): void {
     if (!this.admits()) {
       request.reject('reset');
       return;
     }
-    if (host === undefined) {
+    if (typeof host !== 'string') {
       this.#stats.tcpDenied++;
-      request.reject('prohibited');
+      request.reject(host === Refusal.Nobody ? 'reset' : 'prohibited');
       return;
     }
     const socket = this.#dial(

@@ -6,13 +6,11 @@ import { Buffer } from 'node:buffer';
 import type { Socket } from 'node:dgram';
 import type { UdpFlow, UdpFlowRequest } from '../udp/flow.js';
 import type { GatewayStats } from './counters.js';
-import type { Destinations } from './destinations.js';
+import { type Destinations, Refusal } from './destinations.js';
 import { openHostSocket } from './host-datagrams.js';
 
 /** Most bytes that may wait in one of the host's sockets; what comes then is dropped, as a router would. */
 const MAX_QUEUED_BYTES = 1 << 20;
-
-const familyOf = (address: string): 4 | 6 => (address.includes(':') ? 6 : 4);
 
 class HostFlow {
   readonly #flow: UdpFlow;
@@ -23,13 +21,13 @@ class HostFlow {
   };
   /** The destination asked for last, and what the host calls it. */
   #asked = '';
-  #dialled: string | undefined;
+  #dialled: string | Refusal = Refusal.Denied;
   #isClosed = false;
 
-  constructor(flows: UdpFlows, flow: UdpFlow) {
+  constructor(flows: UdpFlows, flow: UdpFlow, socket: Socket) {
     this.#flows = flows;
     this.#flow = flow;
-    this.#socket = openHostSocket({ family: familyOf(flow.sourceAddress) });
+    this.#socket = socket;
     this.#socket.on('error', () => {
       flows.stats.udpFailed++;
       this.close();
@@ -47,9 +45,9 @@ class HostFlow {
       this.#dialled = destinations.dialled(address);
     }
     const dialled = this.#dialled;
-    if (dialled === undefined) {
+    if (typeof dialled !== 'string') {
       stats.udpDenied++;
-      this.#flow.reject('prohibited', address, port);
+      this.#flow.reject(dialled === Refusal.Nobody ? 'port-unreachable' : 'prohibited', address, port);
       return;
     }
     if (this.#socket.getSendQueueSize() > MAX_QUEUED_BYTES) {
@@ -98,8 +96,17 @@ export class UdpFlows {
   }
 
   request(request: UdpFlowRequest): void {
+    let socket: Socket;
+    try {
+      socket = openHostSocket({ family: request.family });
+    } catch {
+      // Descriptors have run out, most likely.
+      this.stats.udpFull++;
+      request.reject('host-unreachable');
+      return;
+    }
     this.stats.udpFlows++;
-    this.#flows.add(new HostFlow(this, request.accept()));
+    this.#flows.add(new HostFlow(this, request.accept(), socket));
   }
 
   /** A flow is over. */
