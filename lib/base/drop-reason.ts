@@ -28,7 +28,7 @@ export const DropReason = {
   IpMartianDestination: 9,
   /** Its destination is not ours, or of a group that nobody here has joined. */
   IpNotForUs: 10,
-  /** Its source is not routed back as `reversePathFilter` demands (RFC 3704 §2). */
+  /** Its source is not routed back as `reversePathFilter` demands (RFC 3704 §2); of a SYN for any address: not at all. */
   IpReversePath: 11,
   /** Nobody handles its protocol; answered with Protocol Unreachable. */
   IpUnknownProtocol: 12,

@@ -85,8 +85,8 @@ export class NetTcpRequest {
    * Accepts it. The SYN-ACK leaves at once. The socket is connecting: `connect` comes when the handshake is complete,
    * `error` and `close` where it fails (`ECONNRESET`, `ETIMEDOUT`, `ECONNREFUSED` and the like). Its local address is
    * the one that was asked for, its remote address that of the peer, from the beginning.
-   * @throws `ECONNABORTED` when the request is over; `ENOBUFS` at `maxConnections`, `ENETUNREACH` and the like
-   *   without a way back, after which it is still pending; argument errors
+   * @throws `ECONNABORTED` when the request is over, of which `isPending` tells; `ENETUNREACH` and the like when the
+   *   way back has gone since it came, after which it is still pending; argument errors
    */
   accept(options: AcceptOptions = {}): Socket & TcpSocket {
     checkObject(options, 'options');

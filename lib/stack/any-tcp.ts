@@ -142,8 +142,8 @@ export class TcpRequest {
    * Its handler, to be set at once, hears `onConnect` when the handshake is complete, or `onClose` with the error
    * that ended it: `ECONNRESET`, `ETIMEDOUT`, `ECONNREFUSED` and the like.
    * @param options settings of the connection, in place of those of the listener
-   * @throws StackError `ECONNABORTED` when it is over; `ENOBUFS` at `maxConnections`, `ENETUNREACH` and the like
-   *   without a way back, after which it is still pending; argument errors for the options
+   * @throws StackError `ECONNABORTED` when it is over, of which `isPending` tells; `ENETUNREACH` and the like when the
+   *   way back has gone since it came, after which it is still pending; argument errors for the options
    */
   accept(options: Partial<TcpOptions> = {}): TcpEndpoint {
     const { tcp } = this.#host;

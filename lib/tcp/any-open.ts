@@ -144,6 +144,11 @@ export class AnyOpen {
       stats.drop(DropReason.TcpSynQueueFull);
       return;
     }
+    if (this.#context.carrier.resolveReply(packet).unusable !== '') {
+      // Nobody could accept it.
+      stats.drop(DropReason.IpReversePath);
+      return;
+    }
     const tuple = tupleOf(listener, packet, segment);
     const record = new UndecidedSyn({ listener, tuple, packet, iss }, segment);
     this.#host.halfOpen++;
@@ -243,15 +248,15 @@ export class AnyOpen {
   }
 
   /**
-   * Accepts a request: a connection in SYN-RECEIVED, whose SYN-ACK the next flush sends.
-   * @throws StackError ECONNABORTED when it is not to be decided any more; ENOBUFS beyond `maxConnections`,
-   *   ENETUNREACH and the like without a way back, after which it still is; argument errors for the options
+   * Accepts a request: a connection in SYN-RECEIVED, whose SYN-ACK the next flush sends. Room for it was found when
+   * its SYN came, and is not looked for again.
+   * @throws StackError ECONNABORTED when it is not to be decided any more; ENETUNREACH and the like when the way back
+   *   has gone meanwhile, after which it still is; argument errors for the options
    */
   accept(record: UndecidedSyn, given: Partial<TcpOptions>, nowUs: number): ConnectionEntry {
     const { tuple, listener } = record;
     if (!record.isPending) throw failed('ECONNABORTED', tuple);
     const options = resolveTcpOptions(given, listener.parameters.options);
-    if (this.#host.connections >= this.#context.options.maxConnections) throw failed('ENOBUFS', tuple);
     const path = this.#pathOf(record);
     applyIpOptions(options, path);
     const connection = this.#connect(record, path, options, nowUs);

@@ -11,8 +11,8 @@ import type { SynFacts } from './handshake.js';
 import type { TcpSegment } from './segment.js';
 import type { Tuple } from './tuple.js';
 
-/** Bytes of the packet that are kept for an ICMP error to quote: all headers, unless there are very many. */
-const KEPT_BYTES = 200;
+/** Bytes of the packet that are kept: as many as an ICMP error may quote (RFC 4443 §2.4 (c)). */
+const KEPT_BYTES = 1232;
 
 /** Why a request is no longer to be decided, though nobody has decided it. */
 export type CancelReason = 'reset' | 'expired' | 'closed';

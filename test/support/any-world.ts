@@ -232,8 +232,7 @@ export class AnyWorld {
       if (!wasPending) this.#problems.push('a request was accepted that was over');
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      if (code === 'ENOBUFS' && wasPending) request.reject();
-      else if (code !== 'ECONNABORTED' || wasPending) this.#problems.push(String(error));
+      if (code !== 'ECONNABORTED' || wasPending) this.#problems.push(String(error));
     }
   }
 
