@@ -190,6 +190,14 @@ export { SeededRandom } from './sim/seeded-random.js';
 export { Simulation, type SimulationOptions } from './sim/simulation.js';
 export type { Transfer, TransferOptions } from './sim/transfer.js';
 export { VirtualClock } from './sim/virtual-clock.js';
+export type { SocksTunnelStats } from './socks/counters.js';
+export {
+  NamespaceTunnel,
+  type NamespaceTunnelOptions,
+  openNamespaceTunnel,
+} from './socks/namespace-tunnel.js';
+export { parseSocksProxy, type SocksProxy, type SocksTunnelOptions } from './socks/options.js';
+export { openSocksTunnel, SocksTunnel } from './socks/tunnel.js';
 export {
   type AnyEchoCounts,
   AnyEchoListener,

@@ -7,6 +7,7 @@ const COMMANDS: Readonly<Record<string, Load>> = {
   demo: () => import('./commands/demo.js'),
   run: () => import('./commands/run.js'),
   gateway: () => import('./commands/gateway.js'),
+  tun2socks: () => import('./commands/tun2socks.js'),
   nc: () => import('./commands/nc.js'),
   http: () => import('./commands/http.js'),
   ping: () => import('./commands/ping.js'),

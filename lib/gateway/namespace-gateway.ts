@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ArgumentTypeError } from '../base/errors.js';
-import { openPrivateTun, type PrivateTun } from '../link/tun-private.js';
+import { openPrivateTun, type PrivateTun, withResolver } from '../link/tun-private.js';
 import { Stack } from '../stack/stack.js';
 import { SystemClock } from '../stack/system-clock.js';
 import { SystemRandom } from '../stack/system-random.js';
@@ -37,16 +37,6 @@ const GATEWAY = { 4: '10.0.2.2', 6: 'fd00::2' } as const;
 const DNS = { 4: '10.0.2.3', 6: 'fd00::3' } as const;
 const LENGTH = { 4: 24, 6: 64 } as const;
 const DEFAULT_MTU = 65_520;
-
-/**
- * Arguments: the file that is to be `/etc/resolv.conf`, then the command. It has a mount namespace of its own, so
- * nobody else sees the change.
- */
-const WITH_RESOLVER =
-  'mount --bind "$1" /etc/resolv.conf || echo "tunstack: names are asked for as outside" >&2; shift; exec "$@"';
-
-const withResolver = (file: string, command: string, args: readonly string[]): string[] =>
-  ['--mount', '--', 'sh', '-c', WITH_RESOLVER, 'sh', file, command].concat(args);
 
 /**
  * A network namespace with a gateway: made by `openNamespaceGateway`.

@@ -308,3 +308,14 @@ class Holding implements PrivateTun {
     await this.#ended;
   }
 }
+
+/** Arguments: the file that is to be `/etc/resolv.conf`, then the command. */
+const WITH_RESOLVER =
+  'mount --bind "$1" /etc/resolv.conf || echo "tunstack: names are asked for as outside" >&2; shift; exec "$@"';
+
+/**
+ * What `unshare` takes to run a command inside with another `/etc/resolv.conf`. The command has a mount namespace of
+ * its own, so nobody else sees the change.
+ */
+export const withResolver = (file: string, command: string, args: readonly string[]): string[] =>
+  ['--mount', '--', 'sh', '-c', WITH_RESOLVER, 'sh', file, command].concat(args);
