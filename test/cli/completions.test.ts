@@ -112,7 +112,9 @@ describe('completions', function () {
       const ask = async (line: string, last: string): Promise<string> =>
         (await run('zsh', ['-f', '-c', ZSH, 'zsh', files.zsh, line, last], { env: { TERM: 'dumb' } })).stdout;
       expect(await ask('tunstack ', 'whose whole network')).to.match(/ping +-- send ICMP echo requests/);
-      expect(await ask('tunstack ping --', 'a TUN of that')).to.match(/--count .*-- stop after so many requests/);
+      expect(await ask('tunstack ping --', 'a TUN of that')).to.match(
+        /--count .*-- stop after so many requests/,
+      );
     });
   });
 });

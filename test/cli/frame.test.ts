@@ -1,7 +1,16 @@
 /** The command line itself: help, mistakes, and what every command owes whoever calls it. */
 import { expect } from 'chai';
+import { buildProgram } from '../../lib/cli/frame/program.js';
 import { COMMAND_NAMES, loadCommands } from '../../lib/cli/registry.js';
 import { cli, LIMIT_MS } from './support/cli.js';
+
+/** The words of a command line behind `tunstack`, up to what the shell makes of it. */
+function wordsOf(line: string): string[] {
+  const [, rest = ''] = /\btunstack (.*)$/.exec(line) ?? [];
+  const words = rest.match(/"(?:\\.|[^"])*"|'[^']*'|\S+/g) ?? [];
+  const end = words.findIndex((word) => /^([|<>)&;]|\d>)/.test(word));
+  return (end < 0 ? words : words.slice(0, end)).map((word) => word.replace(/^(["'])(.*)\1$/, '$2'));
+}
 
 describe('command line', function () {
   this.timeout(LIMIT_MS + 5000);
@@ -46,6 +55,22 @@ describe('command line', function () {
       expect(stderr).to.match(words);
     });
   }
+
+  it('takes every example as it stands', async () => {
+    const specs = await loadCommands();
+    for (const { examples } of specs) {
+      for (const { command } of examples) {
+        const taken: string[] = [];
+        const perform = async (spec: { name: string }): Promise<void> => {
+          taken.push(spec.name);
+        };
+        const program = buildProgram({ version: '0', specs, perform });
+        const words = wordsOf(command);
+        await program.parseAsync(words, { from: 'user' });
+        expect(taken, command).to.deep.equal([words[0]]);
+      }
+    }
+  });
 
   it('describes each command whole', async () => {
     for (const spec of await loadCommands()) {

@@ -32,7 +32,8 @@ function commandLine(): readonly string[] {
   return ['--import', loader, resolve('lib/cli/main.ts')];
 }
 
-const NODE = commandLine();
+/** Arguments of Node that start it. */
+export const NODE = commandLine();
 
 /** A running command. */
 export interface Cli {

@@ -1,12 +1,14 @@
 /** What every command does, as root and as an ordinary user alike. */
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { openPrivateTun } from '../../../lib/index.js';
 import { installed, run } from '../../support/child.js';
 import { TestNamespace } from '../../support/netns.js';
 import { skip } from '../../support/skip.js';
-import { cli, cliJson, jsonLines, LIMIT_MS, start } from './cli.js';
+import { cli, cliJson, jsonLines, LIMIT_MS, NODE, start } from './cli.js';
 
 /** Options that put a stack on a TUN of the test's namespace. */
 const TUN = ['--tun', 'tun7', '--address', '10.7.0.2/24', '--host-address', '10.7.0.1/24'];
@@ -22,6 +24,7 @@ const HTTP_SERVER = `
       response.write('half', () => response.destroy());
     } else if (request.url === '/none') request.socket.destroy();
     else if (request.url === '/never') request.resume();
+    else if (request.url === '/long') response.end(Buffer.alloc(200_000));
     else if (request.method === 'POST') request.pipe(response);
     else response.end(request.method + ' ' + request.url + ' of ' + request.headers.host);
   }).listen(8080, '::', () => console.log('serving'));
@@ -70,10 +73,12 @@ export function describeCommands(title: string): void {
     });
     /** Nothing a command made in the namespace is still there. */
     afterEach(async () => {
-      expect(await namespace.shell('ip -brief link')).to.match(/^lo\s.*\n$/);
+      const names = (await namespace.shell('ip -brief link')).match(/^\S+/gm);
+      expect(names?.filter((name) => name !== 'tun9')).to.deep.equal(['lo']);
     });
 
     describePing(() => namespace);
+    describeTun(() => namespace);
     describeRun(() => folder);
     describeNc(() => namespace);
     describeHttp(
@@ -162,6 +167,73 @@ function describePing(namespace: () => TestNamespace): void {
     const { stdout, status } = await running.ended();
     expect(stdout).to.match(/packets transmitted, \d+ received, .*\nrtt /);
     expect(status).to.equal(0);
+  });
+}
+
+function describeTun(namespace: () => TestNamespace): void {
+  describe('a TUN that is there', () => {
+    before(() =>
+      namespace().shell(
+        'ip tuntap add tun9 mode tun; ip address add 10.9.0.1/24 dev tun9; ip link set tun9 up',
+      ),
+    );
+    after(() => namespace().shell('ip tuntap delete tun9 mode tun'));
+    const state = (): Promise<string> =>
+      namespace().shell('ip -4 -oneline address show tun9; ip link show tun9');
+
+    it('is taken as it is, and left as it was', async () => {
+      const before = await state();
+      const args = ['ping', '-c', '1', '--tun', 'tun9', '--address', '10.9.0.2/24'];
+      const plain = await cli([...args, '10.9.0.1'], { namespace: namespace() });
+      expect([plain.stderr, plain.status]).to.deep.equal(['', 0]);
+      expect(await state()).to.equal(before);
+      const changed = [...args, '--mtu', '1400', '--address', '10.8.0.2/24', '--host-address', '10.8.0.1/24'];
+      const other = await cli([...changed, '10.8.0.1'], { namespace: namespace() });
+      expect([other.stderr, other.status]).to.deep.equal(['', 0]);
+      expect(await state()).to.equal(before);
+    });
+
+    it('is left as it was by SIGINT too', async () => {
+      const before = await state();
+      const options = ['--tun', 'tun9', '--address', '10.8.0.2/24', '--host-address', '10.8.0.1/24'];
+      const running = start(['capture', ...options], { namespace: namespace() });
+      await running.child.output(/capturing on tun9/);
+      expect(await state()).to.include('10.8.0.1');
+      process.kill(running.child.pid, 'SIGINT');
+      expect((await running.ended()).status).to.equal(0);
+      expect(await state()).to.equal(before);
+    });
+  });
+
+  it('ping: opens its TUN in the namespace it is told', async function () {
+    if (process.getuid?.() !== 0) skip(this, 'only root may enter the namespace of others');
+    const where = ['--netns', namespace().path];
+    const { stderr, status } = await cli(['ping', '-c', '1', ...where, ...TUN, '10.7.0.1']);
+    expect([stderr, status]).to.deep.equal(['', 0]);
+  });
+
+  it('ping: takes a descriptor it inherits', async () => {
+    const tun = await openPrivateTun({ address: '10.9.0.1/24' });
+    try {
+      const line = [
+        ...NODE,
+        'ping',
+        '-c',
+        '1',
+        '--fd',
+        '3',
+        '--address',
+        '10.9.0.2/24',
+        '--json',
+        '10.9.0.1',
+      ];
+      const stdio = ['ignore', 'pipe', 'inherit', tun.device.fd] as const;
+      const { stdout, status } = spawnSync(process.execPath, line, { stdio: [...stdio], encoding: 'utf8' });
+      expect(status).to.equal(0);
+      expect(jsonLines(stdout).at(-1)).to.include({ transmitted: 1, received: 1 });
+    } finally {
+      await tun.close();
+    }
   });
 }
 
@@ -283,6 +355,17 @@ function describeHttp(namespace: () => TestNamespace, folder: () => string): voi
     expect(told.connectMs).to.be.above(40);
   });
 
+  it('http: shows on a terminal how far a long download is', async function () {
+    if (!(await installed('script'))) skip(this, 'script is not installed');
+    const file = join(folder(), 'long');
+    const words = [...NODE, 'http', '-o', file, '--rate', '2mbit', 'http://localhost:8080/long'];
+    const line = ['env', 'TERM=xterm', process.execPath, ...words].join(' ');
+    const shown = await namespace().exec('script', ['-qec', line, '/dev/null'], { limitMs: LIMIT_MS });
+    expect(readFileSync(file)).to.have.length(200_000);
+    // The cursor goes, the bar moves, the cursor comes back.
+    expect(shown.stdout).to.match(/\u001b\[\?25l[^]*body █*░* \d+% {2}[\d.]+ kB[^]*\u001b\[\?25h/);
+  });
+
   it('http: ends as curl does', async () => {
     const cases: ReadonlyArray<readonly [status: number, args: readonly string[]]> = [
       [3, ['ftp://localhost/']],
@@ -294,10 +377,10 @@ function describeHttp(namespace: () => TestNamespace, folder: () => string): voi
       [47, ['-L', '--max-redirects', '0', 'http://localhost:8080/moved']],
       [52, ['http://localhost:8080/none']],
     ];
-    for (const [status, args] of cases) {
-      const outcome = await fetchIn(...args);
-      expect(outcome.status, args.join(' ')).to.equal(status);
-      expect(outcome.stderr, args.join(' ')).to.match(/^tunstack http: .*\.\n$/);
+    const outcomes = await Promise.all(cases.map(([, args]) => fetchIn(...args)));
+    for (const [i, { status, stderr }] of outcomes.entries()) {
+      expect(status, cases[i][1].join(' ')).to.equal(cases[i][0]);
+      expect(stderr, cases[i][1].join(' ')).to.match(/^tunstack http: .*\.\n$/);
     }
   });
 
