@@ -7,6 +7,7 @@ import type { Socket } from 'node:net';
 import type { NetTcpRequest } from '../../lib/net/listen-any-tcp.js';
 import type { Stack } from '../../lib/stack/stack.js';
 import { IpAddress } from '../../lib/wire/ip-address.js';
+import { run } from '../support/child.js';
 import { joinedStacks } from './support/worlds.js';
 
 const FOREIGN = '198.51.100.7';
@@ -234,6 +235,26 @@ describe('listenAny', () => {
       for (const other of others) process.on('uncaughtException', other);
     }
   });
+
+  it('keeps the process alive while it listens, unless it is told not to', async () => {
+    const program = (then: string): string => `
+import { Stack, SystemClock, SystemRandom } from './lib/index.js';
+const stack = new Stack({ clock: new SystemClock(), random: new SystemRandom() });
+const listener = stack.listenAny({ protocol: 'tcp' }, () => {});
+setTimeout(() => { console.log('alive'); process.exit(); }, 200).unref();
+${then}`;
+    for (const [then, expected] of [
+      ['', 'alive\n'],
+      ['listener.unref();', ''],
+      ['listener.unref(); listener.ref();', 'alive\n'],
+      ['listener.close();', ''],
+      ['stack.close(); listener.close();', ''],
+    ]) {
+      const args = ['--import=tsx', '--input-type=module', '-e', program(then)];
+      const { stdout } = await run(process.execPath, args);
+      expect(stdout, then).to.equal(expected);
+    }
+  }).timeout(60_000);
 
   it('has UDP flows, and pings, by the same name', async () => {
     const { client, proxy } = place;

@@ -84,6 +84,24 @@ forEachFamily((family, name) => {
       any.peer.drain();
     });
 
+    it('that is refused is answered within the rates of RSTs and ICMP errors [I15]', () => {
+      for (const reason of ['reset', 'port-unreachable'] as const) {
+        const any = new AnyPeer({
+          ...family,
+          tcp: { resetsPerSecond: 10 },
+          ip: { icmpErrorsPerSecond: 10 },
+          onRequest: (request) => request.reject(reason),
+        });
+        for (let sourcePort = 1; sourcePort <= 500; sourcePort++) any.peer.send('< S 0:0(0)', { sourcePort });
+        const { tcp, icmp } = any.peer.stats;
+        expect(any.listener.counts.rejected).to.equal(500);
+        expect(tcp.outRsts + icmp.outDestUnreachs, reason).to.be.within(1, 25);
+        expect(tcp.outRstsLimited + icmp.outRateLimited, reason).to.be.above(450);
+        any.peer.drain();
+        any.peer.host.unclaimed.length = 0;
+      }
+    });
+
     it('that is ignored takes no more records than may be pending [I5]', () => {
       const any = new AnyPeer({ ...family, any: { maxPending: 50 }, onRequest: (r) => r.ignore() });
       flood(any, 2000);
