@@ -86,17 +86,14 @@ export class NatPaths {
     const { mappings, sessions, stats, own } = this.#parts;
     const { protocol, nowUs } = passing;
     const { inside, far } = ends;
-    const known = mappings.findInside(protocol, inside);
-    const isForwarded = known === undefined && this.#isForwarded(protocol, inside);
-    if (known === undefined && !isForwarded && !ends.masquerade) return null;
+    const isMapped = mappings.findInside(protocol, inside) !== undefined;
+    if (!ends.masquerade && !isMapped && !this.#isForwarded(protocol, inside)) return null;
     if (!sessions.makeRoom(mappings.findSource(inside), nowUs)) {
       stats.sessionsRefused++;
       return undefined;
     }
-    const outside = isForwarded ? this.outside : undefined;
     // Making room may have ended the mapping.
-    const mapping =
-      mappings.findInside(protocol, inside) ?? this.#mappingAt(protocol, { inside, far, outside });
+    const mapping = mappings.findInside(protocol, inside) ?? this.#mappingOf(protocol, inside, far);
     if (mapping === undefined) return undefined;
     const isOurs = own.hasFlow(protocol, mapping.outside, far);
     const session = isOurs ? undefined : sessions.create(mapping, far, ends.seen, nowUs);
@@ -105,6 +102,12 @@ export class NatPaths {
       if (mapping.sessions === 0) mappings.remove(mapping);
     }
     return session;
+  }
+
+  /** A new mapping, where a port forward says or anywhere. */
+  #mappingOf(protocol: number, inside: Endpoint, far: Endpoint): Mapping | undefined {
+    const outside = this.#isForwarded(protocol, inside) ? this.outside : undefined;
+    return this.#mappingAt(protocol, { inside, far, outside });
   }
 
   #mappingAt(
