@@ -256,6 +256,22 @@ ${then}`;
     }
   }).timeout(60_000);
 
+  it('hears of the stack itself, over its loopback, where nobody listens', async () => {
+    const { proxy } = place;
+    const listener = proxy.listenAny({ protocol: 'tcp' }, (found) => {
+      found.accept().end(`${found.destinationAddress} by link ${found.link}`);
+    });
+    for (const host of ['127.0.0.1', '::1', '10.9.0.2']) {
+      expect(await textOf(proxy.net.connect({ host, port: 9 }))).to.equal(`${host} by link 0`);
+    }
+    listener.close();
+    const others = proxy.listenAny({ protocol: 'tcp', ownAddresses: false }, (found) => found.accept());
+    const refused = proxy.net.connect({ host: '127.0.0.1', port: 9 });
+    const [error] = (await once(refused, 'error')) as [NodeJS.ErrnoException];
+    expect(error.code).to.equal('ECONNREFUSED');
+    others.close();
+  });
+
   it('has UDP flows, and pings, by the same name', async () => {
     const { client, proxy } = place;
     const flows = proxy.listenAny({ protocol: 'udp' }, (found) => {
