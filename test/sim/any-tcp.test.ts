@@ -27,4 +27,16 @@ describe('requests for any address in a world drawn by chance', function () {
       expect(accepted, 'accepted in all of them').to.be.above(WORLDS);
     });
   }
+
+  it('leave nothing after 10,000 flows with resets at any time [I19]', () => {
+    const world = new AnyWorld(seed, {
+      clients: 10_000,
+      spreadMs: 120_000,
+      sizes: [0, 100, 1000],
+      maxPending: [4000, 8000],
+      closes: 0,
+    });
+    expect(world.run().join('; ')).to.equal('');
+    expect(world.counts.accepted).to.be.above(1000);
+  });
 });

@@ -10,8 +10,26 @@ import type { TcpEndpoint, TcpEndpointHandler } from '../../lib/stack/tcp-endpoi
 import { TcpState } from '../../lib/tcp/state.js';
 import { gaugesOf } from './scenario-host.js';
 
-const CLIENTS = 60;
-const SPREAD_MS = 5000;
+/** Many that say much, on a bad path; or very many that say little. */
+export interface AnyWorldSize {
+  readonly clients: number;
+  /** Within which time they begin, ms. */
+  readonly spreadMs: number;
+  /** Bytes that each end may send. */
+  readonly sizes: readonly number[];
+  /** Most requests that wait, at least and at most. */
+  readonly maxPending: readonly [number, number];
+  /** How often the listener is closed while they begin. */
+  readonly closes: number;
+}
+
+const SMALL: AnyWorldSize = {
+  clients: 60,
+  spreadMs: 5000,
+  sizes: [0, 100, 5000, 60_000],
+  maxPending: [5, 80],
+  closes: 0.3,
+};
 /** Longer than a handshake is repeated, TIME-WAIT lasts and a FIN is waited for. */
 const REST_MS = 1_000_000;
 const PIECE = new Uint8Array(4096);
@@ -110,6 +128,7 @@ class Talker implements TcpEndpointHandler {
 
 export class AnyWorld {
   readonly #dice: Dice;
+  readonly #size: AnyWorldSize;
   readonly #simulation: Simulation;
   readonly #listener: AnyTcpListener;
   readonly #talkers: Talker[] = [];
@@ -118,8 +137,9 @@ export class AnyWorld {
   #cancels = 0;
   #closings = 0;
 
-  constructor(seed: number) {
+  constructor(seed: number, size = SMALL) {
     const dice = new Dice(seed);
+    this.#size = size;
     const wire = (): DirectionOptions => ({
       delayMs: dice.within(1, 80),
       jitterMs: dice.of(0, 0, 5),
@@ -133,17 +153,23 @@ export class AnyWorld {
       seed,
       upstream: wire(),
       downstream: wire(),
-      server: { tcp: { synAckRetries, maxConnections: dice.of(40, 100_000), restAfterMs: dice.of(0, 1000) } },
+      server: {
+        tcp: {
+          synAckRetries,
+          maxConnections: dice.of(size.maxPending[0] * 8, 100_000),
+          restAfterMs: dice.of(0, 1000),
+        },
+      },
     });
     const { client, server } = this.#simulation;
     client.routing.routes.add({ destination: '0.0.0.0/0', port: 1 });
     client.routing.routes.add({ destination: '::/0', port: 1 });
     this.#listener = server.listenAnyTcp(
-      { maxPending: dice.within(5, 80), pendingMs: dice.within(2000, 30_000) },
+      { maxPending: dice.within(...size.maxPending), pendingMs: dice.within(2000, 30_000) },
       (request) => this.#asked(request),
     );
-    for (let i = 0; i < CLIENTS; i++) this.#at(dice.within(0, SPREAD_MS), () => this.#connect());
-    if (dice.chance(0.3)) this.#at(dice.within(0, 8000), () => this.#listener.close());
+    for (let i = 0; i < size.clients; i++) this.#at(dice.within(0, size.spreadMs), () => this.#connect());
+    if (dice.chance(size.closes)) this.#at(dice.within(0, 2 * size.spreadMs), () => this.#listener.close());
   }
 
   /** What came of the requests. */
@@ -188,7 +214,7 @@ export class AnyWorld {
 
   #talk(endpoint: TcpEndpoint): void {
     const dice = this.#dice;
-    const talker = new Talker(endpoint, dice.of(0, 100, 5000, 60_000));
+    const talker = new Talker(endpoint, dice.of(...this.#size.sizes));
     this.#talkers.push(talker);
     const fate = dice.within(1, 10);
     if (fate <= 2) this.#at(dice.within(0, 3000), () => talker.abort());
