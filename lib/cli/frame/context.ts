@@ -30,6 +30,7 @@ export class CommandContext<Options = unknown> {
   /** Aborted by SIGINT, SIGTERM, SIGHUP and when nobody reads standard output; the reason is an `Interrupted`. */
   readonly signal: AbortSignal;
   readonly #cleanUps: CleanUp[] = [];
+  #isOver = false;
 
   constructor(parts: ContextParts<Options>) {
     this.options = parts.options;
@@ -42,7 +43,18 @@ export class CommandContext<Options = unknown> {
 
   /** Has `cleanUp` called when the command ends, however it does: the last one given first. */
   defer(cleanUp: CleanUp): void {
-    this.#cleanUps.push(cleanUp);
+    if (!this.#isOver) this.#cleanUps.push(cleanUp);
+    // An action that was left has gone on meanwhile.
+    else limited(cleanUp).catch(() => {});
+  }
+
+  /** Waits for what is being opened, and has it undone when the command ends, also if that is before it is open. */
+  async acquire<T>(opening: Promise<T>, cleanUp: (opened: T) => void | Promise<void>): Promise<T> {
+    this.defer(async () => {
+      const result = await Promise.allSettled([opening]);
+      if (result[0].status === 'fulfilled') await cleanUp(result[0].value);
+    });
+    return opening;
   }
 
   /** Settles when the command is asked to end. */
@@ -63,6 +75,7 @@ export class CommandContext<Options = unknown> {
         failures.push(error as Error);
       }
     }
+    this.#isOver = true;
     return failures;
   }
 }

@@ -42,8 +42,7 @@ export async function gatewayCommand(context: Context): Promise<number> {
   }
   // Bulk needs it: a dropped buffer is freed where the collector finds it, not by a thread that comes too late.
   v8.setFlagsFromString('--no-concurrent-array-buffer-sweeping');
-  const space = await open(options);
-  context.defer(() => space.close());
+  const space = await context.acquire(open(options), (opened) => opened.close());
   tellReady(options.readyFd);
   let status = 0;
   if (args.length > 0) status = await runProgram(context, { tun: space, line: args, env: {} });

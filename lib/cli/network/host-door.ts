@@ -35,13 +35,13 @@ export async function openHostDoor(
   const stack = new Stack({ clock, random: new SystemRandom() });
   context.defer(() => stack.close());
   const link = stack.addLink(far, { addresses: GATEWAY_ADDRESSES, defaultRoute: true });
-  const gateway = await openGateway({
+  const opening = openGateway({
     stack,
     link,
     hostLoopback: HOST_ADDRESSES,
     publish,
     inside: ADDRESSES.map((address) => address.slice(0, address.indexOf('/'))),
   });
-  context.defer(() => gateway.close());
+  await context.acquire(opening, (gateway) => gateway.close());
   return { device, kind: 'host', addresses: ADDRESSES, hostAddresses: GATEWAY_ADDRESSES };
 }

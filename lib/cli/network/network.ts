@@ -174,8 +174,8 @@ async function openPrivate(context: CommandContext, options: NetworkOptions): Pr
   if (addresses.length === 0 || hostAddresses.length === 0) {
     throw new UsageError('--address and --host-address go together: both sides need one');
   }
-  const tun = await openPrivateTun({ name: 'tun0', address: hostAddresses, ...mtuOf(options) });
-  context.defer(() => tun.close());
+  const opening = openPrivateTun({ name: 'tun0', address: hostAddresses, ...mtuOf(options) });
+  const tun = await context.acquire(opening, (opened) => opened.close());
   // What runs inside finds everything behind the stack.
   for (const family of [4, 6] as const) {
     if (addressOf(hostAddresses, family) === undefined) continue;

@@ -269,6 +269,24 @@ function describeRun(folder: () => string): void {
     expect([stdout, status]).to.deep.equal(['ready\ntold\n', 9]);
   });
 
+  it('run: leaves nothing, whenever it is interrupted', async () => {
+    const delaysMs = [50, 150, 250, 350, 450, 600, 800, 1000];
+    const outcomes = await Promise.all(
+      delaysMs.map(async (delayMs) => {
+        const running = start(['run', '--echo', '--', 'sleep', '30']);
+        await new Promise((resolve) => setTimeout(resolve, delayMs));
+        process.kill(running.child.pid, 'SIGINT');
+        return running.ended();
+      }),
+    );
+    // -1 where Node itself had not begun yet.
+    for (const { status, stderr } of outcomes)
+      expect([status, stderr]).to.be.deep.oneOf([
+        [130, ''],
+        [-1, ''],
+      ]);
+  });
+
   it('run: without a program stays until it is interrupted', async () => {
     const running = start(['run', '--echo']);
     await running.child.output(/enter: +\S+nsenter .*[^]*It stays until it is interrupted/);

@@ -38,6 +38,35 @@ describe('clean-ups of a command', () => {
     expect(runs).to.equal(1);
   });
 
+  it('wait for what is still being opened, and undo it; what fails to open needs no undoing', async () => {
+    const context = newContext();
+    const told: string[] = [];
+    let open: (name: string) => void = () => {};
+    const slow = new Promise<string>((resolve) => {
+      open = resolve;
+    });
+    const acquired = context.acquire(slow, (name) => {
+      told.push(name);
+    });
+    const failed = context.acquire(Promise.reject(new Error('no')), () => {
+      told.push('never');
+    });
+    await failed.catch(() => {});
+    const cleaned = context.cleanUp();
+    open('slow');
+    expect([await acquired, await cleaned, told]).to.deep.equal(['slow', [], ['slow']]);
+  });
+
+  it('that are given when all is over run at once', async () => {
+    const context = newContext();
+    await context.cleanUp();
+    let ran = false;
+    context.defer(() => {
+      ran = true;
+    });
+    expect(ran).to.equal(true);
+  });
+
   it('hear of an interruption before and after it happened', async () => {
     const controller = new AbortController();
     const context = newContext(controller.signal);
