@@ -44,7 +44,7 @@ export interface GatewayStats {
   dnsStray: number;
   /** Echo requests answered for other hosts. */
   echoAnswered: number;
-  /** Echo requests dropped. */
+  /** Echo requests not answered, those to denied destinations included. */
   echoDropped: number;
   /** Bytes of TCP that left by the host's sockets. */
   bytesToHost: number;

@@ -2,6 +2,7 @@
  * A gateway in user space: what those inside send to anybody leaves by ordinary sockets of the host, as with
  * slirp4netns and passt, and needs no right of any kind.
  */
+import type { AnyEchoListener } from '../stack/any-echo.js';
 import type { AnyTcpListener } from '../stack/any-tcp.js';
 import type { AnyUdpListener } from '../udp/flow-listener.js';
 import { type GatewayStats, newGatewayStats } from './counters.js';
@@ -30,6 +31,7 @@ export class Gateway {
   #dns: DnsService | undefined;
   #tcpListener: AnyTcpListener | undefined;
   #udpListener: AnyUdpListener | undefined;
+  #echoListener: AnyEchoListener | undefined;
   #isClosed = false;
 
   constructor(settings: GatewaySettings) {
@@ -56,7 +58,9 @@ export class Gateway {
   /** What it has done since it was opened: a copy. */
   get stats(): GatewayStats {
     const { toHost: bytesToHost, toStack: bytesToStack } = this.#tcp.passed;
-    return { ...this.#stats, bytesToHost, bytesToStack };
+    const { answered: echoAnswered = 0, requested = 0 } = this.#echoListener?.counts ?? {};
+    const echoDropped = requested - echoAnswered;
+    return { ...this.#stats, bytesToHost, bytesToStack, echoAnswered, echoDropped };
   }
 
   /** TCP connections at present, those being dialled included. */
@@ -80,6 +84,7 @@ export class Gateway {
     this.#isClosed = true;
     this.#tcpListener?.close();
     this.#udpListener?.close();
+    this.#echoListener?.close();
     this.#dns?.close();
     this.#forwards.close();
     this.#tcp.close();
@@ -100,6 +105,12 @@ export class Gateway {
     this.#udpListener = stack.listenAnyUdp({ ...where, maxFlows: maxUdp, idleMs: udpIdleMs }, (request) =>
       this.#udp.request(request),
     );
+    this.#echoListener = stack.listenAnyEcho(where, (request) => {
+      const isDenied = typeof destinations.dialled(request.destinationAddress) !== 'string';
+      if (isDenied) request.reject('prohibited');
+      else if (this.#settings.icmp === 'answer') request.reply();
+      else request.ignore();
+    });
   }
 }
 
