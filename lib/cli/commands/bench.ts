@@ -40,6 +40,7 @@ export const command: CommandSpec<BenchOptions> = {
     {
       flags: '--congestion <name>',
       description: "congestion control of the stack's connections",
+      choices: ['cubic', 'reno', 'bbr'],
       defaultText: 'cubic',
     },
     { flags: '-6, --ipv6', description: 'IPv6 in place of IPv4' },

@@ -12,7 +12,7 @@ export const command: CommandSpec<NcOptions> = {
       'from it to standard output. The end of standard input closes one direction only (a FIN), and the other goes on ' +
       'until the peer has finished too.',
     'With -u each piece that is read is a datagram. Datagrams have no end: -w says when it is over. With -z ports are ' +
-      'only tried.',
+      'only tried, which is what --json can tell.',
   ],
   arguments: [
     {

@@ -53,7 +53,8 @@ export async function perform(spec: CommandSpec, given: Given, facts: PackageFac
   output.restore();
   for (const failure of await context.cleanUp()) status = fail(failure) || status;
   watch.close();
-  return status;
+  // Whatever came of it, nobody has seen all of it.
+  return watch.isPipeBroken ? ExitStatus.Signal + SIGPIPE : status;
 }
 
 /** The action's status; rejects when it fails, or is left because of a signal. */
@@ -99,7 +100,12 @@ class EndWatch {
   /** Rejects with what nobody caught. */
   readonly failed: Promise<never>;
   readonly #listeners: ReadonlyArray<readonly [event: string, listener: (value: Error) => void]>;
-  readonly #onBrokenPipe = (): void => this.#interrupt(SIGPIPE);
+  /** Nobody reads any more what is printed. */
+  isPipeBroken = false;
+  readonly #onBrokenPipe = (): void => {
+    this.isPipeBroken = true;
+    this.#interrupt(SIGPIPE);
+  };
 
   constructor() {
     let fail: (error: Error) => void = () => {};

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { openPrivateTun } from '../../../lib/index.js';
-import { installed, run } from '../../support/child.js';
+import { Child, installed, run } from '../../support/child.js';
 import { TestNamespace } from '../../support/netns.js';
 import { skip } from '../../support/skip.js';
 import { cli, cliJson, jsonLines, LIMIT_MS, NODE, start } from './cli.js';
@@ -478,6 +478,14 @@ function describeCapture(folder: () => string): void {
       ['in', 'IP 10.0.0.2 > 10.0.0.1: ICMP echo request'],
       ['out', 'IP 10.0.0.1 > 10.0.0.2: ICMP echo reply'],
     ]);
+  });
+
+  it('capture: ends when nobody reads it any more', async () => {
+    const line = [process.execPath, ...NODE, 'capture', '--', 'ping', '-i', '0.2', '10.0.0.1'].join(' ');
+    const script = `set -o pipefail; ${line} | head -1`;
+    const outcome = await new Child('bash', ['-c', script], { limitMs: LIMIT_MS }).ended;
+    expect(outcome.stdout).to.match(/^[^\n]+\n$/);
+    expect(outcome.status).to.equal(128 + 13);
   });
 
   it('capture: ends in order on SIGINT, its file complete', async () => {
