@@ -6,7 +6,7 @@ import { EtherType } from './frame.js';
 import { BROADCAST_MAC } from './mac-address.js';
 import type { Neighbor } from './neighbor-table.js';
 import type { Neighbors } from './neighbors.js';
-import type { EthernetWire } from './wire.js';
+import { type EthernetWire, isProxied } from './wire.js';
 
 export class Arp {
   readonly #wire: EthernetWire;
@@ -42,7 +42,7 @@ export class Arp {
     const host = this.#wire.host;
     // Who claims our address is answered by its defence, and never believed.
     if (host === undefined || host.owns(sender)) return;
-    const isForUs = host.owns(target);
+    const isForUs = host.owns(target) || (isRequest && isProxied(this.#wire, target, sender));
     if (!sender.isUnspecified) {
       const isReply = !isRequest && isToUs;
       if (isRequest && isForUs && this.#isOnLink(sender)) this.#neighbors.heard(sender, senderMac);

@@ -17,17 +17,17 @@ import {
   type EthernetSettings,
   resolveEthernetOptions,
 } from './ethernet-options.js';
-import { EtherType, type FrameHeader } from './frame.js';
+import { EtherType } from './frame.js';
 import { FrameInput, type UdpHook } from './frame-input.js';
-import { FrameOutput, Route } from './frame-output.js';
+import { FrameOutput } from './frame-output.js';
 import { eui64Identifiers, type InterfaceIdentifiers, stableIdentifiers } from './interface-identifier.js';
-import { BROADCAST_MAC, groupHigh, groupLow, MacAddress } from './mac-address.js';
+import { MacAddress } from './mac-address.js';
 import { NeighborDiscovery } from './neighbor-discovery.js';
-import type { Neighbor, NeighborDescription } from './neighbor-table.js';
+import type { NeighborDescription } from './neighbor-table.js';
 import { Neighbors, type Solicitor } from './neighbors.js';
+import { PacketRouter } from './packet-router.js';
 import { RouterAdvertiser, type RouterAdvertiserOptions } from './router-advertiser.js';
 import { type RouterDescription, RouterDiscovery } from './router-discovery.js';
-import { WholePackets } from './whole-packets.js';
 import type { EthernetWire } from './wire.js';
 
 const LINK_LOCAL = IpAddress.parse('fe80::');
@@ -49,20 +49,21 @@ export class EthernetLink implements LinkDevice {
   readonly counters = new EthernetCounters();
   onWritable: () => void = () => {};
   onDown: (error: Error) => void = () => {};
-  /** Called when somebody else is found to have an address of ours. */
+  /** Called when somebody else has an address of ours. */
   onConflict: ((conflict: AddressConflict) => void) | undefined;
   readonly #settings: EthernetSettings;
+  readonly #joins: boolean;
   readonly #frames: LinkDevice;
   readonly #output: FrameOutput;
   readonly #wire: EthernetWire;
   readonly #neighbors: Neighbors;
   readonly #detection: AddressDetection;
   readonly #arp: Arp;
+  readonly #router: PacketRouter;
   readonly #discovery: NeighborDiscovery;
   readonly #identifiers: InterfaceIdentifiers;
   readonly #input: FrameInput;
   readonly #coalescer = new Coalescer();
-  readonly #whole = new WholePackets();
   #joined: PacketBatch | undefined;
   #routers: RouterDiscovery | undefined;
   #advertiser: RouterAdvertiser | undefined;
@@ -84,6 +85,7 @@ export class EthernetLink implements LinkDevice {
     this.udpSegmentation = this.checksumOffload && frames.udpSegmentation === true;
     // Super-packets pass where the device below takes them.
     this.maxPacketBytes = this.checksumOffload && frames.maxPacketBytes > frames.mtu ? MAX_PACKET_BYTES : mtu;
+    this.#joins = settings.coalesce && this.maxPacketBytes === mtu;
     this.mac = mac;
     this.#identifiers = secret === undefined ? eui64Identifiers(mac) : stableIdentifiers(secret, mac);
     const { counters } = this;
@@ -93,7 +95,7 @@ export class EthernetLink implements LinkDevice {
       vlan,
       mtu,
       maxPacketBytes: this.maxPacketBytes,
-      route: (batch, i, header) => this.#route(batch, i, header),
+      route: (batch, i, header) => this.#router.route(batch, i, header),
     });
     this.#output.onWritable = () => this.onWritable();
     this.#wire = this.#makeWire();
@@ -104,6 +106,7 @@ export class EthernetLink implements LinkDevice {
     );
     this.#detection = new AddressDetection(this.#wire, settings.detectionSettings);
     this.#detection.onConflict = (conflict) => this.#conflicted(conflict);
+    this.#router = new PacketRouter(this.#wire, this.#neighbors);
     this.#arp = new Arp(this.#wire, this.#neighbors, this.#detection);
     this.#discovery = this.#makeDiscovery();
     this.#input = new FrameInput(this.#wire, {
@@ -263,8 +266,7 @@ export class EthernetLink implements LinkDevice {
     const kept = this.#input.keepPackets(batch);
     if (kept === 0 || this.#isClosed) return;
     this.counters.inPackets += kept;
-    const joins = this.#settings.coalesce && kept > 1 && this.maxPacketBytes === this.mtu;
-    onBatch(joins ? this.#join(batch) : batch);
+    onBatch(this.#joins && kept > 1 ? this.#join(batch) : batch);
   }
 
   #join(batch: PacketBatch): PacketBatch {
@@ -275,49 +277,6 @@ export class EthernetLink implements LinkDevice {
   }
 
   // ---- out --------------------------------------------------------------------------------------
-
-  /** Where a packet of the stack goes: to a group, to everybody, to a neighbour; or it waits for one. */
-  #route(batch: PacketBatch, i: number, header: FrameHeader): Route {
-    const { view } = batch;
-    const at = batch.offset(i);
-    const router = batch.nextHops.length > 0 ? batch.nextHops[i] : undefined;
-    if (router !== undefined) {
-      const neighbor = this.#neighbors.find(router.w0, router.w1, router.w2, router.w3);
-      return this.#toNeighbor(neighbor, batch, i, header);
-    }
-    const isV4 = view.getUint8(at) >> 4 === 4;
-    const d3 = view.getInt32(isV4 ? at + 16 : at + 36);
-    if (isV4 ? d3 >>> 28 === 0xe : view.getUint8(at + 24) === 0xff) {
-      const family = isV4 ? 4 : 6;
-      header.destinationHigh = groupHigh(family);
-      header.destinationLow = groupLow(family, d3);
-      return Route.Send;
-    }
-    const neighbor = isV4
-      ? this.#neighbors.find(0, 0, 0xffff, d3)
-      : this.#neighbors.find(view.getInt32(at + 24), view.getInt32(at + 28), view.getInt32(at + 32), d3);
-    return this.#toNeighbor(neighbor, batch, i, header);
-  }
-
-  #toNeighbor(neighbor: Neighbor | undefined, batch: PacketBatch, i: number, header: FrameHeader): Route {
-    if (neighbor !== undefined && this.#neighbors.use(neighbor, this.#settings.clock.nowUs())) {
-      header.destinationHigh = neighbor.macHigh;
-      header.destinationLow = neighbor.macLow;
-      return Route.Send;
-    }
-    const at = batch.offset(i);
-    const isV4 = batch.bytes[at] >> 4 === 4;
-    const destination = IpAddress.read(batch.view, at + (isV4 ? 16 : 24), isV4 ? 4 : 6);
-    if (isV4 && batch.nextHops[i] === undefined && this.#host?.isBroadcast(destination) === true) {
-      header.destinationHigh = BROADCAST_MAC.high;
-      header.destinationLow = BROADCAST_MAC.low;
-      return Route.Send;
-    }
-    const next = neighbor ?? this.#neighbors.add(batch.nextHops[i] ?? destination);
-    if (next !== undefined)
-      for (const packet of this.#whole.copy(batch, i)) this.#neighbors.hold(next, packet);
-    return Route.Skip;
-  }
 
   /** Sends a packet of the link's own to an address on it. */
   #sendResolved(destination: IpAddress, packet: Uint8Array): void {
@@ -334,9 +293,10 @@ export class EthernetLink implements LinkDevice {
   // ---- parts ------------------------------------------------------------------------------------
 
   #makeWire(): EthernetWire {
-    const { clock, random } = this.#settings;
+    const { clock, random, proxied } = this.#settings;
     return {
       host: undefined,
+      proxied,
       clock,
       random,
       mac: this.mac,

@@ -3,6 +3,7 @@ import type { Clock } from '../base/clock.js';
 import { ArgumentRangeError, ArgumentTypeError } from '../base/errors.js';
 import type { Random } from '../base/random.js';
 import type { LinkDevice } from '../link/link-device.js';
+import { IpPrefix } from '../wire/ip-address.js';
 import { DEFAULT_DETECTION, type DetectionOptions } from './address-detection.js';
 import { ETHERNET_HEADER_BYTES, MAX_VLAN, VLAN_TAG_BYTES } from './frame.js';
 import { MacAddress } from './mac-address.js';
@@ -37,6 +38,11 @@ export interface EthernetLinkOptions {
   /** Whether it gives itself an IPv6 link-local address (RFC 4862 §5.3); true by default. */
   readonly linkLocal?: boolean;
   /**
+   * Addresses or networks of others that it answers for, by ARP and neighbour advertisements (RFC 1027, RFC 4861 §7.2.8):
+   * packets for them come to the stack, which forwards them or accepts any address. None by default; at most 64.
+   */
+  readonly proxy?: readonly string[];
+  /**
    * 16 secret bytes, from which the addresses it makes for itself come (RFC 7217): others in each network, always the
    * same in one. By default they come from the Ethernet address.
    */
@@ -54,14 +60,16 @@ export interface EthernetSettings extends EthernetLinkOptions {
   readonly coalesce: boolean;
   readonly neighborSettings: NeighborOptions;
   readonly detectionSettings: DetectionOptions;
+  readonly proxied: readonly IpPrefix[];
 }
 
 const KEYS = new Set(
-  'frames clock random mac name mtu vlan coalesce neighbors detection linkLocal secret routerDiscovery'.split(
+  'frames clock random mac name mtu vlan coalesce neighbors detection linkLocal proxy secret routerDiscovery'.split(
     ' ',
   ),
 );
 const MIN_MTU = 68;
+const MAX_PROXIED = 64;
 
 /** @throws TypeError for an unknown option, ArgumentTypeError, ArgumentRangeError, ArgumentValueError */
 export function resolveEthernetOptions(options: EthernetLinkOptions): EthernetSettings {
@@ -91,7 +99,15 @@ export function resolveEthernetOptions(options: EthernetLinkOptions): EthernetSe
     coalesce: options.coalesce ?? true,
     neighborSettings: resolveNeighborOptions(options.neighbors),
     detectionSettings: resolveDetection(options.detection),
+    proxied: readProxied(options),
   };
+}
+
+function readProxied({ proxy = [] }: EthernetLinkOptions): readonly IpPrefix[] {
+  if (!Array.isArray(proxy)) throw new ArgumentTypeError('proxy must be a list of networks');
+  if (proxy.length > MAX_PROXIED)
+    throw new ArgumentRangeError(`proxy must have at most ${MAX_PROXIED} entries`);
+  return proxy.map((text) => IpPrefix.parse(text));
 }
 
 function readMac({ mac, random }: EthernetLinkOptions): MacAddress {

@@ -14,7 +14,7 @@ import {
 } from './nd-message.js';
 import type { Neighbor } from './neighbor-table.js';
 import type { Neighbors } from './neighbors.js';
-import type { EthernetWire } from './wire.js';
+import { type EthernetWire, isProxied } from './wire.js';
 
 /** Who hears of messages between hosts and routers. */
 export interface RouterMessages {
@@ -97,11 +97,13 @@ export class NeighborDiscovery {
       return true;
     }
     const host = this.#wire.host;
-    if (host?.owns(target) !== true) return true;
+    const isOwn = host?.owns(target) === true;
+    if (host === undefined || !(isOwn || isProxied(this.#wire, target, source))) return true;
     if (host.owns(source)) return true;
     if (!isNameless && mac !== undefined) this.#neighbors.heard(source, mac);
     const router = this.#routers.isRouter() ? NaFlag.Router : 0;
-    const flags = router | NaFlag.Override | (isNameless ? 0 : NaFlag.Solicited);
+    // RFC 4861 §7.2.8: who answers for another overrides nobody.
+    const flags = router | (isOwn ? NaFlag.Override : 0) | (isNameless ? 0 : NaFlag.Solicited);
     const to = isNameless ? ALL_NODES : source;
     const answer = neighborAdvertisement({ source: target, destination: to }, target, flags, this.#wire.mac);
     this.#wire.sendNd(answer, to, isNameless ? undefined : mac);

@@ -206,6 +206,28 @@ describe('Ethernet link', () => {
     expect(d.link.counters.inOtherVlan).to.equal(0);
   });
 
+  it('answers for networks of others where it is told to, and overrides nobody (RFC 1027, RFC 4861 §7.2.8)', () => {
+    const c = lan.host('c', {
+      addresses: ['10.0.0.3/24', 'fd00::3/64'],
+      ethernet: { proxy: ['10.0.0.64/26', 'fd00::/120'] },
+    });
+    lan.advanceMs(10);
+    lan.seen.length = 0;
+    const ping = new Pinger(a.stack);
+    ping.send('10.0.0.70');
+    ping.send('fd00::70');
+    ping.send('fd00::2');
+    lan.advanceMs(10);
+    const macs = a.link.neighbors().map(({ address, mac }) => [address, mac]);
+    expect(macs).to.deep.include.members([
+      ['10.0.0.70', c.link.mac.toString()],
+      ['fd00::70', c.link.mac.toString()],
+      ['fd00::2', '52:54:00:00:00:0b'],
+    ]);
+    const flags = lan.framesOf(IPV6).filter((frame) => frame[54] === 136 && frame[77] === 0x70);
+    expect(flags.map((frame) => frame[58])).to.deep.equal([0x40]);
+  });
+
   it('refuses options that cannot be right', () => {
     const make = (options: object) => () => lan.link('x', options);
     expect(make({ mac: '01:00:5e:00:00:01' })).to.throw(RangeError);

@@ -1,0 +1,39 @@
+/**
+ * Plays a virtual machine for `network.ts`: a network namespace of its own, whose kernel has one network card, and
+ * speaks on a socket as QEMU does. It runs one command inside.
+ *
+ *     npx tsx examples/vm-network/machine.ts /tmp/vm.sock sh -c 'udhcpc -qn -i eth0 && curl -s http://10.0.2.2/'
+ */
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { byteStreamLink, type LinkDevice, openPrivateTun, SystemClock } from 'tunstack';
+
+const [path = '/tmp/vm.sock', command = 'sh', ...args] = process.argv.slice(2);
+const clock = new SystemClock();
+const socket = connect(path);
+await once(socket, 'connect');
+const card = await openPrivateTun({ mode: 'tap', name: 'eth0', offload: false });
+const cable = byteStreamLink(
+  { readable: socket, writable: socket },
+  { clock, mtu: card.device.mtu, framing: 'length32', coalesce: false },
+);
+
+/** Frames of one go to the other; what finds no room is lost, as on a wire. */
+function plug(from: LinkDevice, to: LinkDevice): void {
+  from.open((batch) => {
+    for (let i = 0; i < batch.count; i++) {
+      const target = to.borrow();
+      if (target === undefined || batch.length(i) > to.mtu) continue;
+      target.appendCopy(batch, i);
+      if (target.room < to.maxPacketBytes || i === batch.count - 1) to.send(target);
+    }
+  });
+}
+plug(card.device, cable);
+plug(cable, card.device);
+
+const child = card.run(command, args, { stdio: 'inherit' });
+const [status] = await once(child, 'exit');
+cable.close();
+await card.close();
+process.exitCode = status ?? 1;
