@@ -102,6 +102,22 @@ forEachFamily((family, name) => {
       }
     });
 
+    it('does not keep a later refusal from being told: rates count at the time of the refusal [I15]', () => {
+      const any = new AnyPeer({ ...family, ip: { icmpErrorsPerSecond: 10 } });
+      any.peer.sendSyn();
+      for (let sourcePort = 1; sourcePort <= 100; sourcePort++) {
+        any.peer.send('< S 0:0(0)', { sourcePort });
+        any.request.reject('prohibited');
+      }
+      const { icmp } = any.peer.stats;
+      const before = icmp.outDestUnreachs;
+      any.peer.advanceMs(5000);
+      any.requests[0].reject('prohibited');
+      expect(icmp.outDestUnreachs).to.equal(before + 1);
+      any.peer.host.settle();
+      any.peer.host.unclaimed.length = 0;
+    });
+
     it('that is ignored takes no more records than may be pending [I5]', () => {
       const any = new AnyPeer({ ...family, any: { maxPending: 50 }, onRequest: (r) => r.ignore() });
       flood(any, 2000);

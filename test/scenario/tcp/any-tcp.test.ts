@@ -280,6 +280,17 @@ forEachFamily((family, name) => {
       expect(any.requests).to.have.length(2);
     });
 
+    it('count a connection only until its handshake is done', () => {
+      const any = new AnyPeer({ ...family, tcp: { maxHalfOpen: 1 } });
+      any.peer.sendSyn();
+      any.accept();
+      any.peer.send('< S 0:0(0)', { sourcePort: 1 });
+      expect(any.requests).to.have.length(1);
+      any.peer.send('< . 1:1(0) ack 1').expectEvents('connect', 'writable');
+      any.peer.send('< S 0:0(0)', { sourcePort: 1 });
+      expect(any.requests).to.have.length(2);
+    });
+
     it('hold together with connections (maxConnections)', () => {
       const any = new AnyPeer({ ...family, tcp: { maxConnections: 2 } });
       for (let sourcePort = 1; sourcePort <= 3; sourcePort++) any.peer.send('< S 0:0(0)', { sourcePort });
