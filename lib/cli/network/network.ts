@@ -6,6 +6,8 @@ import {
   HostNetwork,
   type LinkDevice,
   openPrivateTun,
+  PcapDevice,
+  PcapngWriter,
   type PrivateTun,
   SeededRandom,
   Stack,
@@ -15,7 +17,7 @@ import {
   TunDevice,
   type TunOptions,
 } from '../../index.js';
-import { Capture } from '../demo/capture.js';
+import { CaptureFile } from '../capture/file.js';
 import type { CommandContext } from '../frame/context.js';
 import { CliError, UsageError } from '../frame/errors.js';
 import { obstacle } from './obstacle.js';
@@ -79,9 +81,7 @@ export async function openNetwork(
   checkOptions(options);
   const { dns = [] } = options;
   const clock = new SystemClock();
-  const capture = options.capture === undefined ? undefined : openCapture(options.capture, clock);
-  // Its last words are the statistics of links that are closed.
-  if (capture !== undefined) context.defer(() => capture.close());
+  const record = options.capture === undefined ? undefined : openRecorder(context, options.capture, clock);
   const opened = await openLink(context, options, { ...extras, clock });
   const stack = new Stack({
     clock,
@@ -92,7 +92,7 @@ export async function openNetwork(
   context.defer(() => stack.close());
   const emulated = emulate(opened.device, options, clock);
   const wrapped = wrap(emulated, clock);
-  const device = capture === undefined ? wrapped : capture.record(wrapped);
+  const device = record === undefined ? wrapped : record(wrapped);
   // What is raw waits for packets only if somebody says so.
   stack.hold();
   const link = stack.addLink(device, { addresses: opened.addresses, defaultRoute: true });
@@ -129,12 +129,19 @@ function checkOptions({ tun, fd, netns, address, hostAddress }: NetworkOptions):
   }
 }
 
-function openCapture(path: string, clock: SystemClock): Capture {
-  try {
-    return new Capture(path, clock);
-  } catch (error) {
-    throw new CliError(`the capture cannot be written: ${(error as Error).message}`);
-  }
+/** Opens the file of `--capture`. @returns what puts a recorder around a link */
+function openRecorder(
+  context: CommandContext,
+  path: string,
+  clock: SystemClock,
+): (device: LinkDevice) => LinkDevice {
+  if (path === '-') throw new UsageError('a capture on standard output is made by tunstack capture -w -');
+  const file = new CaptureFile(path);
+  // Its last words are the statistics of a link that is closed.
+  context.defer(() => file.close());
+  const writer = new PcapngWriter((chunk) => file.write(chunk));
+  const epochUs = Date.now() * 1000 - clock.nowUs();
+  return (device) => new PcapDevice(device, { clock, epochUs, writer });
 }
 
 async function openLink(

@@ -77,7 +77,10 @@ export function describeCommands(title: string): void {
       expect(names?.filter((name) => name !== 'tun9')).to.deep.equal(['lo']);
     });
 
-    describePing(() => namespace);
+    describePing(
+      () => namespace,
+      () => folder,
+    );
     describeTun(() => namespace);
     describeRun(() => folder);
     describeNc(() => namespace);
@@ -112,14 +115,19 @@ export function describeCommands(title: string): void {
   });
 }
 
-function describePing(namespace: () => TestNamespace): void {
-  it('ping: hears the kernel of its own namespace, and adds up', async () => {
-    const { stdout, status } = await cli(['ping', '-c', '3', '-i', '0.05', '--private', '10.0.0.2']);
+function describePing(namespace: () => TestNamespace, folder: () => string): void {
+  it('ping: hears the kernel of its own namespace, adds up, and records it', async () => {
+    const file = join(folder(), 'ping.pcapng');
+    const args = ['ping', '-c', '3', '-i', '0.05', '--private', '--capture', file, '10.0.0.2'];
+    const { stdout, status } = await cli(args);
     expect(status).to.equal(0);
     expect(stdout).to.match(
       /^PING 10\.0\.0\.2: 56 data bytes\n64 bytes from 10\.0\.0\.2: icmp_seq=1 ttl=64 time=/,
     );
     expect(stdout).to.match(/\n3 packets transmitted, 3 received, 0% packet loss, time \d+ms\nrtt min\/avg/);
+    if (!(await installed('tshark'))) return;
+    const read = await run('tshark', ['-r', file, '-Y', 'icmp', '-T', 'fields', '-e', 'icmp.type']);
+    expect(read.stdout).to.equal('8\n0\n'.repeat(3));
   });
 
   it('ping: takes as long as the network that is emulated, IPv6, in lines of JSON', async () => {
@@ -381,7 +389,7 @@ function describeHttp(namespace: () => TestNamespace, folder: () => string): voi
     const shown = await namespace().exec('script', ['-qec', line, '/dev/null'], { limitMs: LIMIT_MS });
     expect(readFileSync(file)).to.have.length(200_000);
     // The cursor goes, the bar moves, the cursor comes back.
-    expect(shown.stdout).to.match(/\u001b\[\?25l[^]*body █*░* \d+% {2}[\d.]+ kB[^]*\u001b\[\?25h/);
+    expect(shown.stdout).to.match(/\[\?25l[^]*body █*░* \d+% {2}[\d.]+ kB[^]*\[\?25h/);
   });
 
   it('http: ends as curl does', async () => {
