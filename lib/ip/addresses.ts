@@ -5,8 +5,9 @@ import { ArgumentRangeError, StackError } from '../base/errors.js';
 import { IpAddress, type IpFamily, IpPrefix } from '../wire/ip-address.js';
 import { IPV6_MIN_MTU } from '../wire/ipv6.js';
 import { AddressSet } from './address-set.js';
-import { type GroupTable, SILENT, solicitedNode } from './groups.js';
+import { type GroupTable, REPORTED, SILENT, solicitedNode } from './groups.js';
 import type { OutputPort } from './interfaces.js';
+import type { SourceFilter } from './multicast/source-filter.js';
 import type { IpOptions } from './options.js';
 import type { PortTable } from './ports.js';
 import { type Route, RouteScope, type RouteScopeName, type RouteSpec } from './route.js';
@@ -150,7 +151,9 @@ export class AddressBook {
       routes: [],
     };
     this.#entries = [...this.#entries, entry];
-    if (address.family === 6 && !address.isLoopback) this.#groups.join(port, solicitedNode(address), SILENT);
+    if (address.family === 6 && !address.isLoopback) {
+      this.#groups.join(port, solicitedNode(address), listenerOf(output));
+    }
     entry.tentative = output.addressAdded?.(address, options.probe) ?? false;
     if (!entry.tentative) this.#makeRoutes(entry, output);
     this.refresh();
@@ -216,7 +219,8 @@ export class AddressBook {
     for (const route of entry.routes) this.#routing.routes.remove(route);
     entry.routes.length = 0;
     if (entry.address.family === 6 && !entry.address.isLoopback) {
-      this.#groups.leave(entry.port, solicitedNode(entry.address), SILENT);
+      const output = this.#ports.get(entry.port);
+      this.#groups.leave(entry.port, solicitedNode(entry.address), listenerOf(output));
     }
     this.#ports.get(entry.port)?.addressRemoved?.(entry.address);
     if (!this.#entries.some((other) => other.address.equals(entry.address))) {
@@ -293,6 +297,10 @@ export class AddressBook {
     install({ destination: new IpPrefix(prefix.network.address, 32), type: 'broadcast' });
   }
 }
+
+/** Groups of own addresses are reported where neighbours ask for them (RFC 4861 §7.2.1), and silent elsewhere. */
+const listenerOf = (output: OutputPort | undefined): SourceFilter =>
+  output?.resolves === true ? REPORTED : SILENT;
 
 function naturalScope(address: IpAddress): number {
   if (address.isLoopback) return RouteScope.host;

@@ -17,9 +17,11 @@ const ALL_NODES_V6 = 0xff02_0000 | 0;
 
 /**
  * A listener for the stack's own use, of which no report speaks: groups of own addresses matter to neighbour
- * discovery only, which these links do not have.
+ * discovery only, which links of plain IP packets do not have.
  */
 export const SILENT: SourceFilter = Object.freeze({ ...ANY_SOURCE });
+/** The same on links with neighbours, where switches learn from reports who wants a group. */
+export const REPORTED: SourceFilter = Object.freeze({ ...ANY_SOURCE });
 
 interface Member {
   readonly group: IpAddress;

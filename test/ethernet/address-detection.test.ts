@@ -182,6 +182,17 @@ describe('Ethernet address detection', () => {
     expect(tentative(a)).to.deep.equal([]);
   });
 
+  it('reports the solicited-node groups of its addresses, so that switches let them through (RFC 4861 §7.2.1)', () => {
+    const lan = new Lan();
+    lan.carriesReports = true;
+    lan.host('a', { ethernet: { linkLocal: false, detection: {} }, addresses: ['fd00::1/64'] });
+    lan.advanceMs(1);
+    const [report] = lan.framesOf(IPV6);
+    expect(hex(report.subarray(0, 6)), 'to all MLDv2 routers').to.equal('333300000016');
+    expect(hex(report.subarray(22, 38)), 'from nobody yet, RFC 3590').to.equal('0'.repeat(32));
+    expect(hex(report)).to.include('ff0200000000000000000001ff000001');
+  });
+
   it('joins the solicited-node group of an address before it asks for it [IC6-13]', () => {
     const lan = new Lan();
     const a = lan.host('a', { ethernet: { detection: {} }, addresses: ['fd00::1/64'] });
