@@ -67,7 +67,7 @@ class Relay implements KernelSide {
   async next(): Promise<Record<string, unknown>> {
     const { value, done } = await this.#lines.next();
     if (done === true) throw new Error('the relay has ended');
-    return JSON.parse(value as string) as Record<string, unknown>;
+    return JSON.parse(value) as Record<string, unknown>;
   }
 
   async run(...command: string[]): Promise<Said> {
