@@ -101,6 +101,23 @@ export function describeCommands(title: string): void {
       for (const { perSecond } of kernel.rows.slice(2)) expect(perSecond).to.be.above(0);
     });
 
+    it('info: says why it does not work, as the commands do', async () => {
+      const env = { TUNSTACK_ADDON: '/nonexistent/tunstack.node' };
+      const facts = await cliJson<{ addon: object; abilities: { works: boolean; because: string }[] }>(
+        ['info'],
+        {
+          env,
+        },
+      );
+      expect(facts.addon).to.include({ loads: false });
+      expect(facts.abilities.map(({ works }) => works)).to.deep.equal([true, false, false]);
+      const failed = await cli(['run', 'true'], { env });
+      expect(failed.stderr).to.match(
+        /^tunstack run: the network cannot be opened: The addon .*does not load: .*\.\n$/,
+      );
+      expect([failed.stdout, failed.status]).to.deep.equal(['', 1]);
+    });
+
     it('info: says that it works, and how', async () => {
       const facts = await cliJson<{
         privateNamespace: { works: boolean; mode: string };
@@ -160,12 +177,14 @@ function describePing(namespace: () => TestNamespace, folder: () => string): voi
   });
 
   it('ping: shows ICMP errors, and what is too large to be sent', async () => {
-    const host = ['-c', '1', '-W', '1', ...TUN];
-    const expired = await cli(['ping', '-s', '3000', '--df', ...host, '10.7.0.1'], {
-      namespace: namespace(),
-    });
-    expect(expired.stdout).to.match(/icmp_seq=1 not sent: EMSGSIZE/);
-    expect(expired.status).to.equal(2);
+    await namespace().shell('sysctl -qw net.ipv4.ip_forward=1');
+    const host = ['-c', '1', '-W', '2', ...TUN];
+    const lost = await cli(['ping', ...host, '192.0.2.1'], { namespace: namespace() });
+    expect(lost.stdout).to.match(/\nFrom 10\.7\.0\.1 icmp_seq=1 Destination net unreachable\n/);
+    expect(lost.status).to.equal(1);
+    const large = await cli(['ping', '-s', '3000', '--df', ...host, '10.7.0.1'], { namespace: namespace() });
+    expect(large.stdout).to.match(/icmp_seq=1 not sent: EMSGSIZE/);
+    expect(large.status).to.equal(2);
   });
 
   it('ping: prints its statistics on SIGINT, with status 0, and takes its TUN away', async () => {
@@ -333,6 +352,36 @@ function describeNc(namespace: () => TestNamespace): void {
     });
   }
 
+  it('nc: takes one after another with -k, whatever became of the one before', async () => {
+    const running = start(['nc', ...TUN, '-l', '-k', '-v', '7100'], { namespace: namespace() });
+    await running.child.output(/listening on/);
+    const reset = `const socket = require('node:net').connect(7100, '10.7.0.2', () => socket.resetAndDestroy());`;
+    await namespace().exec(process.execPath, ['--eval', reset]);
+    await running.child.output(/connection from/);
+    for (let i = 0; i < 2; i++) {
+      await namespace().exec(process.execPath, ['--eval', CLIENT, '7100', '10.7.0.2']);
+    }
+    process.kill(running.child.pid, 'SIGTERM');
+    const { stdout, status } = await running.ended();
+    expect([stdout, status]).to.deep.equal(['from the kernel\n'.repeat(2), 143]);
+  });
+
+  it('nc: waits for a datagram, and answers who sent it', async () => {
+    const args = ['nc', '-u', '-l', '-w', '3', '7100'];
+    const running = start(args, { namespace: namespace(), input: 'from the stack' });
+    await running.child.output(/listening on/);
+    const ask = `
+      const socket = require('node:dgram').createSocket('udp4', (message) => {
+        process.stdout.write(message);
+        socket.close();
+      });
+      socket.send('from the kernel', 7100, '127.0.0.1');
+    `;
+    const asked = await namespace().exec(process.execPath, ['--eval', ask]);
+    const { stdout, status } = await running.ended();
+    expect([asked.stdout, stdout, status]).to.deep.equal(['from the stack', 'from the kernel', 0]);
+  });
+
   it('nc: asks over UDP, and ends when nothing more comes', async () => {
     const args = ['nc', '-u', '-w', '1', ...TUN, '10.7.0.1', '7002'];
     const { stdout, status } = await cli(args, { namespace: namespace(), input: 'datagram' });
@@ -370,6 +419,24 @@ function describeHttp(namespace: () => TestNamespace, folder: () => string): voi
     expect([posted.stdout, posted.status]).to.deep.equal(['a=1&b=2', 0]);
     const followed = await fetchIn('-i', '-L', 'localhost:8080/moved');
     expect(followed.stdout).to.match(/^HTTP\/1\.1 200 OK\r\n[^]*\r\n\r\nGET \/there of localhost:8080$/);
+  });
+
+  it('http: takes a body from standard input, and shows heads', async () => {
+    const args = ['http', '-s', '-d', '@-', '-H', 'content-type: text/plain', 'http://[::1]:8080/'];
+    const posted = await cli(args, { namespace: namespace(), input: 'typed' });
+    expect([posted.stdout, posted.status]).to.deep.equal(['typed', 0]);
+    const head = await fetchIn('-I', 'http://127.0.0.1:8080/');
+    expect(head.stdout).to.match(/^HTTP\/1\.1 200 OK\r\n([\w-]+: .*\r\n)+\r\n$/);
+  });
+
+  it('http: needs neither addon nor right', async () => {
+    const env = { TUNSTACK_ADDON: '/nonexistent/tunstack.node' };
+    const fetched = await cli(['http', '-s', 'http://localhost:8080/x'], { namespace: namespace(), env });
+    expect([fetched.stdout, fetched.stderr, fetched.status]).to.deep.equal([
+      'GET /x of localhost:8080',
+      '',
+      0,
+    ]);
   });
 
   it('http: writes files, and tells its figures as JSON', async () => {
