@@ -125,6 +125,8 @@ export { SeededRandom } from './sim/seeded-random.js';
 export { Simulation, type SimulationOptions } from './sim/simulation.js';
 export type { Transfer, TransferOptions } from './sim/transfer.js';
 export { VirtualClock } from './sim/virtual-clock.js';
+export type { SocksTunnelStats } from './socks/counters.js';
+export { parseSocksProxy, type SocksProxy, type SocksTunnelOptions } from './socks/options.js';
 export {
   type AnyEchoCounts,
   AnyEchoListener,
