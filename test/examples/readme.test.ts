@@ -20,6 +20,18 @@ const ECHO_CLIENT = `
   require('node:net').connect(7, '10.7.0.2').end('echo\\n').pipe(process.stdout);
 `;
 
+const ANYBODY = `
+  require('node:http').createServer((request, response) => response.end('Hello from anybody'))
+    .listen(80, '198.51.100.7', () => console.log('serving'));
+`;
+
+/** What the snippet about any address finds there. */
+const PRELUDE = `
+  import net from 'node:net';
+  import { Stack, SystemClock, SystemRandom } from 'tunstack';
+  const stack = new Stack({ clock: new SystemClock(), random: new SystemRandom() });
+`;
+
 describe('README', function () {
   this.timeout(30_000);
   this.slow(5000);
@@ -49,6 +61,28 @@ describe('README', function () {
       await child.output(/Hello from the host[^]*Hello from the host/);
       expect(child.stdout).to.match(/HTTP\/1\.1 200 OK/);
       expect(child.stderr).to.equal('');
+    } finally {
+      await namespace.close();
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  it('shows a namespace whose connections to anywhere the stack takes', async function () {
+    if (process.getuid?.() !== 0) skip(this, 'the namespace that stands for the host is made as root');
+    if (!(await installed('curl'))) skip(this, 'curl is not installed');
+    const snippet = snippets(readFileSync('README.md', 'utf8')).find((text) => text.includes('listenAny'));
+    const folder = mkdtempSync(join(tmpdir(), 'tunstack-readme-'));
+    const namespace = await TestNamespace.createOrSkip(this);
+    try {
+      await namespace.shell('ip link set lo up && ip address add 198.51.100.7/32 dev lo');
+      const server = namespace.spawn(process.execPath, ['--eval', ANYBODY], { limitMs: 25_000 });
+      await server.output(/serving/);
+      const file = join(folder, 'snippet.mts');
+      writeFileSync(file, `${PRELUDE}\n${snippet}\n`);
+      const node = ['--import', 'tsx', file];
+      const child = namespace.spawn(process.execPath, node, { openStdin: true, limitMs: 25_000 });
+      await child.output(/Hello from anybody/);
+      expect(child.stderr).to.not.match(/Error/);
     } finally {
       await namespace.close();
       rmSync(folder, { recursive: true });
