@@ -95,6 +95,7 @@ export class EthernetLink implements LinkDevice {
       vlan,
       mtu,
       maxPacketBytes: this.maxPacketBytes,
+      tick: () => this.#router.tick(),
       route: (batch, i, header) => this.#router.route(batch, i, header),
     });
     this.#output.onWritable = () => this.onWritable();
@@ -283,7 +284,8 @@ export class EthernetLink implements LinkDevice {
     const type = destination.family === 4 ? EtherType.Ipv4 : EtherType.Ipv6;
     const neighbor = this.#neighbors.get(destination) ?? this.#neighbors.add(destination);
     if (neighbor === undefined) return;
-    if (this.#neighbors.use(neighbor, this.#settings.clock.nowUs())) {
+    this.#neighbors.tick();
+    if (this.#neighbors.use(neighbor)) {
       this.#output.sendOwn(neighbor.mac, type, packet);
     } else {
       this.#neighbors.hold(neighbor, packet.slice());

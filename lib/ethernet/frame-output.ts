@@ -2,6 +2,7 @@
  * What leaves an Ethernet link: packets of the stack, each with its header, and the link's own messages. Both wait here,
  * within limits, while the device below is full.
  */
+import { copyBytes } from '../base/copy.js';
 import type { LinkDevice } from '../link/link-device.js';
 import { PacketBatch } from '../link/packet-batch.js';
 import type { EthernetCounters } from './counters.js';
@@ -24,6 +25,7 @@ export class FrameOutput {
   readonly #frames: LinkDevice;
   readonly #counters: EthernetCounters;
   readonly #route: Router;
+  readonly #tick: () => void;
   readonly #header = new FrameHeader();
   /** What the stack fills; until all of it is gone, nothing is lent. */
   readonly #lent: PacketBatch;
@@ -44,12 +46,14 @@ export class FrameOutput {
       vlan: number;
       mtu: number;
       maxPacketBytes: number;
+      tick: () => void;
       route: Router;
     },
   ) {
     this.#frames = frames;
     this.#counters = parts.counters;
     this.#route = parts.route;
+    this.#tick = parts.tick;
     this.#mtu = parts.mtu;
     this.#maxPacketBytes = parts.maxPacketBytes;
     this.#header.sourceHigh = parts.mac.high;
@@ -112,6 +116,7 @@ export class FrameOutput {
   #drain(): void {
     const batch = this.#lent;
     this.#isDraining = true;
+    this.#tick();
     let target: PacketBatch | undefined;
     try {
       for (; this.#slot < batch.count; this.#slot++) {
@@ -151,7 +156,7 @@ export class FrameOutput {
     const at = target.tail;
     const isV4 = batch.bytes[offset] >> 4 === 4;
     header.write(target.view, at, isV4 ? EtherType.Ipv4 : EtherType.Ipv6);
-    target.bytes.set(batch.bytes.subarray(offset, offset + length), at + header.bytes);
+    copyBytes(batch.view, offset, target.view, at + header.bytes, length);
     const slot = this.#slot;
     target.append(
       header.bytes + length,

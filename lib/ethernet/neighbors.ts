@@ -55,6 +55,8 @@ export class Neighbors {
   readonly #deadlines = new DeadlineHeap();
   readonly #alarm: Alarm;
   #queuedBytes = 0;
+  /** The time of the turn, µs. */
+  #nowUs = 0.5;
 
   constructor(
     options: NeighborOptions,
@@ -99,8 +101,14 @@ export class Neighbors {
     return this.#table.describe(this.#clock.nowUs());
   }
 
-  /** Whether a packet can be sent to the neighbour now; notes that it is (RFC 4861 §7.3.3). */
-  use(neighbor: Neighbor, nowUs: number): boolean {
+  /** Reads the clock, for all `use`s of this turn. */
+  tick(): void {
+    this.#nowUs = this.#clock.nowUs();
+  }
+
+  /** Whether a packet can be sent to the neighbour now, at the last `tick`; notes that it is (RFC 4861 §7.3.3). */
+  use(neighbor: Neighbor): boolean {
+    const nowUs = this.#nowUs;
     neighbor.usedUs = nowUs;
     switch (neighbor.state) {
       case S.Reachable:
@@ -255,9 +263,9 @@ export class Neighbors {
     neighbor.queue = [];
     this.#queuedBytes -= neighbor.queueBytes;
     neighbor.queueBytes = 0;
-    const nowUs = this.#clock.nowUs();
+    this.tick();
     for (const packet of queue) {
-      this.use(neighbor, nowUs);
+      this.use(neighbor);
       this.#solicitor.release(neighbor, packet);
     }
   }

@@ -19,6 +19,11 @@ export class PacketRouter {
     this.#neighbors = neighbors;
   }
 
+  /** A turn of sending begins. */
+  tick(): void {
+    this.#neighbors.tick();
+  }
+
   /** Where a packet of the stack goes: to a group, to everybody, to a neighbour; or it waits for one. */
   route(batch: PacketBatch, i: number, header: FrameHeader): Route {
     const { view } = batch;
@@ -43,7 +48,7 @@ export class PacketRouter {
   }
 
   #toNeighbor(neighbor: Neighbor | undefined, batch: PacketBatch, i: number, header: FrameHeader): Route {
-    if (neighbor !== undefined && this.#neighbors.use(neighbor, this.#wire.clock.nowUs())) {
+    if (neighbor !== undefined && this.#neighbors.use(neighbor)) {
       header.destinationHigh = neighbor.macHigh;
       header.destinationLow = neighbor.macLow;
       return Route.Send;

@@ -63,7 +63,7 @@ export class PacketBatch {
   /** Memories that texts lie in, of packets for a link that gathers them. */
   readonly memories: Uint8Array[] = [];
   /** First hops of packets for a link that resolves them, by slot; absent where that is the destination itself. */
-  readonly nextHops: IpAddress[] = [];
+  readonly nextHops: (IpAddress | undefined)[] = [];
 
   /**
    * @param limit most packets it holds; 64 by default
@@ -96,7 +96,7 @@ export class PacketBatch {
   /** Empties it. */
   clear(): void {
     if (this.memories.length > 0) this.memories.length = 0;
-    if (this.nextHops.length > 0) this.nextHops.length = 0;
+    if (this.nextHops.length > 0) this.nextHops.fill(undefined, 0, this.count);
     this.words[BatchWord.COUNT] = 0;
     this.words[BatchWord.ERROR] = 0;
     this.words[BatchWord.TAIL] = 0;
@@ -200,6 +200,8 @@ export class PacketBatch {
 
   /** Says by which router the last packet goes. For links that `resolves` only. */
   setNextHop(router: IpAddress): void {
+    // Made once, and for all slots: a list that grew each time would leave garbage.
+    if (this.nextHops.length === 0) for (let i = 0; i < this.limit; i++) this.nextHops.push(undefined);
     this.nextHops[this.count - 1] = router;
   }
 
