@@ -100,7 +100,7 @@ class Printer extends PcapngWriter {
     if (this.packets >= count || !this.#isWanted(fields, record)) return;
     this.packets++;
     super.writePacket(packet, record);
-    if (fields !== undefined) this.#print(view, fields, record);
+    this.#print(view, fields, record);
     if (this.packets >= count) this.#finish(0);
   }
 
@@ -116,23 +116,20 @@ class Printer extends PcapngWriter {
     );
   }
 
-  #print(view: DataView, fields: PacketFields, { timeNs, direction, comment }: PacketRecord): void {
+  #print(
+    view: DataView,
+    fields: PacketFields | undefined,
+    { timeNs, direction, comment }: PacketRecord,
+  ): void {
     const { quiet, write, hex } = this.#options;
     if (quiet || write === '-') return;
     const outgoing = direction === CaptureDirection.Out;
-    const text = this.#text.line(view, fields, outgoing);
-    const { version, protocol, source, sourcePort, destination, destinationPort, length, hopLimit } = fields;
+    const text =
+      fields === undefined ? `malformed, length ${view.byteLength}` : this.#text.line(view, fields, outgoing);
     this.#output.jsonLine({
       time: Number(timeNs / 1000n) / 1e6,
       direction: outgoing ? 'out' : 'in',
-      version,
-      protocol,
-      source,
-      sourcePort,
-      destination,
-      destinationPort,
-      length,
-      hopLimit,
+      ...(fields === undefined ? { length: view.byteLength } : toldOf(fields)),
       text,
       ...(comment === undefined ? {} : { comment }),
     });
@@ -141,6 +138,12 @@ class Printer extends PcapngWriter {
     if (!hex) return;
     for (const line of hexLines(view)) this.#output.line(line);
   }
+}
+
+/** Of the fields those that mean something without the bytes. */
+function toldOf(fields: PacketFields): object {
+  const { version, protocol, source, sourcePort, destination, destinationPort, length, hopLimit } = fields;
+  return { version, protocol, source, sourcePort, destination, destinationPort, length, hopLimit };
 }
 
 /** `15:04:05.123456`, of this place. */

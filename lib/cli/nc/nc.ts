@@ -6,7 +6,7 @@ import { placeText } from '../frame/text.js';
 import * as values from '../frame/values.js';
 import { delivered } from '../network/delivery.js';
 import { familyOf } from '../network/family.js';
-import { findAddress } from '../network/names.js';
+import { findAddress, warnOfSolitude } from '../network/names.js';
 import { type Network, openNetwork } from '../network/network.js';
 import { converseUdp, listeningText, listenUdp } from './datagrams.js';
 import type { NcOptions, NcPlace } from './options.js';
@@ -28,7 +28,9 @@ export async function nc(context: NcContext): Promise<number> {
       place.host === undefined ? undefined : (await findAddress(network, place.host, { family })).toString();
     await (options.udp ? listenUdp : listen)(context, network, { address, port });
   } else {
-    const address = (await findAddress(network, place.host ?? '', { family })).toString();
+    const found = await findAddress(network, place.host ?? '', { family });
+    warnOfSolitude(context.output, network, found);
+    const address = found.toString();
     await (options.udp ? converseUdp : connect)(context, network, { address, port });
   }
   await delivered(network.stack);

@@ -1,6 +1,7 @@
 /** Names and addresses people type, as addresses the stack can reach. */
 import { IpAddress, type IpFamily } from '../../index.js';
 import { CliError } from '../frame/errors.js';
+import type { Output } from '../frame/output.js';
 import { throughDoor } from './door-names.js';
 import { addressOf, type Network } from './network.js';
 
@@ -28,4 +29,13 @@ export async function findAddress(
   if (usable !== undefined) return IpAddress.parse(usable.address);
   const kinds = found.some((one) => one.family === 6) ? 'IPv6' : 'IPv4';
   throw new CliError(`${host} has an ${kinds} address only, and the stack has none of that family`, status);
+}
+
+/** Says so where an address cannot be reached, because the namespace has nobody else in it. */
+export function warnOfSolitude(output: Output, network: Network, address: IpAddress): void {
+  const { kind, hostAddresses, addresses } = network;
+  if (kind !== 'private' || [...hostAddresses, ...addresses].includes(address.toString())) return;
+  output.note(
+    `nobody but ${hostAddresses.join(' and ')} is in this namespace; see --tun for networks that reach further`,
+  );
 }

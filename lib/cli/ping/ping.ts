@@ -3,7 +3,7 @@ import type { CommandContext } from '../frame/context.js';
 import { CliError, ExitStatus } from '../frame/errors.js';
 import type { Output } from '../frame/output.js';
 import { type FamilyOptions, familyOf } from '../network/family.js';
-import { findAddress } from '../network/names.js';
+import { findAddress, warnOfSolitude } from '../network/names.js';
 import { openNetwork } from '../network/network.js';
 import type { NetworkOptions } from '../network/options.js';
 import { type PingEvent, Pinger } from './pinger.js';
@@ -31,6 +31,7 @@ export async function ping(context: CommandContext<PingOptions>): Promise<number
   const [host] = args;
   const network = await openNetwork(context, options);
   const destination = await findAddress(network, host, { family: familyOf(options), status: TROUBLE });
+  warnOfSolitude(output, network, destination);
   const named = host === destination.toString() ? host : `${host} (${destination})`;
   output.line(`PING ${named}: ${options.size} data bytes`);
   let unsent = '';

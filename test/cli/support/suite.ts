@@ -173,6 +173,7 @@ function describePing(namespace: () => TestNamespace, folder: () => string): voi
     ]);
     expect(silent.stdout).to.match(/1 packets transmitted, 0 received, 100% packet loss/);
     expect([silent.status, unknown.status]).to.deep.equal([1, 2]);
+    expect(silent.stderr).to.match(/^nobody but 10\.0\.0\.2 and fd00::2 is in this namespace; see --tun/);
     expect(unknown.stderr).to.match(/^tunstack ping: no-such-host\.invalid is not known \(.*\)\.\n$/);
   });
 
