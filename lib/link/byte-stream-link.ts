@@ -55,6 +55,8 @@ class ByteStreamEnd {
       sendBatch: (batch, first) => this.#send(batch, first),
       onRoom: () => this.#onRoom(),
       close: () => this.#channel.close(),
+      ref: () => this.#channel.ref(),
+      unref: () => this.#channel.unref(),
     });
     this.#channel = new StreamChannel(streams, {
       chunk: (chunk) => this.#arrived(chunk),

@@ -5,6 +5,7 @@
  * be packets. Errors of the channel itself are told as they are.
  */
 export class LinkError extends Error {
+  /** `LinkError`. */
   override readonly name = 'LinkError';
   /** What happened. */
   readonly code: 'ENETDOWN' | 'EPROTO';

@@ -27,6 +27,8 @@ export function packetStreamLink(streams: LinkStreams, options: ChannelLinkOptio
       channel.resume();
     },
     close: () => channel.close(),
+    ref: () => channel.ref(),
+    unref: () => channel.unref(),
   });
   const channel = new StreamChannel(streams, {
     chunk(chunk) {

@@ -10,6 +10,8 @@ import type { PacketBatch } from './packet-batch.js';
 import { PacketLayout } from './packet-layout.js';
 import { CaptureDirection, PcapngWriter } from './pcapng-writer.js';
 
+const ETHERNET_HEADER_BYTES = 14;
+
 /** What a recorder is made with: a clock, and a sink or a writer. */
 export interface PcapOptions {
   /** The clock that stamps packets. */
@@ -39,6 +41,7 @@ export class PcapDevice implements LinkDevice {
   readonly maxPacketBytes: number;
   readonly checksumOffload: boolean;
   readonly udpSegmentation: boolean;
+  readonly framing?: 'ethernet';
   /** Whether packets are recorded; those that pass meanwhile cost nothing. True by default. */
   recording = true;
   /** Packets recorded. */
@@ -71,7 +74,8 @@ export class PcapDevice implements LinkDevice {
     this.maxPacketBytes = inner.maxPacketBytes;
     this.checksumOffload = inner.checksumOffload;
     this.udpSegmentation = inner.udpSegmentation ?? false;
-    this.#interfaceId = writer.addInterface(inner.name);
+    if (inner.framing !== undefined) this.framing = inner.framing;
+    this.#interfaceId = writer.addInterface(inner.name, inner.framing);
     inner.onWritable = () => this.onWritable();
     inner.onDown = (error) => this.onDown(error);
   }
@@ -171,7 +175,8 @@ export class PcapDevice implements LinkDevice {
     const packet = batch.bytes.slice(offset, offset + batch.length(i));
     if (batch.checksum(i) === ChecksumState.Partial) {
       const view = new DataView(packet.buffer);
-      if (this.#layout.parse(view, 0, packet.length)) this.#layout.completeChecksum();
+      const at = this.framing === 'ethernet' ? ETHERNET_HEADER_BYTES : 0;
+      if (this.#layout.parse(view, at, packet.length - at)) this.#layout.completeChecksum();
     }
     return packet;
   }

@@ -17,6 +17,7 @@ const OPTION = {
 const BYTE_ORDER_MAGIC = 0x1a2b_3c4d;
 /** Raw IPv4 or IPv6, told apart by the version. */
 const LINKTYPE_RAW = 101;
+const LINKTYPE_ETHERNET = 1;
 /** Largest packet recorded, as most capture tools have it; no packet here comes near. */
 const SNAP_LENGTH = 262_144;
 
@@ -64,12 +65,15 @@ export class PcapngWriter {
     this.#application = application;
   }
 
-  /** Describes an interface; the first one begins the section. @returns the number of its packets */
-  addInterface(name: string): number {
+  /**
+   * Describes an interface; the first one begins the section. @returns the number of its packets
+   * @param framing what its packets are; IP packets by default
+   */
+  addInterface(name: string, framing?: 'ethernet'): number {
     if (this.#interfaces === 0) this.#writeSection();
     const body = new Uint8Array(8);
     const view = new DataView(body.buffer);
-    view.setUint16(0, LINKTYPE_RAW, true);
+    view.setUint16(0, framing === 'ethernet' ? LINKTYPE_ETHERNET : LINKTYPE_RAW, true);
     view.setUint32(4, SNAP_LENGTH, true);
     this.#write(BLOCK.INTERFACE, body, [
       { code: OPTION.INTERFACE_NAME, value: utf8(name) },

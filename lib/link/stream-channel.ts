@@ -37,6 +37,10 @@ export interface NodeStream {
   off(event: string, listener: (...args: unknown[]) => void): unknown;
   /** Ends it at once. */
   destroy(error?: Error): unknown;
+  /** It keeps the process alive; sockets and pipes have it. */
+  ref?(): unknown;
+  /** It does not. */
+  unref?(): unknown;
 }
 
 /** What is used of Node's `Readable`. */
@@ -95,10 +99,17 @@ interface Target {
   close(): void;
 }
 
+/** A stream that may keep the process alive. */
+interface Referable {
+  ref?(): unknown;
+  unref?(): unknown;
+}
+
 export class StreamChannel {
   readonly #source: Source;
   readonly #target: Target;
   readonly #end: () => void;
+  readonly #streams: ReadonlySet<Referable>;
   #isOver = false;
   #isPaused = false;
   /** Whether the other side ended it behind a chunk that still waits for `resume`. */
@@ -125,6 +136,7 @@ export class StreamChannel {
       failed: (error) => over(() => events.failed(error)),
     };
     const { readable, writable } = pairOf(streams);
+    this.#streams = new Set<Referable>([readable as Referable, writable as Referable]);
     this.#end = () => over(() => events.ended());
     this.#source = sourceOf(readable, guarded, (readable as object) === writable);
     this.#target = targetOf(writable, guarded);
@@ -144,6 +156,16 @@ export class StreamChannel {
     this.#isPaused = false;
     if (this.#hasEnded) this.#end();
     else if (!this.#isOver) this.#source.resume();
+  }
+
+  /** Streams that can keep the process alive do. */
+  ref(): void {
+    for (const stream of this.#streams) stream.ref?.();
+  }
+
+  /** They do not. */
+  unref(): void {
+    for (const stream of this.#streams) stream.unref?.();
   }
 
   /** @returns whether it takes more at once; `ready` follows where not */

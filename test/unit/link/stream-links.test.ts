@@ -344,6 +344,18 @@ describe('byteStreamLink', () => {
     expect(send(packet(4))).to.equal(false);
   });
 
+  it('keeps the process alive as the stack wants, where the stream can be told', () => {
+    const { duplex } = wire();
+    let refs = 0;
+    const counted = Object.assign(duplex, { ref: () => refs++, unref: () => refs-- });
+    const { link } = byteLink(counted);
+    link.unref();
+    expect(refs).to.equal(-1);
+    link.ref();
+    expect(refs).to.equal(0);
+    packetLink({ readable: silence(), writable: nowhere() }).link.unref();
+  });
+
   it('refuses a framing nobody knows', () => {
     expect(() => byteLink(wire().duplex, { framing: 'slip' as 'ip' })).to.throw(TypeError, /framing must be/);
     expect(() => byteLink(wire().duplex, { framing: 'toString' as 'ip' })).to.throw(TypeError);
