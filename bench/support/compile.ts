@@ -10,7 +10,7 @@ const GO_LIBRARIES = '/usr/share/gocode';
 /** A first build compiles all of a stack. */
 const GO_LIMIT_MS = 10 * 60_000;
 
-export type ReferenceProgram = 'load' | 'server' | 'tun-relay' | 'udp-swap' | 'lwip-server';
+export type ReferenceProgram = 'load' | 'server' | 'dns' | 'tun-relay' | 'udp-swap' | 'lwip-server';
 
 /** What some need besides the C library. */
 const LIBRARIES: Partial<Record<string, readonly string[]>> = {
