@@ -3,9 +3,10 @@
  * those of the kernel or of a second stack.
  */
 import type { Server, Socket } from 'node:net';
+import type { TcpSocket } from '../../index.js';
 import type { NetModule } from '../../net/net.js';
 
-type Sockets = Pick<NetModule, 'connect' | 'createServer'>;
+type Sockets = Pick<NetModule, 'createServer'>;
 
 /** What the server does with a connection: the first byte it is sent. */
 export const Task = {
@@ -65,7 +66,8 @@ function pour(socket: Socket, count: (bytes: number) => void): void {
 }
 
 export interface Load {
-  readonly net: Sockets;
+  /** Of a stack: its sockets tell what was acknowledged. */
+  readonly net: Pick<NetModule, 'connect'>;
   readonly host: string;
   /** Connections at the same time. */
   readonly connections: number;
@@ -83,7 +85,7 @@ export interface Measured {
   readonly seconds: number;
 }
 
-/** Bytes one way, counted where they arrive or, on the way out, are acknowledged for room in the buffers. */
+/** Bytes one way: those that arrived, or that the other side has acknowledged. */
 export async function bulk(load: Load, direction: 'in' | 'out'): Promise<Measured> {
   const task = direction === 'in' ? Task.Give : Task.Take;
   const sockets = await openAll(load, task);
@@ -99,13 +101,15 @@ export async function bulk(load: Load, direction: 'in' | 'out'): Promise<Measure
     },
     count: () => {
       if (direction === 'out') {
-        bytes = sockets.reduce((sum, socket) => sum + socket.bytesWritten - socket.writableLength, 0);
+        bytes = sockets.reduce((sum, socket) => sum + ackedBytes(socket), 0);
         load.onProgress(bytes);
       }
       return bytes;
     },
   });
 }
+
+const ackedBytes = (socket: Socket): number => (socket as unknown as TcpSocket).tcpInfo()?.ackedBytes ?? 0;
 
 /** Single bytes there and back, one after the other on each connection. */
 export async function roundTrips(load: Load): Promise<Measured> {
