@@ -104,6 +104,19 @@ describe('joinLinks', () => {
     expect(b.sent).to.have.length(waiting + 101);
   });
 
+  it('lets nothing overtake what waits, though there be room by now', () => {
+    const clock = new VirtualClock();
+    const a = handLink(clock);
+    const b = handLink(clock);
+    joinLinks(a.link, b.link);
+    for (let i = 0; i < 300; i++) a.link.receive(numbered(i));
+    clock.advanceBy(0);
+    // The alarm by which these come is set before that by which room is told.
+    a.link.receive(numbered(300));
+    for (let i = 0; i < 20; i++) b.take(100);
+    expect(b.sent).to.deep.equal(Array.from({ length: 301 }, (_, i) => numbered(i)));
+  });
+
   it('drops and counts what is larger than the other link takes', () => {
     const clock = new VirtualClock();
     const a = handLink(clock);

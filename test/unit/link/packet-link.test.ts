@@ -186,3 +186,119 @@ describe('PacketLink', () => {
     expect((link.borrow() as PacketBatch).count).to.equal(0);
   });
 });
+
+describe('PacketLink that sends batches', () => {
+  /** Takes as many packets as there is room for. */
+  function batching() {
+    const clock = new VirtualClock();
+    const world = { room: 2, taken: [] as Uint8Array[], calls: 0 };
+    const link: PacketLink = new PacketLink({
+      clock,
+      mtu: 100,
+      sendBatch(batch, first) {
+        world.calls++;
+        let next = first;
+        for (; next < batch.count && world.room > 0; next++, world.room--) {
+          world.taken.push(batch.bytes.slice(batch.offset(next), batch.offset(next) + batch.length(next)));
+        }
+        return next;
+      },
+    });
+    link.open(() => {});
+    const send = (...packets: Uint8Array[]): boolean => {
+      const batch = link.borrow();
+      if (batch === undefined) return false;
+      for (const packet of packets) batch.appendPacket(packet, ChecksumState.Valid);
+      link.send(batch);
+      return true;
+    };
+    return { clock, world, link, send };
+  }
+
+  it('gives what was not taken again after ready(), in order', () => {
+    const { clock, world, link, send } = batching();
+    let told = 0;
+    link.onWritable = () => told++;
+    expect(send(pattern(1), pattern(2), pattern(3), pattern(4), pattern(5))).to.equal(true);
+    expect(world.taken.map(({ length }) => length)).to.deep.equal([1, 2]);
+    expect(send(pattern(6))).to.equal(false);
+    expect(link.counters.outPackets).to.equal(2);
+    world.room = 2;
+    link.ready();
+    world.room = 5;
+    link.ready();
+    clock.advanceBy(0);
+    expect(told).to.equal(1);
+    expect(send(pattern(6))).to.equal(true);
+    expect(world.taken.map(({ length }) => length)).to.deep.equal([1, 2, 3, 4, 5, 6]);
+    expect(world.calls).to.equal(4);
+    expect(link.counters.outBytes).to.equal(21);
+  });
+
+  it('takes out what is larger than the MTU, and counts it', () => {
+    const { world, link, send } = batching();
+    world.room = 10;
+    send(pattern(101), pattern(100), pattern(200), pattern(99));
+    expect(world.taken).to.deep.equal([pattern(100), pattern(99)]);
+    expect(link.counters.dropped(DropReason.LinkTooBig)).to.equal(2);
+  });
+
+  it('fails when sendBatch throws, or says what cannot be', () => {
+    for (const wrong of [-1, 3, Number.NaN]) {
+      const clock = new VirtualClock();
+      let closed = 0;
+      const link = new PacketLink({ clock, mtu: 100, sendBatch: () => wrong, close: () => void closed++ });
+      const down: string[] = [];
+      link.onDown = (error) => down.push(error.message);
+      const batch = link.borrow() as PacketBatch;
+      batch.appendPacket(pattern(10));
+      batch.appendPacket(pattern(10));
+      link.send(batch);
+      clock.runUntilIdle();
+      expect(down).to.have.length(1);
+      expect(link.counters.dropped(DropReason.LinkError)).to.equal(2);
+      link.close();
+      expect(closed).to.equal(1);
+    }
+    const bad = { clock: new VirtualClock(), mtu: 100, sendBatch: 'no' as unknown as () => number };
+    expect(() => new PacketLink(bad)).to.throw(TypeError, /sendBatch/);
+  });
+
+  it('says whether packets fit, and when they do again', () => {
+    const clock = new VirtualClock();
+    let rooms = 0;
+    const link = new PacketLink({
+      clock,
+      mtu: 100,
+      send: () => {},
+      queuePackets: 64,
+      onRoom: () => void rooms++,
+    });
+    link.open(() => {});
+    for (let i = 0; i < 60; i++) link.receive(pattern(10));
+    expect(link.fits(100, 4)).to.equal(true);
+    expect(link.fits(100, 5)).to.equal(false);
+    expect(link.fits(10)).to.equal(true);
+    clock.advanceBy(0);
+    expect(rooms).to.equal(1);
+    expect(link.fits(5 << 20)).to.equal(false);
+    link.receive(pattern(10));
+    link.fail(new Error('gone'));
+    expect(link.fits(1)).to.equal(false);
+    expect(link.isUp).to.equal(false);
+  });
+
+  it('hands over what came before it failed, and then says so', () => {
+    const clock = new VirtualClock();
+    const heard: string[] = [];
+    const link = new PacketLink({ clock, mtu: 100, send: () => {} });
+    link.open((batch) => heard.push(`${batch.count} packets`));
+    link.onDown = (error) => heard.push(error.message);
+    link.receive(pattern(10));
+    link.receive(pattern(10));
+    link.fail(new Error('gone'));
+    expect(link.receive(pattern(10))).to.equal(false);
+    clock.runUntilIdle();
+    expect(heard).to.deep.equal(['2 packets', 'gone']);
+  });
+});
