@@ -3,7 +3,7 @@
  * are about, everything obsolete ignored.
  *
  * Ignored on purpose: source quench (RFC 6633), timestamp, information, address mask, router discovery and
- * traceroute messages (RFC 6918), neighbour discovery (these links have no link-layer addresses). A timestamp
+ * traceroute messages (RFC 6918), neighbour discovery (links that have neighbours keep it to themselves). A timestamp
  * request would tell our clock to strangers for no use.
  */
 import { DropReason, type StackStats } from '../base/stats.js';

@@ -1,7 +1,7 @@
 /**
- * Whether a neighbour discovery message is one at all (RFC 4861 §6.1, §7.1, §8.1). On links without
- * link-layer addresses none is answered or believed, redirects apart; this tells the forged and broken
- * ones, which are counted as such, from those that are merely of no use here.
+ * Whether a neighbour discovery message is one at all (RFC 4861 §6.1, §7.1, §8.1). On links of plain packets none is
+ * answered or believed, redirects apart, and links of Ethernet frames keep theirs to themselves; this tells the forged
+ * and broken ones, which are counted as such, from those that are merely of no use here.
  */
 import { Icmp6Type } from '../wire/icmp.js';
 import type { IpPacket } from '../wire/ip-packet.js';

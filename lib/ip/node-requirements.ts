@@ -1,6 +1,6 @@
 /**
- * What RFC 8504 asks of an IPv6 node, and what of it is here. Links have no link-layer addresses, so
- * whatever exists to find those is left out, and addresses and routes are configured, not discovered.
+ * What RFC 8504 asks of an IPv6 node, and what of it is here. What finds neighbours and routers is the business of links
+ * that have them, those of Ethernet frames (`lib/ethernet`); on links of plain packets addresses and routes are configured.
  */
 export interface NodeRequirement {
   readonly topic: string;
@@ -57,27 +57,27 @@ export const NODE_REQUIREMENTS: readonly NodeRequirement[] = Object.freeze([
   requirement(
     'neighbour discovery and unreachability detection',
     'RFC 4861',
-    false,
-    'links have no link-layer addresses; messages are checked and ignored',
+    true,
+    'on links of Ethernet frames; elsewhere messages are checked and ignored',
   ),
   requirement(
     'duplicate address detection',
     'RFC 4862 §5.4',
-    false,
-    'the one at the other end of a link is not asked',
+    true,
+    'on links of Ethernet frames; elsewhere the one at the other end is not asked',
   ),
   requirement(
     'stateless autoconfiguration, router advertisements',
     'RFC 4862',
-    false,
-    'addresses and routes are configured',
+    true,
+    'on links of Ethernet frames, where they are asked for (`routerDiscovery`)',
   ),
   requirement('temporary addresses', 'RFC 8981', false, 'selected when configured, not generated'),
   requirement(
     'multicast listener discovery',
     'RFC 3810',
     true,
-    'and version 1 to older queriers; solicited-node groups of own addresses are not reported',
+    'and version 1 to older queriers; solicited-node groups of own addresses are reported where there are neighbours',
   ),
   requirement('jumbograms', 'RFC 2675', false, 'refused'),
   requirement('DHCPv6', 'RFC 8415', false, 'addresses and routes are configured'),

@@ -211,8 +211,10 @@ describe('node requirements', () => {
     expect(topics(true))
       .to.match(/path MTU/)
       .and.to.match(/limits on extension headers/)
-      .and.to.match(/listener discovery/);
-    for (const missing of [/duplicate address detection/, /unreachability/, /temporary addresses/]) {
+      .and.to.match(/listener discovery/)
+      .and.to.match(/unreachability/)
+      .and.to.match(/duplicate address detection/);
+    for (const missing of [/anycast/, /DHCPv6/, /temporary addresses/]) {
       expect(topics(false)).to.match(missing);
     }
     for (const { source, implemented, note } of NODE_REQUIREMENTS) {
