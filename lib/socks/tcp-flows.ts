@@ -1,4 +1,5 @@
 /** TCP through the proxy: it is asked before whoever asks inside is answered, who then hears what the proxy has heard. */
+import { setMaxListeners } from 'node:events';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { StackError } from '../base/errors.js';
@@ -29,6 +30,8 @@ export class TcpFlows {
     this.#settings = settings;
     this.#proxy = proxy;
     this.#stats = stats;
+    // Each relay listens.
+    setMaxListeners(0, this.#ending.signal);
   }
 
   /** Connections at present, those the proxy is asked for included. */

@@ -72,7 +72,7 @@ export class TestProxy {
 
   /** Resets all connections. */
   resetAll(): void {
-    for (const socket of this.#sockets) socket.resetAndDestroy();
+    for (const socket of this.#sockets) reset(socket);
   }
 
   async close(): Promise<void> {
@@ -106,7 +106,7 @@ export class TestProxy {
     const offered = [...(await read(methods))];
     if (user !== undefined && !offered.includes(2)) {
       this.#say(socket, [5, 0xff]);
-      socket.end();
+      socket.resume().end();
       return;
     }
     this.#say(socket, [5, user === undefined ? 0 : 2]);
@@ -119,7 +119,7 @@ export class TestProxy {
       const isRight = name === user[0] && password === user[1];
       this.#say(socket, [1, isRight ? 0 : 1]);
       if (!isRight) {
-        socket.end();
+        socket.resume().end();
         return;
       }
     }
@@ -135,7 +135,7 @@ export class TestProxy {
     const answer = this.behaviour.connect?.(asked) ?? { reply: 1 };
     if ('reply' in answer) {
       this.#say(socket, [5, answer.reply, 0, 1, 0, 0, 0, 0, 0, 0]);
-      socket.end();
+      socket.resume().end();
       return;
     }
     const outside = connect({ host: '127.0.0.1', port: answer.port, allowHalfOpen: true });
@@ -143,13 +143,17 @@ export class TestProxy {
     const refused = (): void => void socket.destroy();
     outside.on('error', refused).on('connect', () => {
       outside.off('error', refused);
+      if (socket.destroyed) {
+        outside.destroy();
+        return;
+      }
       const banner = Buffer.from(this.behaviour.banner ?? '');
       this.#say(socket, [5, 0, 0, 1, 127, 0, 0, 1, 0, 80, ...banner]);
       socket.pipe(outside).pipe(socket);
       const end = (): void => {
         if (!socket.readableEnded || !outside.readableEnded) {
-          socket.resetAndDestroy();
-          outside.resetAndDestroy();
+          reset(socket);
+          reset(outside);
         }
       };
       socket.on('error', end).on('close', end);
@@ -161,7 +165,7 @@ export class TestProxy {
     const { datagram } = this.behaviour;
     if (datagram === undefined) {
       this.#say(socket, [5, 7, 0, 1, 0, 0, 0, 0, 0, 0]);
-      socket.end();
+      socket.resume().end();
       return;
     }
     const relay = createSocket('udp4');
@@ -206,6 +210,12 @@ export class TestProxy {
     socket.setNoDelay(true);
     for (const byte of bytes) socket.write(Uint8Array.of(byte));
   }
+}
+
+/** Node 20 forgets a socket that is reset while its FIN is on the way, without closing it. */
+function reset(socket: Socket): void {
+  if (socket.writableEnded && !socket.writableFinished) socket.destroy();
+  else socket.resetAndDestroy();
 }
 
 type Read = (length: number) => Promise<Buffer>;
