@@ -58,7 +58,7 @@ export function parseForward(text: string): PortForward {
   if (end === 0 || end > 2) throw new ArgumentValueError(`"${text}" is no port forward such as 8080:80/tcp`);
   const from = place(words.slice(0, end).join(':'), text);
   const rest = words.slice(end).join(':');
-  const to = rest === '' ? { address: '', port: from.port } : place(rest, text);
+  const to = words.length === end ? { address: '', port: from.port } : place(rest, text);
   return { protocol: protocol as 'tcp' | 'udp', from, to };
 }
 

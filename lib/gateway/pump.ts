@@ -4,6 +4,7 @@
  * memory through one piece of ours to the host's kernel, and from its kernel into the send buffer.
  */
 import { Buffer } from 'node:buffer';
+import { writeSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { copyBytes } from '../base/copy.js';
 import { reset } from '../relay/relay.js';
@@ -22,6 +23,10 @@ export interface PumpHost {
   /** The pump is done, and holds nothing any more. */
   pumpEnded(pump: Pump, error: string): void;
 }
+
+/** The descriptor of a socket; -1 where it has none. */
+const descriptorOf = (socket: Socket): number =>
+  (socket as unknown as { _handle?: { fd?: number } | null })._handle?.fd ?? -1;
 
 /** Joins an endpoint and a connected socket of the host, which must allow half-open connections. */
 export class Pump implements TcpEndpointHandler, TextSink {
@@ -158,7 +163,12 @@ export class Pump implements TcpEndpointHandler, TextSink {
     if (chunk === undefined || chunk.filled === 0) return true;
     const socket = this.#socket;
     this.#host.passed.toHost += chunk.filled;
-    socket.write(chunk.bytes.subarray(0, chunk.filled), this.#written);
+    const written = this.#writeNow(chunk);
+    if (written === chunk.filled) {
+      chunk.filled = 0;
+      return true;
+    }
+    socket.write(chunk.bytes.subarray(written, chunk.filled), this.#written);
     // Node writes at once as far as the kernel takes it; it counts what it still holds.
     if (socket.writableLength > 0 || socket.destroyed || this.#isOver) {
       this.#isBlocked = true;
@@ -166,6 +176,18 @@ export class Pump implements TcpEndpointHandler, TextSink {
     }
     chunk.filled = 0;
     return true;
+  }
+
+  /** As much as the host's kernel takes at once, past the stream, which has nothing to do with it. */
+  #writeNow({ bytes, filled }: Chunk): number {
+    const fd = descriptorOf(this.#socket);
+    if (fd < 0) return 0;
+    try {
+      return writeSync(fd, bytes, 0, filled);
+    } catch {
+      // Full, or failed: the stream finds out which, and tells.
+      return 0;
+    }
   }
 
   #hostTook(): void {
