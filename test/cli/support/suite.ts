@@ -233,8 +233,9 @@ function describeTun(namespace: () => TestNamespace): void {
     });
   });
 
-  it('ping: opens its TUN in the namespace it is told', async function () {
-    if (process.getuid?.() !== 0) skip(this, 'only root may enter the namespace of others');
+  const isRoot = process.getuid?.() === 0;
+  // Nobody else may enter the namespace of others.
+  (isRoot ? it : () => {})('ping: opens its TUN in the namespace it is told', async () => {
     const where = ['--netns', namespace().path];
     const { stderr, status } = await cli(['ping', '-c', '1', ...where, ...TUN, '10.7.0.1']);
     expect([stderr, status]).to.deep.equal(['', 0]);
