@@ -85,6 +85,7 @@ describe('the packed package', function () {
       'binding.gyp',
       'native/addon.cc',
       'native/gso.h',
+      'man/tunstack.1',
       'LICENSE',
       'README.md',
     ]) {
@@ -104,6 +105,16 @@ describe('the packed package', function () {
     expect(gypfile).to.equal(false);
     for (const name of ['preinstall', 'install', 'postinstall']) expect(scripts).not.to.have.property(name);
     expect(existsSync(join(project, 'node_modules/tunstack/build'))).to.equal(false);
+  });
+
+  it('brings the command, whole', async () => {
+    const command = join(project, 'node_modules/.bin/tunstack');
+    const env = { PATH: `${join(directory, 'bin')}:${process.env.PATH}` };
+    const args = ['bench', '--memory', '--json', '-t', '0.1', '-P', '1'];
+    const { stdout } = await run(command, args, { cwd: project, env, limitMs: 60_000 });
+    expect((JSON.parse(stdout) as { rows: object[] }).rows).to.have.length(4);
+    const help = await run(command, ['--help'], { cwd: project, env, limitMs: 60_000 });
+    expect(help.stdout).to.match(/^ {2}gateway /m);
   });
 
   it('opens a TUN and serves the kernel a page, with no compiler in reach', async () => {
