@@ -1,17 +1,23 @@
 /** `tunstack/browser` where it is for: two stacks in two workers of a page, joined by a MessageChannel. */
 
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
+import { WebSocketServer } from 'ws';
+import { Stack, SystemClock, SystemRandom, webSocketLink } from '../../lib/index.js';
 import { skipOn } from '../support/skip.js';
 import { bundle, ENTRY } from './bundle.js';
 import { Chromium } from './chromium.js';
 import type { TalkReport } from './page/protocol.js';
 
 const HTML = '<!doctype html><title>tunstack</title><script src="/page.js"></script>';
+
+/** Bytes that a page sends to Node. */
+const POSTED = 3_000_000;
 
 /** Pages with these headers have shared memory. */
 const ISOLATED = {
@@ -67,6 +73,50 @@ describe('tunstack/browser in Chromium', function () {
     })`;
     const { port } = server.address() as AddressInfo;
     expect(await browser.evaluate(`http://127.0.0.1:${port}/blank`, program)).to.equal(300_000);
+  });
+
+  it('reaches a stack in Node over a WebSocket', async () => {
+    const sockets = new WebSocketServer({ server, path: '/ip' });
+    const clock = new SystemClock();
+    const stack = new Stack({ clock, random: new SystemRandom() });
+    const http = createServer((request, response) => {
+      const hash = createHash('sha256');
+      request.on('data', (piece: Buffer) => hash.update(piece));
+      request.on('end', () => response.end(`${request.socket.remoteAddress} sent ${hash.digest('hex')}`));
+    });
+    stack.serve(http, 80);
+    const down = new Promise<Error>((heard) => {
+      stack.onLinkDown = (_device, error) => heard(error);
+    });
+    sockets.on('connection', (socket) => {
+      stack.addLink(webSocketLink(socket, { clock, mtu: 1400 }), { addresses: ['10.0.0.1/24'] });
+    });
+    const { port } = server.address() as AddressInfo;
+    const program = `import('/dist/browser.js').then(async (tunstack) => {
+      const clock = new tunstack.BrowserClock();
+      const stack = new tunstack.Stack({ clock, random: new tunstack.BrowserRandom() });
+      const link = tunstack.webSocketLink(new WebSocket('ws://127.0.0.1:${port}/ip'), { clock, mtu: 1400 });
+      stack.addLink(link, { addresses: ['10.0.0.2/24'] });
+      const { readable, writable } = stack.streams.connect({ host: '10.0.0.1', port: 80 });
+      const writer = writable.getWriter();
+      const head = 'POST / HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\nContent-Length: ${POSTED}\\r\\n\\r\\n';
+      await writer.write(new TextEncoder().encode(head));
+      await writer.write(new Uint8Array(${POSTED}).fill(7));
+      const answer = await new Response(readable).text();
+      stack.close();
+      return { answer, counters: link.counters.toJSON() };
+    })`;
+    const page = (await browser.evaluate(`http://127.0.0.1:${port}/blank`, program)) as {
+      answer: string;
+      counters: Record<string, number>;
+    };
+    const expected = createHash('sha256').update(new Uint8Array(POSTED).fill(7)).digest('hex');
+    expect(page.answer).to.match(/^HTTP\/1\.1 200 OK/);
+    expect(page.answer).to.contain(`10.0.0.2 sent ${expected}`);
+    expect(page.counters.outBytes).to.be.above(POSTED);
+    expect((await down).message).to.match(/the WebSocket was closed with code 1000/);
+    stack.close();
+    sockets.close();
   });
 
   for (const isolated of [false, true]) {
