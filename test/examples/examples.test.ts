@@ -69,6 +69,16 @@ describe('examples', function () {
     expect(expected[next], lines.join('\n')).to.equal(undefined);
   });
 
+  it('gateway: a program reaches one port of the host, and is reached at another', async function () {
+    await needsPrivateTun(this);
+    expect(await linesOf('gateway.ts')).to.deep.equal([
+      'inside:  10.0.2.2: a service of the host',
+      'inside:  198.51.100.1: EHOSTUNREACH',
+      'outside: a service of the sandbox',
+      '2 connections passed on, 1 denied',
+    ]);
+  });
+
   it('many-cores: connections are served by all threads of one stack', async function () {
     const namespace = await TestNamespace.createOrSkip(this);
     try {
