@@ -91,6 +91,8 @@ export class DhcpClient {
     this.#configuration = new LeaseConfiguration(link, options);
     this.#wanted = requestAddress === undefined ? undefined : IpAddress.parse(requestAddress);
     this.#alarm = clock.createAlarm(() => this.#ring());
+    // A lease alone does not keep a process alive.
+    this.#alarm.unref?.();
     this.#unhook = link.hookUdp(CLIENT_PORT, (packet, isVerified) => this.#input(packet, isVerified));
     this.#begin();
   }

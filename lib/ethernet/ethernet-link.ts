@@ -3,7 +3,7 @@
  * them off what arrives, and finds neighbours by ARP (RFC 826) and neighbour discovery (RFC 4861), which the stack never
  * sees.
  */
-import { StackError } from '../base/errors.js';
+import { ArgumentValueError, StackError } from '../base/errors.js';
 import { Coalescer } from '../link/coalescer.js';
 import type { LinkDevice } from '../link/link-device.js';
 import type { LinkHost } from '../link/link-host.js';
@@ -117,7 +117,10 @@ export class EthernetLink implements LinkDevice {
       discovery: this.#discovery,
     });
     frames.onWritable = () => this.#output.writable();
-    frames.onDown = (error) => this.onDown(error);
+    frames.onDown = (error) => {
+      this.#stop();
+      this.onDown(error);
+    };
   }
 
   // ---- what the stack asks of a link ------------------------------------------------------------
@@ -146,7 +149,13 @@ export class EthernetLink implements LinkDevice {
     this.#detection.removed(address);
   }
 
+  /** @throws ArgumentValueError where no stack has met it: what wraps an Ethernet goes around its frames */
   open(onBatch: (batch: PacketBatch) => void): void {
+    if (this.#host === undefined) {
+      throw new ArgumentValueError(
+        `${this.name} is added to a stack itself: what wraps it goes around its frames`,
+      );
+    }
     this.#frames.open((batch) => this.#receive(batch, onBatch));
   }
 
@@ -161,12 +170,7 @@ export class EthernetLink implements LinkDevice {
   close(): void {
     if (this.#isClosed) return;
     this.#advertiser?.close();
-    this.#isClosed = true;
-    this.#routers?.close();
-    this.#detection.close();
-    this.#neighbors.close();
-    this.#output.close();
-    this.#input.udpHooks.clear();
+    this.#stop();
     this.#frames.close();
   }
 
@@ -290,6 +294,16 @@ export class EthernetLink implements LinkDevice {
     } else {
       this.#neighbors.hold(neighbor, packet.slice());
     }
+  }
+
+  /** Nothing is sent or waited for any more. */
+  #stop(): void {
+    this.#isClosed = true;
+    this.#routers?.close();
+    this.#detection.close();
+    this.#neighbors.close();
+    this.#output.close();
+    this.#input.udpHooks.clear();
   }
 
   // ---- parts ------------------------------------------------------------------------------------

@@ -1,27 +1,35 @@
 /** A stack as a link with neighbours sees it: its addresses and routes there, and who is to hear of failure. */
+import type { Clock } from '../base/clock.js';
 import { StackError } from '../base/errors.js';
+import { DropReason } from '../base/stats.js';
+import { IcmpErrorKind } from '../ip/interfaces.js';
 import type { IpLayer } from '../ip/ip-layer.js';
 import { Begin } from '../ip/ip-output.js';
 import type { LinkAddress, LinkAddressOptions, LinkHost, LinkRoute } from '../link/link-host.js';
 import { finishChecksum, sumBytes } from '../wire/checksum.js';
 import { ICMP_HEADER_BYTES, Icmp4Type, Icmp4Unreachable, Icmp6Type, Icmp6Unreachable } from '../wire/icmp.js';
 import { IpAddress, IpPrefix } from '../wire/ip-address.js';
-import { Cast } from '../wire/ip-packet.js';
-import { IPV6_MIN_MTU, Protocol } from '../wire/ipv6.js';
+import { Cast, IpPacket } from '../wire/ip-packet.js';
+import { readIpv4 } from '../wire/ipv4.js';
+import { IPV6_MIN_MTU, Protocol, readIpv6 } from '../wire/ipv6.js';
 
 /** Bytes of an IPv4 error, its own header apart (RFC 1812 §4.3.2.3); and of one of IPv6 (RFC 4443 §2.4). */
 const MOST_BYTES_4 = 576 - 20 - ICMP_HEADER_BYTES;
 const MOST_BYTES_6 = IPV6_MIN_MTU - 40 - ICMP_HEADER_BYTES;
 const UDP = 17;
 
-export const createLinkHost = (ip: IpLayer, index: number): LinkHost => new StackLinkHost(ip, index);
+export const createLinkHost = (ip: IpLayer, index: number, clock: Clock): LinkHost =>
+  new StackLinkHost(ip, index, clock);
 
 class StackLinkHost implements LinkHost {
   readonly index: number;
   readonly #ip: IpLayer;
+  readonly #clock: Clock;
+  readonly #packet = new IpPacket();
 
-  constructor(ip: IpLayer, index: number) {
+  constructor(ip: IpLayer, index: number, clock: Clock) {
     this.#ip = ip;
+    this.#clock = clock;
     this.index = index;
   }
 
@@ -67,27 +75,36 @@ class StackLinkHost implements LinkHost {
     return () => routes.remove(made);
   }
 
-  /** RFC 1122 §3.3.1.4, RFC 4861 §7.2.2: what waited in vain is answered as a router would. */
-  unreachable(packet: Uint8Array): void {
-    const version = packet[0] >> 4;
-    const view = new DataView(packet.buffer, packet.byteOffset, packet.length);
-    const source = IpAddress.read(view, version === 4 ? 12 : 8, version === 4 ? 4 : 6);
-    if (source.isUnspecified || source.isMulticast || isIcmpError(view, version)) return;
-    const ours = this.#ip.isLocal(source);
-    const path = this.#ip.resolve({
-      destination: source,
-      protocol: version === 4 ? Protocol.Icmp : Protocol.Icmpv6,
-      ...(source.isLinkLocal && !ours ? { oif: this.index } : {}),
-    });
+  /** RFC 1122 §3.3.1.4, RFC 4861 §7.2.2: as a router to whose packet it was, and to ourselves for one of ours. */
+  unreachable(bytes: Uint8Array): void {
+    const packet = this.#packet;
+    packet.aim(bytes, new DataView(bytes.buffer, bytes.byteOffset, bytes.length), 0, bytes.length);
+    packet.link = this.index;
+    packet.mark = 0;
+    packet.segmentSize = 0;
+    packet.cast = Cast.Unicast;
+    packet.nowUs = this.#clock.nowUs();
+    const reason = bytes[0] >> 4 === 4 ? readIpv4(packet) : readIpv6(packet);
+    if (reason !== DropReason.None) return;
+    if (this.#ip.isLocal(packet.source())) this.#tellOurselves(packet);
+    else this.#ip.icmpErrors.errorAsRouter(packet, IcmpErrorKind.HostUnreachable);
+  }
+
+  /** By way of the loopback, so that whoever sent it hears of it as of any error. No rate limits what stays inside. */
+  #tellOurselves({ bytes, view, version, length }: IpPacket): void {
+    if (isIcmpError(view, version)) return;
+    const destination = IpAddress.read(view, version === 4 ? 12 : 8, version);
+    const protocol = version === 4 ? Protocol.Icmp : Protocol.Icmpv6;
+    const path = this.#ip.resolve({ destination, protocol });
     if (path.unusable !== '') return;
-    const quoted = Math.min(packet.length, version === 4 ? MOST_BYTES_4 : MOST_BYTES_6);
+    const quoted = Math.min(length, version === 4 ? MOST_BYTES_4 : MOST_BYTES_6);
     if (this.#ip.begin(path, ICMP_HEADER_BYTES + quoted) !== Begin.Ok) return;
     const { out } = this.#ip;
     const type = version === 4 ? Icmp4Type.Unreachable : Icmp6Type.Unreachable;
     const code = version === 4 ? Icmp4Unreachable.Host : Icmp6Unreachable.Address;
     out.view.setInt32(out.at, (type << 24) | (code << 16));
     out.view.setInt32(out.at + 4, 0);
-    out.bytes.set(packet.subarray(0, quoted), out.at + ICMP_HEADER_BYTES);
+    out.bytes.set(bytes.subarray(0, quoted), out.at + ICMP_HEADER_BYTES);
     if (version === 4) {
       const sum = finishChecksum(sumBytes(out.view, out.at, ICMP_HEADER_BYTES + quoted));
       out.view.setUint16(out.at + 2, sum);

@@ -137,7 +137,7 @@ export class Stack implements EndpointHost {
     this.#ports.push(port);
     this.ip.addPort(port);
     if (options.ip !== undefined) this.ip.setLinkOptions(index, options.ip);
-    device.attach?.(createLinkHost(this.ip, index));
+    device.attach?.(createLinkHost(this.ip, index, this.clock));
     for (const address of options.addresses ?? []) this.ip.addAddress(index, address);
     if (options.defaultRoute === true) addDefaultRoutes(this.routing, index, options.addresses ?? []);
     device.onWritable = () => this.#writable();

@@ -229,7 +229,7 @@ describe('Ethernet link', () => {
   });
 
   it('refuses options that cannot be right', () => {
-    const make = (options: object) => () => lan.link('x', options);
+    const make = (options: object) => () => lan.link('x', { frames: a.device, ...options });
     expect(make({ mac: '01:00:5e:00:00:01' })).to.throw(RangeError);
     expect(make({ mac: '52:54' }))
       .to.throw(TypeError)
@@ -240,7 +240,34 @@ describe('Ethernet link', () => {
     expect(make({ neighbors: { maxEntries: 0 } })).to.throw(RangeError);
     expect(make({ detection: { ipv4ProbeMs: [2, 1] } })).to.throw(RangeError);
     expect(make({ secret: new Uint8Array(3) })).to.throw(TypeError);
-    expect(make({ frames: undefined })).to.throw(TypeError);
+    expect(make({ clock: undefined })).to.throw(TypeError);
+  });
+
+  it('stops when its device fails, says so, and frees what it kept', () => {
+    new Pinger(a.stack).send('10.0.0.9');
+    a.stack.ip.addAddress(a.index, '10.0.0.7/24', { probe: true });
+    let failure = '';
+    a.stack.onLinkDown = (_link, error) => {
+      failure = error.message;
+    };
+    a.device.fail(new Error('unplugged'));
+    lan.advanceMs(1);
+    expect(failure).to.equal('unplugged');
+    expect(a.link.neighbors()).to.deep.equal([]);
+    b.stack.close();
+    lan.advanceMs(1);
+    const others = lan.clock.pending;
+    a.stack.close();
+    lan.advanceMs(1);
+    expect(others, 'the alarm of the stack itself').to.be.at.most(1);
+    expect(lan.clock.pending).to.equal(0);
+  });
+
+  it('must be added to a stack itself', () => {
+    expect(() => lan.link('x').open(() => {})).to.throw(TypeError, 'what wraps it goes around its frames');
+    const other = lan.link('y');
+    a.stack.addLink(other);
+    expect(() => b.stack.addLink(other)).to.throw('EBUSY');
   });
 
   it('leaves no alarm behind when it is closed', () => {

@@ -64,7 +64,7 @@ export class Lan {
   link(name: string, options: Partial<EthernetLinkOptions> = {}): EthernetLink {
     const { clock } = this;
     return new EthernetLink({
-      frames: this.device(name),
+      frames: options.frames ?? this.device(name),
       clock,
       random: this.random.fork(),
       mtu: 1500,
@@ -75,10 +75,15 @@ export class Lan {
   /** A stack with one link, and no address detection unless asked for, so that tests can begin at once. */
   host(name: string, options: HostOptions = {}): LanHost {
     const { ethernet, stack: stackOptions, ...linkOptions } = options;
-    const link = this.link(name, { detection: { ipv6Probes: 0, ipv4Announcements: 0 }, ...ethernet });
+    const device = this.device(name);
+    const link = this.link(name, {
+      frames: device,
+      detection: { ipv6Probes: 0, ipv4Announcements: 0 },
+      ...ethernet,
+    });
     const stack = new Stack({ clock: this.clock, random: this.random.fork(), ...stackOptions });
     const index = stack.addLink(link, linkOptions);
-    return { stack, link, index };
+    return { stack, link, index, device };
   }
 
   advanceMs(ms: number): void {
@@ -100,6 +105,7 @@ export interface LanHost {
   readonly stack: Stack;
   readonly link: EthernetLink;
   readonly index: number;
+  readonly device: PacketLink;
 }
 
 export const viewOf = (bytes: Uint8Array): DataView =>
