@@ -1,8 +1,9 @@
 /** The examples of links made from what applications have: each runs, says what it promises, and ends by itself. */
 import { expect } from 'chai';
 import { openPrivateTun } from '../../lib/link/tun-private.js';
+import { Chromium } from '../browser/chromium.js';
 import { Child, installed, run } from '../support/child.js';
-import { skip } from '../support/skip.js';
+import { skip, skipOn } from '../support/skip.js';
 
 const LIMIT_MS = 30_000;
 
@@ -56,6 +57,21 @@ describe('examples of links', function () {
       const lines = await linesOf('ip-over-websocket/client.ts', url);
       expect(lines).to.deep.equal(['/by-a-stack for ::ffff:10.8.0.2, over a WebSocket']);
       await server.output(/ws0: the WebSocket was closed with code 1000; \d+ packets came, \d+ went/);
+    });
+
+    it('fetches it from a page of a browser, which has a stack of its own', async function () {
+      const browser = await skipOn(this, () => Chromium.start());
+      try {
+        const fetched = `new Promise((done) => {
+          const look = () => document.title === 'fetched' && done(document.querySelector('#fetched').textContent);
+          new MutationObserver(look).observe(document.head, { subtree: true, childList: true });
+          look();
+        })`;
+        const text = await browser.evaluate(url.replace('ws:', 'http:'), fetched);
+        expect(text).to.equal('/by-a-page for ::ffff:10.8.0.2, over a WebSocket\n');
+      } finally {
+        await browser.close();
+      }
     });
 
     it('fetches it with the kernel, by a TUN and no stack', async function () {
