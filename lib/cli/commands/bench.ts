@@ -1,3 +1,4 @@
+/** What `tunstack bench` is. */
 import type { BenchOptions } from '../bench/bench.js';
 import type { CommandSpec } from '../frame/spec.js';
 import * as values from '../frame/values.js';

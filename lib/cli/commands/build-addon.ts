@@ -1,3 +1,4 @@
+/** What `tunstack build-addon` is. */
 import type { CommandSpec } from '../frame/spec.js';
 
 export const command: CommandSpec<{ readonly debug: boolean }> = {

@@ -1,3 +1,4 @@
+/** What `tunstack capture` is. */
 import type { CaptureOptions } from '../capture/capture.js';
 import type { CommandSpec } from '../frame/spec.js';
 import * as values from '../frame/values.js';

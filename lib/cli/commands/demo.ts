@@ -1,3 +1,4 @@
+/** What `tunstack demo` is. */
 import type { CommandSpec } from '../frame/spec.js';
 
 interface DemoCommandOptions {

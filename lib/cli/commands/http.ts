@@ -1,3 +1,4 @@
+/** What `tunstack http` is. */
 import type { CommandSpec } from '../frame/spec.js';
 import * as values from '../frame/values.js';
 import type { HttpOptions } from '../http/options.js';

@@ -1,3 +1,4 @@
+/** What `tunstack info` is. */
 import type { CommandSpec } from '../frame/spec.js';
 
 export const command: CommandSpec = {

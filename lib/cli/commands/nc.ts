@@ -1,3 +1,4 @@
+/** What `tunstack nc` is. */
 import type { CommandSpec } from '../frame/spec.js';
 import * as values from '../frame/values.js';
 import type { NcOptions } from '../nc/options.js';

@@ -1,3 +1,4 @@
+/** What `tunstack ping` is. */
 import type { CommandSpec } from '../frame/spec.js';
 import * as values from '../frame/values.js';
 import { FAMILY_OPTIONS } from '../network/family.js';

@@ -1,3 +1,4 @@
+/** What `tunstack run` is. */
 import type { CommandSpec } from '../frame/spec.js';
 import { PRIVATE_LINK_OPTIONS } from '../network/options.js';
 import type { RunOptions } from '../run/run.js';

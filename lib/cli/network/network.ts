@@ -1,5 +1,4 @@
 /** Opens the network a command asks for, and has it put back when the command ends. */
-
 import {
   type DirectionOptions,
   EmulatedLink,
@@ -79,6 +78,7 @@ export async function openNetwork(
 ): Promise<Network> {
   const { wrap = (device) => device, tcp = {} } = extras;
   checkOptions(options);
+  const emulation = directionOf(options);
   const { dns = [] } = options;
   const clock = new SystemClock();
   const record = options.capture === undefined ? undefined : openRecorder(context, options.capture, clock);
@@ -90,7 +90,7 @@ export async function openNetwork(
     ...(dns.length > 0 ? { dns: { servers: dns } } : {}),
   });
   context.defer(() => stack.close());
-  const emulated = emulate(opened.device, options, clock);
+  const emulated = emulate(opened.device, emulation, { clock, seed: options.seed });
   const wrapped = wrap(emulated, clock);
   const device = record === undefined ? wrapped : record(wrapped);
   // What is raw waits for packets only if somebody says so.
@@ -225,13 +225,17 @@ function adopt(context: CommandContext, fd: number, options: NetworkOptions): Op
 }
 
 /** The link, made worse where that was asked for. */
-function emulate(device: LinkDevice, options: NetworkOptions, clock: SystemClock): LinkDevice {
-  const direction = directionOf(options);
+function emulate(
+  device: LinkDevice,
+  direction: DirectionOptions,
+  { clock, seed }: { readonly clock: SystemClock; readonly seed: number },
+): LinkDevice {
   if (Object.keys(direction).length === 0) return device;
-  const random = new SeededRandom(options.seed);
+  const random = new SeededRandom(seed);
   return new EmulatedLink(device, { clock, random, outgoing: direction, incoming: direction });
 }
 
+/** @throws UsageError */
 function directionOf(options: NetworkOptions): DirectionOptions {
   const { delay, jitter, loss, duplicate, corrupt, reorder, rate, queue } = options;
   if (queue !== undefined && rate === undefined) {

@@ -1,5 +1,4 @@
 /** Runs `tunstack`, and tells what it leaves behind. */
-
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
