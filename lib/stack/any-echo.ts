@@ -210,7 +210,7 @@ export class AnyEchoListener {
     this.#isClosed = true;
     this.#alarm.clear();
     this.#untold = [];
-    for (const request of [...this.#pending.keys()]) {
+    for (const request of this.#pending.keys()) {
       this.#forget(request);
       request.onCancel?.('closed');
     }

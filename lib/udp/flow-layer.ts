@@ -303,6 +303,6 @@ export class UdpFlows implements FlowHost {
 
   /** The stack closes. */
   close(): void {
-    for (const listener of [...this.#listeners]) listener.end('stack');
+    while (this.#listeners.length > 0) this.#listeners[0].end('stack');
   }
 }

@@ -7,31 +7,31 @@ import { type AnyUdpOptions, type FlowOptions, resolveFlowOptions } from './flow
 import { FlowTable } from './flow-table.js';
 
 /** What became of the flows of a listener. */
-export class AnyUdpCounts {
+export interface AnyUdpCounts {
   /** Flows asked about, decided on or not. */
-  requested = 0;
+  requested: number;
   /** Flows that were accepted. */
-  accepted = 0;
+  accepted: number;
   /** Flows answered by an ICMP error. */
-  rejected = 0;
+  rejected: number;
   /** Flows that were ignored. */
-  ignored = 0;
+  ignored: number;
   /** Flows nobody decided on within `pendingMs`. */
-  expired = 0;
+  expired: number;
   /** Flows that ended because nothing was sent from inside for `idleMs`. */
-  idle = 0;
+  idle: number;
   /** Datagrams that would have begun a flow beyond `maxFlows` or `maxPending`. */
-  overflows = 0;
+  overflows: number;
   /** Datagrams dropped: of refused flows, and those nobody read in time. */
-  dropped = 0;
+  dropped: number;
   /** Answers not sent: no route, a full link, more than UDP carries, or an address that can be nobody's. */
-  unsent = 0;
+  unsent: number;
   /** Answers not sent, to a symmetric flow that did not ask for them. */
-  unsolicited = 0;
+  unsolicited: number;
   /** Gauge: flows asked about and not decided on. */
-  pending = 0;
+  pending: number;
   /** Gauge: flows that are open. */
-  flows = 0;
+  flows: number;
 }
 
 /**
@@ -40,7 +40,20 @@ export class AnyUdpCounts {
  */
 export class AnyUdpListener {
   /** What it counts, for who counts. @hidden */
-  readonly books = new AnyUdpCounts();
+  readonly books: AnyUdpCounts = {
+    requested: 0,
+    accepted: 0,
+    rejected: 0,
+    ignored: 0,
+    expired: 0,
+    idle: 0,
+    overflows: 0,
+    dropped: 0,
+    unsent: 0,
+    unsolicited: 0,
+    pending: 0,
+    flows: 0,
+  };
   readonly #options: FlowOptions;
   readonly #matcher: PacketMatcher;
   readonly #table: FlowTable<FlowEntry>;
@@ -57,7 +70,7 @@ export class AnyUdpListener {
     this.#matcher = new PacketMatcher(options);
     this.#table = new FlowTable(host.random, this.#options.cone === 'symmetric');
     this.#onFlow = onFlow;
-    this.#onEnd = host.end;
+    this.#onEnd = (ended, reason) => host.end(ended, reason);
   }
 
   /** The options in force, those of the filter apart. */

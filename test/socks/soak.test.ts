@@ -1,7 +1,6 @@
 /** Many flows through a tunnel, most of which end badly: nothing of them may be left. */
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
-import type { Socket } from 'node:net';
 import { expect } from 'chai';
 import { randomBelow } from '../../lib/base/random.js';
 import { SeededRandom } from '../../lib/sim/seeded-random.js';
@@ -131,7 +130,7 @@ async function streamFlow(world: SocksWorld, flow: number, random: SeededRandom)
 
 /** One that the server resets. */
 function resetOneAt(world: SocksWorld): void {
-  const [first] = world.echo.sockets as Set<Socket>;
+  const [first] = world.echo.sockets;
   first?.resetAndDestroy();
 }
 
