@@ -72,7 +72,7 @@ describe('HTTP over links of channels', function () {
       // Who was about to send something meanwhile hears of it by that.
       const codes = ['ENETDOWN', 'EPIPE', 'ECONNRESET'];
       if (hearsEnd)
-        expect((await down) as Error & { code?: string })
+        expect(await down)
           .to.have.property('code')
           .oneOf(codes);
       server.close();
