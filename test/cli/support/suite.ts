@@ -179,7 +179,7 @@ function describePing(namespace: () => TestNamespace, folder: () => string): voi
 
   it('ping: shows ICMP errors, and what is too large to be sent', async () => {
     await namespace().shell('sysctl -qw net.ipv4.ip_forward=1');
-    const host = ['-c', '1', '-W', '2', ...TUN];
+    const host = ['-c', '1', '-W', '5', ...TUN];
     const lost = await cli(['ping', ...host, '192.0.2.1'], { namespace: namespace() });
     expect(lost.stdout).to.match(/\nFrom 10\.7\.0\.1 icmp_seq=1 Destination net unreachable\n/);
     expect(lost.status).to.equal(1);
@@ -358,19 +358,25 @@ function describeNc(namespace: () => TestNamespace): void {
   it('nc: takes one after another with -k, whatever became of the one before', async () => {
     const running = start(['nc', ...TUN, '-l', '-k', '-v', '7100'], { namespace: namespace() });
     await running.child.output(/listening on/);
-    const reset = `const socket = require('node:net').connect(7100, '10.7.0.2', () => socket.resetAndDestroy());`;
-    await namespace().exec(process.execPath, ['--eval', reset]);
-    await running.child.output(/connection from/);
+    const reset = `
+      const socket = require('node:net').connect(7100, '10.7.0.2', () => socket.write('broken off\\n'));
+      process.stdin.resume().on('end', () => socket.resetAndDestroy());
+    `;
+    const client = namespace().spawn(process.execPath, ['--eval', reset], { openStdin: true });
+    await running.child.output(/broken off/);
+    client.stdin.end();
+    await client.ended;
+    await running.child.output(/tunstack nc: .*ECONNRESET/);
     for (let i = 0; i < 2; i++) {
       await namespace().exec(process.execPath, ['--eval', CLIENT, '7100', '10.7.0.2']);
     }
     process.kill(running.child.pid, 'SIGTERM');
     const { stdout, status } = await running.ended();
-    expect([stdout, status]).to.deep.equal(['from the kernel\n'.repeat(2), 143]);
+    expect([stdout, status]).to.deep.equal([`broken off\n${'from the kernel\n'.repeat(2)}`, 143]);
   });
 
   it('nc: waits for a datagram, and answers who sent it', async () => {
-    const args = ['nc', '-u', '-l', '-w', '3', '7100'];
+    const args = ['nc', '-u', '-l', '7100'];
     const running = start(args, { namespace: namespace(), input: 'from the stack' });
     await running.child.output(/listening on/);
     const ask = `
@@ -381,12 +387,13 @@ function describeNc(namespace: () => TestNamespace): void {
       socket.send('from the kernel', 7100, '127.0.0.1');
     `;
     const asked = await namespace().exec(process.execPath, ['--eval', ask]);
+    process.kill(running.child.pid, 'SIGTERM');
     const { stdout, status } = await running.ended();
-    expect([asked.stdout, stdout, status]).to.deep.equal(['from the stack', 'from the kernel', 0]);
+    expect([asked.stdout, stdout, status]).to.deep.equal(['from the stack', 'from the kernel', 143]);
   });
 
   it('nc: asks over UDP, and ends when nothing more comes', async () => {
-    const args = ['nc', '-u', '-w', '1', ...TUN, '10.7.0.1', '7002'];
+    const args = ['nc', '-u', '-w', '3', ...TUN, '10.7.0.1', '7002'];
     const { stdout, status } = await cli(args, { namespace: namespace(), input: 'datagram' });
     expect([stdout, status]).to.deep.equal(['DATAGRAM', 0]);
   });
