@@ -54,6 +54,8 @@ export class AnyUdpListener {
     pending: 0,
     flows: 0,
   };
+  /** Index of the only link it takes flows of; -1 for any. @hidden */
+  readonly link: number;
   readonly #options: FlowOptions;
   readonly #matcher: PacketMatcher;
   readonly #table: FlowTable<FlowEntry>;
@@ -68,6 +70,7 @@ export class AnyUdpListener {
   ) {
     this.#options = resolveFlowOptions(options);
     this.#matcher = new PacketMatcher(options);
+    this.link = options.link ?? -1;
     this.#table = new FlowTable(host.random, this.#options.cone === 'symmetric');
     this.#onFlow = onFlow;
     this.#onEnd = (ended, reason) => host.end(ended, reason);

@@ -67,7 +67,8 @@ export class FlowSender {
     const key = this.#aim(entry, from, port);
     const known = entry.paths.find(key, ip.generation());
     if (known !== undefined) return known;
-    const zoned = entry.version === 6 && entry.source.isLinkLocal;
+    // Addresses that mean something only on their link, and those of a listener that has only one.
+    const zoned = (entry.version === 6 && entry.source.isLinkLocal) || entry.listener.link >= 0;
     const path = ip.resolve({
       destination: entry.source,
       source: from,
