@@ -272,6 +272,21 @@ describe('DHCP', () => {
     expect(after.stats.naks).to.equal(0);
   });
 
+  it('believes no answer to another question, though it comes from its server', () => {
+    const server = serve();
+    const client = ask();
+    lan.advanceMs(5000);
+    const old = lan.framesOf(IPV4).filter((frame) => viewOf(frame).getUint16(36) === 68);
+    server.close();
+    client.renew();
+    lan.advanceMs(10);
+    for (const frame of old) lan.inject(frame);
+    lan.advanceMs(10);
+    expect(client.state).to.equal('renewing');
+    expect(client.stats.renewals).to.equal(0);
+    expect(client.stats.ignored).to.equal(old.length);
+  });
+
   it('refuses options that cannot be right', () => {
     expect(() => serve({ address: '10.0.0.1/31' })).to.throw(TypeError);
     expect(() => serve({ pool: ['10.0.0.9', '10.0.0.2'] })).to.throw(RangeError);

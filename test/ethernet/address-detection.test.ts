@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import type { AddressConflict } from '../../lib/ethernet/address-detection.js';
 import { ArpOperation, NO_MAC, writeArp } from '../../lib/ethernet/arp-packet.js';
 import { MacAddress } from '../../lib/ethernet/mac-address.js';
+import { neighborSolicitation } from '../../lib/ethernet/nd-message.js';
 import { IpAddress } from '../../lib/wire/ip-address.js';
 import { frameOf, hex, Lan, type LanHost, Pinger, viewOf } from './lan.js';
 
@@ -76,6 +77,18 @@ describe('Ethernet address detection', () => {
     const owners = hosts.filter(({ stack, index }) => stack.ip.addresses(index).length > 0);
     expect(owners).to.have.length(1);
     expect(hosts.map(({ link }) => link.counters.addressConflicts)).to.have.members([0, 1]);
+  });
+
+  it('gives up at once an address that somebody asks for as we do (RFC 4862 §5.4.3) [IC6-14]', () => {
+    const lan = new Lan();
+    const a = lan.host('a', { ethernet: { detection: {}, linkLocal: false }, addresses: ['fd00::1/64'] });
+    lan.advanceMs(1);
+    const target = IpAddress.parse('fd00::1');
+    const ends = { source: IpAddress.parse('::'), destination: IpAddress.parse('ff02::1:ff00:1') };
+    const question = neighborSolicitation(ends, target);
+    lan.inject(frameOf({ from: PEER, to: '33:33:ff:00:00:01', type: IPV6 }, question));
+    lan.advanceMs(1);
+    expect(a.stack.ip.addresses(a.index)).to.deep.equal([]);
   });
 
   it('tries another link-local address where identifiers allow for it (RFC 7217 §5)', () => {

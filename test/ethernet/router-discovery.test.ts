@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { MacAddress } from '../../lib/ethernet/mac-address.js';
+import { routerSolicitation } from '../../lib/ethernet/nd-message.js';
 import { type RouterAdvertisement, writeAdvertisement } from '../../lib/ethernet/router-advertisement.js';
 import type { AdvertisedDns, RouterDiscoveryOptions } from '../../lib/ethernet/router-discovery.js';
 import { SeededRandom } from '../../lib/sim/seeded-random.js';
@@ -194,6 +195,8 @@ describe('Router discovery', () => {
       [true, false],
       [false, true],
     ]);
+    say({ lifetimeSeconds: 1800, preference: 'low' });
+    expect(wayTo('2001:db8::1'), 'preferred, but silent').to.include(ROUTER.ip);
     say({ lifetimeSeconds: 1800, preference: 'high' }, OTHER);
     expect(wayTo('2001:db8::1')).to.include(OTHER.ip);
     say({ lifetimeSeconds: 0 }, OTHER);
@@ -318,9 +321,14 @@ describe('Router advertiser', () => {
     router.link.advertise();
     lan.advanceMs(100_000);
     heard.length = 0;
-    for (let i = 0; i < 20; i++) lan.host(`h${i}`, { ethernet: { routerDiscovery: true } });
-    lan.advanceMs(3_000);
-    expect(heard.length).to.be.within(1, 2);
+    const question = routerSolicitation(IpAddress.parse('fe80::5'), MacAddress.parse(OTHER.mac));
+    for (let i = 0; i < 30; i++) {
+      lan.inject(frameOf({ from: OTHER.mac, to: '33:33:00:00:00:02', type: IPV6 }, question));
+      lan.advanceMs(100);
+    }
+    expect(heard).to.have.length(1);
+    lan.advanceMs(1_000);
+    expect(heard).to.have.length(2);
   });
 
   it('says farewell when it is closed, and hosts leave it (RFC 4861 §6.2.5)', () => {
