@@ -102,9 +102,11 @@ export class Forwarder {
     if (port.index === packet.link && port.resolves === true && translator === undefined) {
       this.#parts.redirects.consider(packet, way);
     }
+    // Before its source is another: the way back is that to who sent it.
+    this.#clamp(packet, port, mtu);
     if (translator !== undefined && translator.outbound(packet, port.index, packet.nowUs) !== Verdict.Accept)
       return;
-    this.#change(packet, port, mtu);
+    this.#change(packet, port);
     if (this.#send(packet, port, mtu)) ip.outForwDatagrams++;
   }
 
@@ -180,9 +182,8 @@ export class Forwarder {
 
   // ---- changes ----------------------------------------------------------------------------------
 
-  /** What a router changes: options, the MSS where it must, and one hop less to go. */
-  #change(packet: IpPacket, port: OutputPort, mtu: number): void {
-    this.#clamp(packet, port, mtu);
+  /** What a router changes of each packet: options, and one hop less to go. */
+  #change(packet: IpPacket, port: OutputPort): void {
     packet.hopLimit--;
     const { view, at } = packet;
     if (packet.version === 6) {

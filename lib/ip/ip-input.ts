@@ -77,6 +77,8 @@ export class IpInput {
 
   /** Shows a packet to the translator, fragments once they are put together if it wants that. */
   #translate4(packet: IpPacket, translator: PacketTranslator): void {
+    // Errors about it may be sent before anybody has found out whose it is.
+    packet.cast = castOf4(packet);
     const verdict = translator.inbound(packet, packet.nowUs);
     if (verdict === Verdict.Accept) return this.#take4(packet);
     if (verdict !== Verdict.Reassemble) return;
@@ -169,10 +171,10 @@ export class IpInput {
   }
 
   #translate6(packet: IpPacket, translator: PacketTranslator): void {
+    packet.cast = packet.d0 >>> 24 === 0xff ? Cast.Multicast : Cast.Unicast;
     const verdict = translator.inbound(packet, packet.nowUs);
     if (verdict === Verdict.Accept) return this.#take6(packet);
     if (verdict !== Verdict.Reassemble) return;
-    packet.cast = Cast.Unicast;
     // Headers that lead to no fragment are found wanting where the packet goes.
     if (this.#chain.walk(packet, false) !== ChainEnd.Fragment) return this.#take6(packet);
     const whole = this.#reassemble6(packet);
@@ -288,6 +290,12 @@ export class IpInput {
     else this.#stats.ip.inAddrErrors++;
     this.#stats.drop(reason);
   }
+}
+
+/** To how many an IPv4 packet goes, as far as its address alone says it. */
+function castOf4({ d3 }: IpPacket): Cast {
+  if (d3 === -1) return Cast.Broadcast;
+  return d3 >>> 28 === 14 ? Cast.Multicast : Cast.Unicast;
 }
 
 const isFragment4 = ({ view, at }: IpPacket): boolean =>

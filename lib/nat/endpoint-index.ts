@@ -80,14 +80,14 @@ export class EndpointIndex {
   }
 
   /**
-   * IPv4 needs one word of each address. What is the same for two protocols shares a place, which makes three
+   * IPv4 needs one word of each address. What is the same for two protocols shares a place, which makes a few
    * of them at most. IPv6 takes all words, so that no folding of ours can be exploited.
    */
   #hashOf(): number {
     const { probe } = this;
-    if ((probe[1] | probe[2] | probe[5] | probe[6]) === 0) {
-      return this.#hash.hash3(probe[4], probe[8], probe[9]);
-    }
+    const isFour =
+      (probe[1] | probe[2] | probe[5] | probe[6]) === 0 && isMarked(probe[3]) && isMarked(probe[7]);
+    if (isFour) return this.#hash.hash3(probe[4], probe[8], probe[9]);
     return this.#hash.hashWords(probe, KEY_WORDS);
   }
 
@@ -129,6 +129,9 @@ export class EndpointIndex {
     this.#hashes = hashes;
   }
 }
+
+/** Whether a third word is that of an IPv4 address in mapped form, or of none. */
+const isMarked = (word: number): boolean => word === 0xffff || word === 0;
 
 /** Copies the four words of an address into a key. */
 export function putAddress(probe: Int32Array, at: number, address: AddressWords): void {

@@ -11,6 +11,8 @@ export interface OwnPorts {
   isTaken(protocol: number, port: number): boolean;
   /** Whether the stack itself speaks from `near` to `far`. */
   hasFlow(protocol: number, near: Endpoint, far: Endpoint): boolean;
+  /** Whether the stack takes connections that are begun to that port, though no socket of it has it. */
+  wants(packet: IpPacket, port: number): boolean;
   /** The stack must not choose this port for itself. */
   reserve(protocol: number, port: number): void;
   /** Undoes one `reserve`. */

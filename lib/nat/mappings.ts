@@ -77,6 +77,11 @@ export class MappingTable {
     return this.#outside.size;
   }
 
+  /** Whether there are as many as there may be. */
+  get isFull(): boolean {
+    return this.size >= this.#parts.options.maxMappings;
+  }
+
   /** Hosts inside that have mappings. */
   get sources(): number {
     return this.#sourceIndex.size;
@@ -102,14 +107,12 @@ export class MappingTable {
    * Maps an endpoint inside that has no mapping, or only one that `forward` does not want.
    * @param outside where it must be seen, as a port forward says; undefined for any free port
    * @param far to whom it speaks first: nobody of this stack may speak to them from the same port
-   * @returns undefined when it cannot be: it is counted
+   * @returns undefined when it cannot be
    */
   create(protocol: number, inside: Endpoint, far: Endpoint, outside?: Endpoint): Mapping | undefined {
-    const { stats, options } = this.#parts;
-    const source = this.size < options.maxMappings ? this.#sourceOf(inside) : undefined;
+    const source = this.isFull ? undefined : this.#sourceOf(inside);
     const mapping = source === undefined ? undefined : this.#make(protocol, inside, { source, far, outside });
     if (mapping !== undefined) return mapping;
-    stats.mappingsRefused++;
     if (source !== undefined) this.#forgetSource(source);
     return undefined;
   }
@@ -170,8 +173,7 @@ export class MappingTable {
     const index = this.#sourceIndex;
     const known = this.findSource(inside);
     if (known !== undefined) return known;
-    const family: IpFamily = inside.w0 === 0 && inside.w1 === 0 && inside.w2 === 0xffff ? 4 : 6;
-    const choices = this.#parts.addresses.ofFamily(family);
+    const choices = this.#parts.addresses.ofFamily(familyOf(inside));
     if (choices.length === 0) return undefined;
     const address = choices[choices.length === 1 ? 0 : randomBelow(this.#parts.random, choices.length)];
     const source = new Source(this.#sourceNumbers.take(), address);
@@ -203,6 +205,10 @@ export class MappingTable {
     return at.address.pool(protocol).choose(wanted, isFree);
   }
 }
+
+/** The version of IP of an endpoint. */
+export const familyOf = ({ w0, w1, w2 }: Endpoint): IpFamily =>
+  w0 === 0 && w1 === 0 && w2 === 0xffff ? 4 : 6;
 
 /** Aims an index at one endpoint. */
 function aim(index: EndpointIndex, protocol: number, endpoint: Endpoint): void {

@@ -73,7 +73,7 @@ export class Nat {
     if (taken.has(stack)) throw new StackError('EBUSY', 'nat');
     taken.add(stack);
     this.#stack = stack;
-    this.#ports = new StackPorts(stack);
+    this.#ports = new StackPorts(stack, link);
     this.#alarm = stack.clock.createAlarm(() => this.#ring());
     this.#alarm.unref?.();
     const { random } = stack;

@@ -3,15 +3,17 @@
  * then mappings, as far as the filtering lets through.
  */
 import type { IpFamily } from '../wire/ip-address.js';
+import { Protocol } from '../wire/ipv6.js';
 import type { Contacts } from './contacts.js';
 import type { Forwards } from './forwards.js';
 import type { OwnPorts } from './host.js';
-import type { Mapping, MappingTable } from './mappings.js';
+import { familyOf, type Mapping, type MappingTable } from './mappings.js';
 import type { NatStats } from './nat-stats.js';
 import type { ResolvedNatOptions } from './options.js';
 import type { OutsideAddresses } from './outside.js';
 import { Endpoint } from './rewrite.js';
 import type { Session, SessionTable } from './sessions.js';
+import { beginTcpInward, Seen } from './tcp-track.js';
 
 /** Where something from the outside may go. */
 export const Admission = {
@@ -35,9 +37,10 @@ interface PathParts {
   readonly own: OwnPorts;
 }
 
-/** The protocol and the time of what is looked at. */
+/** The protocol and the time of what is looked at, and its flags where it is of TCP. */
 export interface Passing {
   protocol: number;
+  tcpFlags: number;
   nowUs: number;
 }
 
@@ -58,6 +61,8 @@ export class NatPaths {
   admit(passing: Passing, near: Endpoint, far: Endpoint): Admission {
     const { forwards, mappings, own } = this.#parts;
     const { protocol } = passing;
+    // What the stack has begun or accepted stays with it, whoever gets the port afterwards.
+    if (own.hasFlow(protocol, near, far)) return Admission.Unmapped;
     if (forwards.lead(protocol, near, this.inside)) {
       this.#remember(passing, near, far);
       return Admission.Granted;
@@ -93,8 +98,11 @@ export class NatPaths {
       return undefined;
     }
     // Making room may have ended the mapping.
-    const mapping = mappings.findInside(protocol, inside) ?? this.#mappingOf(protocol, inside, far);
-    if (mapping === undefined) return undefined;
+    const mapping = mappings.findInside(protocol, inside) ?? this.#mappingOf(passing, inside, far);
+    if (mapping === undefined) {
+      stats.mappingsRefused++;
+      return undefined;
+    }
     const isOurs = own.hasFlow(protocol, mapping.outside, far);
     const session = isOurs ? undefined : sessions.create(mapping, far, ends.seen, nowUs);
     if (session === undefined) {
@@ -105,9 +113,14 @@ export class NatPaths {
   }
 
   /** A new mapping, where a port forward says or anywhere. */
-  #mappingOf(protocol: number, inside: Endpoint, far: Endpoint): Mapping | undefined {
+  #mappingOf({ protocol, nowUs }: Passing, inside: Endpoint, far: Endpoint): Mapping | undefined {
     const outside = this.#isForwarded(protocol, inside) ? this.outside : undefined;
-    return this.#mappingAt(protocol, { inside, far, outside });
+    const ends = { inside, far, outside };
+    const mapping = this.#mappingAt(protocol, ends);
+    if (mapping !== undefined) return mapping;
+    const { mappings, sessions } = this.#parts;
+    const isFreed = sessions.makeMappingRoom(mappings.isFull ? 0 : protocol, familyOf(inside), nowUs);
+    return isFreed ? this.#mappingAt(protocol, ends) : undefined;
   }
 
   #mappingAt(
@@ -127,13 +140,17 @@ export class NatPaths {
    * lead to one inside, its session must be known before.
    */
   #remember(passing: Passing, near: Endpoint, far: Endpoint): void {
-    const { mappings, sessions } = this.#parts;
-    const { protocol, nowUs } = passing;
+    const { mappings, sessions, stats } = this.#parts;
+    const { protocol, nowUs, tcpFlags } = passing;
     if (this.outsideOf(protocol, this.inside) && equals(this.outside, near)) return;
     if (!sessions.makeRoom(mappings.findSource(this.inside), nowUs)) return;
     const mapping = this.#mappingAt(protocol, { inside: this.inside, far, outside: near });
-    if (mapping === undefined) return;
-    const session: Session | undefined = sessions.create(mapping, far, 0, nowUs);
+    if (mapping === undefined) {
+      stats.mappingsRefused++;
+      return;
+    }
+    const seen = Seen.INWARD | (protocol === Protocol.Tcp ? beginTcpInward(tcpFlags) : 0);
+    const session: Session | undefined = sessions.create(mapping, far, seen, nowUs);
     if (session === undefined && mapping.sessions === 0) mappings.remove(mapping);
   }
 

@@ -1,9 +1,10 @@
 /**
- * Who speaks to whom through which mapping, and for how long yet. Only what leaves makes a session: the
+ * Who speaks to whom through which mapping, and for how long yet. Only what leaves makes a session that stays: the
  * outside can fill no table.
  */
 import { DeadlineHeap } from '../base/deadline-heap.js';
 import type { Random } from '../base/random.js';
+import type { IpFamily } from '../wire/ip-address.js';
 import { Protocol } from '../wire/ipv6.js';
 import { type Contacts } from './contacts.js';
 import { EndpointIndex, KeyWord, putAddress, RowNumbers } from './endpoint-index.js';
@@ -12,7 +13,7 @@ import type { NatStats } from './nat-stats.js';
 import type { ResolvedNatOptions } from './options.js';
 import { Endpoint } from './rewrite.js';
 import { SessionList } from './session-list.js';
-import { isEstablished, isOver, Seen } from './tcp-track.js';
+import { isEstablished, isOver, isUninvited, Seen } from './tcp-track.js';
 
 export class Session {
   readonly row: number;
@@ -65,6 +66,7 @@ export class SessionTable {
   #lastUs = new Float64Array(32);
   /** When to look at a session again: never later than its end, and moved only then. */
   readonly #deadlines = new DeadlineHeap();
+  /** Those that may go at any time: what has ended, and what only the outside has spoken in. */
   readonly #over = new SessionList();
   readonly #unanswered = new SessionList();
   readonly #alive = new SessionList();
@@ -130,6 +132,18 @@ export class SessionTable {
       return false;
     }
     return this.size < maxSessions || this.#evict(undefined, nowUs);
+  }
+
+  /**
+   * Ends a mapping, with the only session it has, which has ended or was never answered.
+   * @param protocol of whose ports, of one family, one must become free; 0 where any will do
+   * @returns whether there was one
+   */
+  makeMappingRoom(protocol: number, family: IpFamily, nowUs: number): boolean {
+    return this.#evictWhere(({ mapping }) => {
+      if (mapping.sessions > 1) return false;
+      return protocol === 0 || (mapping.protocol === protocol && mapping.address.address.family === family);
+    }, nowUs);
   }
 
   /** Begins a session, for which there is room. @returns undefined when its ends are in use through another mapping */
@@ -223,6 +237,7 @@ export class SessionTable {
 
   #listOf(session: Session): SessionList {
     const { seen } = session;
+    if (isUninvited(seen)) return this.#over;
     if (session.mapping.protocol === Protocol.Tcp) {
       if (isOver(seen)) return this.#over;
       return isEstablished(seen) ? this.#alive : this.#unanswered;
@@ -232,21 +247,25 @@ export class SessionTable {
 
   /** Ends one session, of a host or of any, that ended longest ago, or else was not answered for a while. */
   #evict(source: Source | undefined, nowUs: number): boolean {
+    return this.#evictWhere(({ mapping }) => source === undefined || mapping.source === source, nowUs);
+  }
+
+  #evictWhere(fits: (session: Session) => boolean, nowUs: number): boolean {
     const victim =
-      this.#victim(this.#over, source, nowUs) ??
-      this.#victim(this.#unanswered, source, nowUs - UNANSWERED_US);
+      this.#victim(this.#over, fits, nowUs) ?? this.#victim(this.#unanswered, fits, nowUs - UNANSWERED_US);
     if (victim === undefined) return false;
     this.remove(victim);
     this.#stats.sessionsEvicted++;
     return true;
   }
 
-  #victim(list: SessionList, source: Source | undefined, beforeUs: number): Session | undefined {
-    let session = list.first;
-    for (let looks = 0; session !== undefined && looks < MAX_LOOKS; looks++) {
-      const fits = source === undefined || session.mapping.source === source;
-      if (fits && this.#lastUs[session.row] <= beforeUs) return session;
-      session = session.after;
+  /** Those that do not fit go to the end: whoever keeps some of them fresh hides the others for no longer than a look. */
+  #victim(list: SessionList, fits: (session: Session) => boolean, beforeUs: number): Session | undefined {
+    for (let looks = 0; list.first !== undefined && looks < MAX_LOOKS; looks++) {
+      const session = list.first;
+      if (this.#lastUs[session.row] <= beforeUs && fits(session)) return session;
+      list.remove(session);
+      list.push(session);
     }
     return undefined;
   }

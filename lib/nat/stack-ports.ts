@@ -1,17 +1,21 @@
 /** The ports a stack uses itself, and those it must leave to the translator: they share its addresses. */
 import type { Stack } from '../stack/stack.js';
 import { IpAddress } from '../wire/ip-address.js';
+import type { IpPacket } from '../wire/ip-packet.js';
 import { Protocol } from '../wire/ipv6.js';
 import type { OwnPorts } from './host.js';
 import type { Endpoint } from './rewrite.js';
 
 export class StackPorts implements OwnPorts {
   readonly #stack: Stack;
+  readonly #link: number;
   /** How often each port is kept, by protocol: given back by `clear`. */
   readonly #kept = new Map<number, Map<number, number>>();
 
-  constructor(stack: Stack) {
+  /** @param link the outside link, on which connections of the stack may live alone */
+  constructor(stack: Stack, link: number) {
     this.#stack = stack;
+    this.#link = link;
   }
 
   isTaken(protocol: number, port: number): boolean {
@@ -27,7 +31,15 @@ export class StackPorts implements OwnPorts {
       remote: addressOf(far),
       localPort: near.port,
       remotePort: far.port,
+      link: this.#link,
     });
+  }
+
+  wants(packet: IpPacket, port: number): boolean {
+    const { ip, tcp } = this.#stack;
+    // Nobody has looked yet whose the address is.
+    packet.isForeign = !ip.isLocal(packet.destination());
+    return tcp.any.find(packet, port) !== undefined;
   }
 
   reserve(protocol: number, port: number): void {

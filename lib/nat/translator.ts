@@ -23,7 +23,7 @@ import { Admission, NatPaths, type Passing } from './paths.js';
 import { Realm } from './realm.js';
 import { Endpoint, rewriteDestination, rewriteSource } from './rewrite.js';
 import { type Session, SessionTable } from './sessions.js';
-import { beginTcp, Seen, trackTcp } from './tcp-track.js';
+import { answered, beginTcp, trackTcp } from './tcp-track.js';
 import { isFragment, Kind, TransportView } from './transport-view.js';
 
 /** The link of what a stack says to itself. */
@@ -46,7 +46,7 @@ export class Translator implements PacketTranslator {
   readonly #view = new TransportView();
   readonly #near = new Endpoint();
   readonly #far = new Endpoint();
-  readonly #passing: Passing = { protocol: 0, nowUs: 0 };
+  readonly #passing: Passing = { protocol: 0, tcpFlags: 0, nowUs: 0 };
   /** The destination that `inbound` took from the packet shown last, and whether it can be put back. */
   readonly #oldDestination = new Endpoint();
   #hasDestination = false;
@@ -68,11 +68,11 @@ export class Translator implements PacketTranslator {
     this.forwards = new Forwards(options.maxForwards);
     const contacts = options.filtering === 'address-dependent' ? new Contacts(random) : undefined;
     const { addresses, forwards } = this;
-    this.mappings = new MappingTable({ random, options, stats, addresses, forwards, own });
-    const { mappings } = this;
+    const mappings = new MappingTable({ random, options, stats, addresses, forwards, own });
+    this.mappings = mappings;
     const deadlineChanged = (): void => host.deadlineChanged();
-    this.sessions = new SessionTable({ random, options, stats, mappings, contacts, deadlineChanged });
-    const { sessions } = this;
+    const sessions = new SessionTable({ random, options, stats, mappings, contacts, deadlineChanged });
+    this.sessions = sessions;
     this.#paths = new NatPaths({ options, stats, addresses, forwards, mappings, sessions, contacts, own });
     this.#errors = new IcmpErrors({ host, stats, sessions, mappings, forwards, paths: this.#paths });
     this.#syns = new HeldSyns(random, options.maxHeldSyns, options.unsolicitedSynMs * 1000);
@@ -98,6 +98,7 @@ export class Translator implements PacketTranslator {
     if (packet.checksum === ChecksumState.Bad) return this.#malformed();
     this.#passing.protocol = this.#view.protocol;
     this.#passing.nowUs = nowUs;
+    this.#passing.tcpFlags = this.#view.tcpFlags(packet);
     const near = this.#near;
     near.set(d0, d1, d2, d3);
     near.port = this.#view.destinationPort(packet);
@@ -200,19 +201,18 @@ export class Translator implements PacketTranslator {
   // In.
 
   #fromOutside(packet: IpPacket): Verdict {
-    const { protocol, nowUs } = this.#passing;
-    const session = this.sessions.findOuter(protocol, this.#near, this.#far);
+    const session = this.sessions.findOuter(this.#passing.protocol, this.#near, this.#far);
     if (session === undefined) return this.#stranger(packet);
-    this.#cameIn(session, packet, nowUs);
+    this.#cameIn(session);
     this.#toInside(packet, session.mapping.inside);
     this.stats.translatedIn++;
     return Verdict.Accept;
   }
 
-  #cameIn(session: Session, packet: IpPacket, nowUs: number): void {
-    const before = session.seen | Seen.ANSWERED;
-    const isTcp = this.#passing.protocol === Protocol.Tcp;
-    const seen = isTcp ? trackTcp(before, this.#view.tcpFlags(packet), false) : before;
+  #cameIn(session: Session): void {
+    const { protocol, nowUs, tcpFlags } = this.#passing;
+    const before = answered(session.seen, false);
+    const seen = protocol === Protocol.Tcp ? trackTcp(before, tcpFlags, false) : before;
     if (this.#options.inboundRefresh) this.sessions.passed(session, seen, nowUs);
     else this.sessions.saw(session, seen, nowUs);
   }
@@ -224,16 +224,18 @@ export class Translator implements PacketTranslator {
       this.stats.translatedIn++;
       return Verdict.Accept;
     }
-    const isSyn = (this.#view.tcpFlags(packet) & CONTROL) === TcpFlag.SYN;
-    if (isSyn && this.#isUnsolicited(admission)) return this.#hold(packet);
+    const isSyn = (this.#passing.tcpFlags & CONTROL) === TcpFlag.SYN;
+    if (isSyn && this.#isUnsolicited(packet, admission)) return this.#hold(packet);
     return admission === Admission.Filtered ? this.#filter() : Verdict.Accept;
   }
 
   /** Whether a SYN is one that nobody here has asked for, the stack included. */
-  #isUnsolicited(admission: Admission): boolean {
+  #isUnsolicited(packet: IpPacket, admission: Admission): boolean {
     if (admission === Admission.Filtered) return true;
-    const isOpen = this.#options.unsolicitedSyn === 'accept';
-    return !isOpen && !this.#host.own.isTaken(Protocol.Tcp, this.#near.port);
+    const { own } = this.#host;
+    const { port } = this.#near;
+    if (this.#options.unsolicitedSyn === 'accept' || own.isTaken(Protocol.Tcp, port)) return false;
+    return !own.wants(packet, port);
   }
 
   #hold(packet: IpPacket): Verdict {
@@ -281,10 +283,10 @@ export class Translator implements PacketTranslator {
     const own = this.#sessionOf(packet, { inside: this.#far, far: outside, masquerade: true });
     if (own === undefined || own === null) return this.#refuse(packet);
     const seenAs = own.mapping.outside;
-    const answered = this.sessions.findOuter(protocol, outside, seenAs);
-    let target = answered?.mapping.inside;
-    if (answered !== undefined) {
-      this.#cameIn(answered, packet, this.#passing.nowUs);
+    const back = this.sessions.findOuter(protocol, outside, seenAs);
+    let target = back?.mapping.inside;
+    if (back !== undefined) {
+      this.#cameIn(back);
     } else {
       const admission = this.#paths.admit(this.#passing, outside, seenAs);
       if (admission === Admission.Filtered) return this.#filter();
@@ -332,7 +334,7 @@ export class Translator implements PacketTranslator {
     const { protocol, nowUs } = this.#passing;
     const session = this.sessions.findInner(protocol, inside, far);
     if (session === undefined) return undefined;
-    let { seen } = session;
+    let seen = answered(session.seen, true);
     if (protocol === Protocol.Tcp) {
       const flags = this.#view.tcpFlags(packet);
       seen = trackTcp(seen, flags, true);
@@ -357,7 +359,7 @@ export class Translator implements PacketTranslator {
     return session;
   }
 
-  /** A SYN of the inside leaves: one that waits for it has found what it looked for. */
+  /** A SYN of the inside leaves: one that is held has found what it looked for. */
   #meet(session: Session): void {
     if (this.#syns.meet(session.mapping.outside, session.remote)) this.stats.synsMet++;
   }

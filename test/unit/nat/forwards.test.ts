@@ -26,14 +26,16 @@ const begin = (options: NatWorldOptions = {}): void => {
   world = new NatWorld(options);
 };
 
-afterEach(() => {
+const end = (): void => {
   expect(world.inside.faults).to.deep.equal([]);
   expect(world.outside.faults).to.deep.equal([]);
   world.close();
   expect(world.clock.pending, 'alarms left').to.equal(0);
-});
+};
 
 describe('NAT port forwards', () => {
+  afterEach(end);
+
   it('lead a connection to the host inside, and its answers back from the port outside', () => {
     begin();
     world.nat.forward({ protocol: 'tcp', outsidePort: 8080, insideAddress: HOST, insidePort: 80 });
@@ -202,6 +204,8 @@ describe('NAT port forwards', () => {
 });
 
 describe('NAT filtering', () => {
+  afterEach(end);
+
   /** Who gets in, of: whom the inside has sent to, another port of that host, another host. */
   const lets = (filtering: NatFiltering): boolean[] => {
     begin({ filtering });
@@ -248,6 +252,8 @@ describe('NAT filtering', () => {
 });
 
 describe('NAT outside addresses', () => {
+  afterEach(end);
+
   const POOL = ['198.51.100.1', '198.51.100.7', '198.51.100.8'];
 
   it('are the same for all flows of a host (RFC 4787 REQ-2) [NU-2]', () => {
