@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { Child, type Outcome } from '../../support/child.js';
+import { newMark, processesWith } from '../../support/leftovers.js';
 
 /** The demo must end by itself in less. */
 export const LIMIT_MS = 58_000;
@@ -26,13 +27,10 @@ export interface DemoRun extends Outcome {
   readonly processes: readonly number[];
 }
 
-let runs = 0;
-
 export async function runDemo(options: DemoRunOptions = {}): Promise<DemoRun> {
   const folder = mkdtempSync(join(tmpdir(), 'tunstack-demo-'));
   // Whatever it starts inherits the mark.
-  const mark = `TUNSTACK_DEMO_RUN=${process.pid}.${++runs}`;
-  const [name, value] = mark.split('=');
+  const mark = newMark();
   const node = [
     '--import',
     pathToFileURL(resolve('node_modules/tsx/dist/loader.mjs')).href,
@@ -44,7 +42,7 @@ export async function runDemo(options: DemoRunOptions = {}): Promise<DemoRun> {
   try {
     const child = new Child(command, args, {
       cwd: folder,
-      env: { ...options.env, [name]: value },
+      env: { ...options.env, [mark.name]: mark.value },
       limitMs: LIMIT_MS,
     });
     if (options.interrupt !== undefined) {
@@ -66,18 +64,4 @@ export async function runDemo(options: DemoRunOptions = {}): Promise<DemoRun> {
 function terminal(line: readonly string[], env: Readonly<Record<string, string>>): string[] {
   const colours = Object.entries(env).map(([name, value]) => `${name}=${value}`);
   return ['script', '-qec', ['env', '-u', 'NO_COLOR', ...colours, ...line].join(' '), '/dev/null'];
-}
-
-/** Processes of this user that have `mark` in their environment. */
-function processesWith(mark: string): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/environ`, 'latin1').includes(mark);
-      } catch {
-        return false; // another user's, or gone
-      }
-    })
-    .map(Number);
 }
