@@ -58,7 +58,7 @@ class ByteStreamEnd {
       ref: () => this.#channel.ref(),
       unref: () => this.#channel.unref(),
     });
-    this.#channel = new StreamChannel(streams, {
+    this.#channel = new StreamChannel(streams, options.clock, {
       chunk: (chunk) => this.#arrived(chunk),
       ready: () => this.#ready(),
       ended: () => this.#ended(),

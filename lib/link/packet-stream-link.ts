@@ -30,7 +30,7 @@ export function packetStreamLink(streams: LinkStreams, options: ChannelLinkOptio
     ref: () => channel.ref(),
     unref: () => channel.unref(),
   });
-  const channel = new StreamChannel(streams, {
+  const channel = new StreamChannel(streams, options.clock, {
     chunk(chunk) {
       const packet = bytesOf(chunk);
       if (packet === undefined) {

@@ -2,6 +2,7 @@
  * Streams of any kind as a channel for links: WHATWG streams, streams of Node and async iterables, each of them
  * pushed from and written to in one way, and made to wait in one way.
  */
+import type { Alarm, Clock } from '../base/clock.js';
 import { ArgumentTypeError } from '../base/errors.js';
 import { LinkError, toError } from './link-error.js';
 
@@ -116,7 +117,7 @@ export class StreamChannel {
   #hasEnded = false;
 
   /** @throws ArgumentTypeError for what are no streams */
-  constructor(streams: LinkStreams, events: ChannelEvents) {
+  constructor(streams: LinkStreams, clock: Clock, events: ChannelEvents) {
     const over = (tell: () => void): void => {
       if (this.#isOver) return;
       this.close();
@@ -138,8 +139,9 @@ export class StreamChannel {
     const { readable, writable } = pairOf(streams);
     this.#streams = new Set<Referable>([readable as Referable, writable as Referable]);
     this.#end = () => over(() => events.ended());
-    this.#source = sourceOf(readable, guarded, (readable as object) === writable);
-    this.#target = targetOf(writable, guarded);
+    const isShared = (readable as object) === writable;
+    this.#source = sourceOf(readable, guarded, isShared);
+    this.#target = targetOf(writable, guarded, isShared ? clock : undefined);
   }
 
   /** Begins to read. */
@@ -218,10 +220,11 @@ function sourceOf(readable: StreamSource, events: ChannelEvents, isShared: boole
   throw new ArgumentTypeError('readable must be a ReadableStream, a Readable or an async iterable');
 }
 
-function targetOf(writable: StreamTarget, events: ChannelEvents): Target {
+/** @param linger the clock, where the stream is read from as well */
+function targetOf(writable: StreamTarget, events: ChannelEvents, linger: Clock | undefined): Target {
   if (has(writable, 'getWriter')) return new WebTarget((writable as WebWritable).getWriter(), events);
   if (has(writable, 'write') && has(writable, 'end')) {
-    return new NodeTarget(writable as NodeWritable, events);
+    return new NodeTarget(writable as NodeWritable, events, linger);
   }
   throw new ArgumentTypeError('writable must be a WritableStream or a Writable');
 }
@@ -353,13 +356,29 @@ class WebTarget implements Target {
   }
 }
 
+/**
+ * How long the other side may take to end a duplex of which this side has ended its half, µs: a socket that is
+ * destroyed while something comes in is reset, and what was sent last may be lost with that.
+ */
+const LINGER_US = 1e6;
+
 class NodeTarget implements Target {
   readonly #stream: NodeWritable;
+  /** Set where the stream is read from as well. */
+  readonly #linger: { readonly alarm: Alarm; readonly clock: Clock } | undefined;
 
-  constructor(stream: NodeWritable, events: ChannelEvents) {
+  constructor(stream: NodeWritable, events: ChannelEvents, clock: Clock | undefined) {
     this.#stream = stream;
+    if (clock !== undefined) {
+      const alarm = clock.createAlarm(() => stream.destroy());
+      alarm.unref?.();
+      this.#linger = { alarm, clock };
+    }
     stream.on('error', (error: unknown) => events.failed(toError(error)));
-    stream.on('close', () => events.ended());
+    stream.on('close', () => {
+      this.#linger?.alarm.clear();
+      events.ended();
+    });
     stream.on('drain', () => events.ready());
   }
 
@@ -368,7 +387,14 @@ class NodeTarget implements Target {
   }
 
   close(): void {
-    // Of a duplex the other half may stay open for as long as the other side likes.
-    this.#stream.end(() => this.#stream.destroy());
+    const stream = this.#stream;
+    if (stream.destroyed === true) return;
+    if (this.#linger === undefined) {
+      stream.end(() => stream.destroy());
+      return;
+    }
+    // It closes by itself once the other half has ended too.
+    stream.end();
+    this.#linger.alarm.setAt(this.#linger.clock.nowUs() + LINGER_US);
   }
 }

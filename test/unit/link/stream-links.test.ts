@@ -331,6 +331,25 @@ describe('byteStreamLink', () => {
     expect(down.map(({ code }) => code)).to.deep.equal(['EPROTO']);
   });
 
+  it('lets the other side end its half when it is closed, for a second at most', async () => {
+    for (const isEnding of [true, false]) {
+      const { duplex, written } = wire();
+      const { clock, link, send } = byteLink(duplex);
+      send(packet(1));
+      link.close();
+      duplex.push(packet(2));
+      await settled();
+      expect(duplex.writableFinished).to.equal(true);
+      expect(Buffer.concat(written).equals(packet(1))).to.equal(true);
+      expect(duplex.destroyed).to.equal(false);
+      if (isEnding) duplex.push(null);
+      else clock.advanceBy(1e6);
+      await settled();
+      expect(duplex.destroyed).to.equal(true);
+      expect(clock.pending).to.equal(0);
+    }
+  });
+
   it('survives a peer that resets the stream while it writes', async () => {
     const { duplex, shut } = wire(10);
     shut();
