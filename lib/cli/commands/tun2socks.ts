@@ -13,7 +13,8 @@ export const command: CommandSpec<TunnelCommandOptions> = {
       'TCP. Nothing goes around the proxy. Inside, the interface has 10.0.2.100 and fd00::100, and names are asked for at ' +
       '10.0.2.3 and fd00::3, which asks the server of --dns through the proxy.',
     'Without a program it says how to enter the namespace, and stays until it is interrupted. With --netns it serves a ' +
-      'namespace that is there already; with --tun or --fd a TUN, whose addresses and routes are left as they are.',
+      'namespace that is there already; with --tun or --fd a TUN, whose addresses and routes are left as they are, and ' +
+      'through which the way to the proxy must not lead.',
     'A connection is accepted only once the proxy has connected; else it is refused, or unreachable, as the proxy says. ' +
       'Pings cannot pass a proxy: they are dropped, or answered here, which says nothing of the host asked for.',
   ],

@@ -45,6 +45,8 @@ type Context = CommandContext<TunnelCommandOptions>;
 export async function tunnelCommand(context: Context): Promise<number> {
   const { args, output, options } = context;
   const { netns, tun, fd } = options;
+  // It may hold a password, which is not the program's business.
+  delete process.env.TUNSTACK_PROXY;
   const isElsewhere = netns !== undefined || tun !== undefined || fd !== undefined;
   if (isElsewhere && args.length > 0) {
     throw new UsageError('a program runs in a namespace of its own; there is none to start elsewhere');
