@@ -76,7 +76,7 @@ export class AnyUdpListener {
     this.#onEnd = (ended, reason) => host.end(ended, reason);
   }
 
-  /** The options in force, those of the filter apart. */
+  /** The options in force, those of the filter apart. @hidden */
   get options(): FlowOptions {
     return this.#options;
   }
