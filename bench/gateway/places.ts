@@ -57,7 +57,11 @@ export async function openWorld(directory: string): Promise<World> {
   mkdirSync(directory, { recursive: true });
   const resolver = resolve(directory, 'resolv.conf');
   writeFileSync(resolver, `nameserver ${SERVER}\n`);
-  return { host, server, resolver, close: () => host.close() };
+  const close = async (): Promise<void> => {
+    await server.close();
+    await host.close();
+  };
+  return { host, server, resolver, close };
 }
 
 /** Runs a gateway on the host, with names asked for at the server, and waits until a client reaches the server. */

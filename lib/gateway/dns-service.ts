@@ -187,10 +187,15 @@ export class DnsService {
     waiting.tries++;
     waiting.dueTick = this.#sweeper.tick + this.#sweeper.ticksOf(SERVER_MS);
     setMessageId(waiting.message, id);
-    channel.socket.send(waiting.message, (error) => {
-      if (error !== null) this.#failed(channel);
-    });
     this.#sweeper.start();
+    try {
+      channel.socket.send(waiting.message, (error) => {
+        if (error !== null) this.#failed(channel);
+      });
+    } catch {
+      // It could not be connected, as there is no way to that server; an event tells so later.
+      this.#failed(channel);
+    }
   }
 
   /** undefined where the host has no socket for it. */

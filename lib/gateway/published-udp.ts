@@ -55,6 +55,11 @@ export class PublishedUdp {
   }
 
   #received(bytes: Buffer, address: string, port: number): void {
+    // There is nowhere to answer to.
+    if (port === 0) {
+      this.#stats.udpDenied++;
+      return;
+    }
     const key = `${port} ${address}`;
     const peer = this.#peers.get(key) ?? this.#newPeer(key, { address, port });
     if (peer === undefined) return;

@@ -40,6 +40,11 @@ class HostFlow {
   #send(data: Uint8Array, address: string, port: number): void {
     const { stats, destinations } = this.#flows;
     if (this.#isClosed) return;
+    // Legal on the wire, and no place to send to (RFC 768).
+    if (port === 0) {
+      stats.udpDenied++;
+      return;
+    }
     if (address !== this.#asked) {
       this.#asked = address;
       this.#dialled = destinations.dialled(address);
@@ -62,7 +67,7 @@ class HostFlow {
   #received(bytes: Buffer, address: string, port: number): void {
     const { stats, destinations } = this.#flows;
     const shown = destinations.shown(address);
-    if (shown === undefined) stats.udpDenied++;
+    if (shown === undefined || port === 0) stats.udpDenied++;
     else if (this.#flow.send(bytes, shown, port)) stats.udpToStack++;
     else stats.udpFailed++;
   }

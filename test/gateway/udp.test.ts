@@ -215,6 +215,16 @@ describe('gateway: names', () => {
     expect(await lookup('a.example')).to.deep.equal(['192.0.2.9']);
   });
 
+  it('goes on to the next where the host has no way to one', async () => {
+    // A broadcast address is what the kernel lets nobody connect to.
+    const good = await nameServer(answerWith('192.0.2.10'));
+    const servers = ['255.255.255.255', `127.0.0.1:${good.address().port}`];
+    bed = await PipeBed.open({ dns: { addresses: [DNS_ADDRESS], servers } });
+    bed.inside.dns.setServers([DNS_ADDRESS]);
+    expect(await lookup('a.example')).to.deep.equal(['192.0.2.10']);
+    expect(await lookup('b.example')).to.deep.equal(['192.0.2.10']);
+  });
+
   it('says SERVFAIL where nobody answers', async () => {
     await open(await nameServer());
     const client = bed.inside.dgram.createSocket('udp4');

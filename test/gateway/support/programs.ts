@@ -24,6 +24,25 @@ const GATEWAY = '10.0.2.2';
 /** Processes of Node that compile on the way, on a busy machine. */
 const LIMIT_MS = 120_000;
 
+/** Raw packets: ports of 0, lengths that lie, random bytes behind an IP header, to anybody. */
+const NONSENSE = `
+import random, socket, struct
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+def send(protocol, payload, to):
+    head = struct.pack('!BBHHHBBH4s4s', 0x45, 0, 20 + len(payload), 0, 0, 64, protocol, 0,
+        socket.inet_aton('10.0.2.100'), socket.inet_aton(to))
+    s.sendto(head + payload, (to, 0))
+random.seed(1)
+places = ('198.51.100.9', '10.0.2.2', '10.0.2.3')
+for to in places:
+    for ports in ((1000, 0), (0, 9), (0, 0), (1000, 53), (0, 53)):
+        for length in (8, 0, 7, 9, 65535):
+            send(17, struct.pack('!HHHH', *ports, length, 0), to)
+for _ in range(3000):
+    payload = bytes(random.randrange(256) for _ in range(random.randrange(0, 60)))
+    send(random.choice((1, 2, 6, 17, 47)), payload, random.choice(places))
+`;
+
 export class ProgramBed {
   readonly host: TestNamespace;
   readonly directory: string;
@@ -169,6 +188,13 @@ export function programsBehindGateway(): void {
         `--virtual-time-budget=20000 --dump-dom '${url}' 2>'${bed.directory}/chromium.log'`,
     );
     expect(stdout).to.include('<title>got 20000000</title>');
+  });
+
+  it('nonsense on the wire ends nothing', async function () {
+    await needs(this, 'python3');
+    const script = `python3 -c "$NONSENSE" && curl -sS --max-time 20 http://${GATEWAY}:${bed.ports.http}/page`;
+    const { stdout } = await bed.inside(['sh', '-ec', script], { env: { NONSENSE } });
+    expect(stdout).to.include('<title>page</title>');
   });
 
   it('a server inside is reached at a published port', async () => {
