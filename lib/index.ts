@@ -87,6 +87,7 @@ export { type JoinedLinks, joinLinks } from './link/join-links.js';
 export type { LinkCounters } from './link/link-counters.js';
 export type { LinkDevice } from './link/link-device.js';
 export { LinkError } from './link/link-error.js';
+export type { LinkAddress, LinkAddressOptions, LinkHost, LinkRoute } from './link/link-host.js';
 export { LoopbackDevice, type LoopbackOptions } from './link/loopback.js';
 export { messagePortLink, type PacketPort } from './link/message-port-link.js';
 export { PacketBatch } from './link/packet-batch.js';

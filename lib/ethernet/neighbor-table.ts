@@ -24,9 +24,9 @@ export const NeighborState = {
 } as const;
 export type NeighborState = (typeof NeighborState)[keyof typeof NeighborState];
 
-const STATE_NAMES = ['incomplete', 'reachable', 'stale', 'delay', 'probe'] as const;
-/** Name of a `NeighborState`. */
-export type NeighborStateName = (typeof STATE_NAMES)[number];
+/** States of a neighbour (RFC 4861 §7.3.2). */
+export type NeighborStateName = 'incomplete' | 'reachable' | 'stale' | 'delay' | 'probe';
+const STATE_NAMES: readonly NeighborStateName[] = ['incomplete', 'reachable', 'stale', 'delay', 'probe'];
 
 /** Above the soft limit, entries in use during the last five seconds stay, as in Linux. */
 const RECENT_US = 5_000_000;

@@ -101,6 +101,13 @@ export const TOPICS: readonly Topic[] = [
     first: ['LinkDevice', 'TunDevice', 'TunOptions'],
     text: 'A link carries IP packets, in batches. Every link here is a `LinkDevice`, and so may be your own.',
   },
+  {
+    title: 'Links: Ethernet',
+    files: /^lib\/ethernet\//,
+    first: ['EthernetLink', 'EthernetLinkOptions'],
+    text: 'Frames in place of packets, with ARP, neighbour discovery and router advertisements: [Ethernet](embedding.md#ethernet-arp-dhcp).',
+  },
+  { title: 'DHCP', files: /^lib\/dhcp\//, first: ['DhcpClient', 'DhcpClientOptions', 'DhcpServer'] },
   { title: 'Links: the network of the host', files: /^lib\/link\/host-/, first: ['HostNetwork'] },
   {
     title: 'In a browser',
