@@ -41,7 +41,7 @@ const GROUPS: readonly Group[] = [
     nodeFlags: ['--expose-gc', '--min-semi-space-size=128', '--max-semi-space-size=128'],
     limitMinutes: 2,
   },
-  { name: 'rootless', has: (file) => file.startsWith('rootless/'), rootless: true, limitMinutes: 3 },
+  { name: 'rootless', has: (file) => file.startsWith('rootless/'), rootless: true, limitMinutes: 8 },
   {
     name: 'kernel',
     has: (file) => /^(interop|native|net|dgram|remote|package|demo|bench)\//.test(file),
