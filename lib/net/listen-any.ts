@@ -15,16 +15,19 @@ type AnyEchoListener = ReturnType<Stack['listenAnyEcho']>;
 
 /** Connections to any address. */
 export interface ListenAnyTcpOptions extends AnyTcpOptions {
+  /** Connections. */
   readonly protocol: 'tcp';
 }
 
 /** UDP flows to any address. */
 export interface ListenAnyUdpOptions extends AnyUdpOptions {
+  /** Flows of datagrams. */
   readonly protocol: 'udp';
 }
 
 /** Echo requests (ping) to any address. */
 export interface ListenAnyEchoOptions extends AnyEchoOptions {
+  /** Pings. */
   readonly protocol: 'icmp';
 }
 

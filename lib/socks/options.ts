@@ -11,8 +11,9 @@ export interface SocksProxy {
   readonly host: string;
   /** 1080 by default. */
   readonly port?: number;
-  /** With `password`, where the proxy asks for them (RFC 1929); at most 255 bytes each. */
+  /** Given where the proxy asks for it (RFC 1929); 1 to 255 bytes. */
   readonly username?: string;
+  /** Given with it; at most 255 bytes, empty by default. */
   readonly password?: string;
 }
 

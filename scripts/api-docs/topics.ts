@@ -44,7 +44,7 @@ export const TOPICS: readonly Topic[] = [
   },
   {
     title: 'net and HTTP',
-    files: /^lib\/net\//,
+    files: /^lib\/net\/(?!listen-any)/,
     text: 'What `stack.net` offers is described where Node describes `node:net`; here stands what is added to it.',
   },
   {
@@ -71,6 +71,20 @@ export const TOPICS: readonly Topic[] = [
     files: /^lib\/remote\//,
     first: ['createWorkerStack', 'WorkerStack', 'WorkerStackOptions', 'WorkerStackContext'],
     text: 'Its sockets stay with the application, which may be busy: [a stack in a thread](sharding.md#a-stack-in-a-thread).',
+  },
+  {
+    title: 'Accept anything',
+    files: /^lib\/(net\/listen-any|stack\/any-|tcp\/(any-|undecided)|udp\/flow|wire\/(any-filter|icmp-rejection))/,
+    first: [
+      'AnyFilter',
+      'ListenAny',
+      'NetTcpRequest',
+      'TcpRequest',
+      'UdpFlowRequest',
+      'UdpFlow',
+      'PingRequest',
+    ],
+    text: 'Connections, flows and pings to any address, decided on before they are answered: [embedding](embedding.md#accept-anything).',
   },
   {
     title: 'TCP: endpoints',
@@ -108,6 +122,12 @@ export const TOPICS: readonly Topic[] = [
     text: 'Frames in place of packets, with ARP, neighbour discovery and router advertisements: [Ethernet](embedding.md#ethernet-arp-dhcp).',
   },
   { title: 'DHCP', files: /^lib\/dhcp\//, first: ['DhcpClient', 'DhcpClientOptions', 'DhcpServer'] },
+  { title: 'NAT', files: /^lib\/nat\//, first: ['Nat', 'NatOptions'] },
+  {
+    title: 'Gateways and relays',
+    files: /^lib\/(gateway|relay|socks)\//,
+    text: 'What is built on accepting anything: [embedding](embedding.md).',
+  },
   { title: 'Links: the network of the host', files: /^lib\/link\/host-/, first: ['HostNetwork'] },
   {
     title: 'In a browser',
