@@ -83,13 +83,21 @@ export class DhcpServerStats {
   malformed = 0;
   /** Messages that were not answered: another server's, by a relay, without anything to lend. */
   ignored = 0;
+  /** Clients that looked for a server. */
   discovers = 0;
+  /** Addresses offered. */
   offers = 0;
+  /** Clients that asked for an address, or for more time. */
   requests = 0;
+  /** Requests granted, and questions answered. */
   acks = 0;
+  /** Requests refused. */
   naks = 0;
+  /** Addresses clients found somebody else to have. */
   declines = 0;
+  /** Addresses given back. */
   releases = 0;
+  /** Hosts with addresses of their own that asked for the rest. */
   informs = 0;
   /** Clients for which there was no address. */
   poolExhausted = 0;

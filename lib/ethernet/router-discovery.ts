@@ -44,6 +44,7 @@ export interface RouterDiscoveryOptions {
 export interface RouterDescription {
   /** Its link-local address. */
   readonly address: string;
+  /** Its preference among default routers (RFC 4191 §2.1). */
   readonly preference: RouterPreference;
   /** Whether packets go through it now. */
   readonly isDefault: boolean;

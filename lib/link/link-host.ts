@@ -6,6 +6,7 @@ import type { IpAddress, IpPrefix } from '../wire/ip-address.js';
 
 /** An address of the stack on a link. */
 export interface LinkAddress {
+  /** The address alone. */
   readonly address: IpAddress;
   /** Prefix length. */
   readonly length: number;
@@ -27,14 +28,19 @@ export interface LinkAddressOptions {
 
 /** A route a link adds, through itself. */
 export interface LinkRoute {
+  /** Where it leads. */
   readonly destination: IpPrefix;
+  /** The router; none where the destination is on the link. */
   readonly gateway?: IpAddress;
+  /** Less is better; as `RouteSpec` has it by default. */
   readonly metric?: number;
   /** Who said so, for readers: `ra`, `dhcp`. */
   readonly protocol: string;
+  /** Preference among routes of one metric (RFC 4191 §2.1). */
   readonly preference?: 'low' | 'medium' | 'high';
   /** Largest IP packet along it, bytes. */
   readonly mtu?: number;
+  /** Hop limit of packets that take it. */
   readonly hopLimit?: number;
 }
 
