@@ -15,6 +15,8 @@ import { UdpFlows } from './udp-flows.js';
 
 /** Requests a listener of the stack lets wait at most. */
 const MOST_PENDING = 65_536;
+/** Settings of connections that are passed on: both ends decide themselves how much they send at once. */
+const PASSED_ON = { noDelay: true } as const;
 /** How much longer than the host's dialling a request waits, ms. */
 const GRACE_MS = 1000;
 
@@ -99,7 +101,12 @@ export class Gateway {
     }
     this.#tcpListener = stack.listenAnyTcp(
       // The limit for connecting comes first: a request that is forgotten here hears nothing.
-      { ...where, maxPending: Math.min(maxTcp, MOST_PENDING), pendingMs: dialMs + GRACE_MS },
+      {
+        ...where,
+        maxPending: Math.min(maxTcp, MOST_PENDING),
+        pendingMs: dialMs + GRACE_MS,
+        options: PASSED_ON,
+      },
       (request) => this.#tcp.request(request, destinations.dialled(request.destinationAddress)),
     );
     this.#udpListener = stack.listenAnyUdp({ ...where, maxFlows: maxUdp, idleMs: udpIdleMs }, (request) =>

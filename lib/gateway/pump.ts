@@ -214,7 +214,9 @@ export class Pump implements TcpEndpointHandler, TextSink {
 
   onClose(errorCode: string): void {
     this.#isClosed = true;
-    if (errorCode !== '') this.#end(errorCode);
+    // Without both ends it was broken off here, as when the stack is closed.
+    const isWhole = this.#endpoint.isPeerClosed && this.#hostEnded;
+    if (errorCode !== '' || !isWhole) this.#end(errorCode === '' ? 'ECONNABORTED' : errorCode);
     // Else the host may still have to take what was received.
     else this.#pull();
   }

@@ -37,9 +37,6 @@ const REJECTIONS: Readonly<Record<string, IcmpRejection>> = {
 export const rejectionOf = (code: string | undefined): 'reset' | IcmpRejection =>
   REJECTIONS[code ?? ''] ?? 'reset';
 
-/** Settings of a connection that is passed on: both ends decide themselves how much they send at once. */
-const ENDPOINT_OPTIONS = { noDelay: true } as const;
-
 export class TcpFlows implements PumpHost {
   readonly chunks = new ChunkPool();
   readonly passed = { toHost: 0, toStack: 0 };
@@ -256,7 +253,7 @@ const ignore = (): void => {};
 /** @throws StackError where the stack has no room or no way back; whoever asked hears an RST */
 function acceptOrReject(request: TcpRequest): TcpEndpoint {
   try {
-    return request.accept(ENDPOINT_OPTIONS);
+    return request.accept();
   } catch (error) {
     request.reject('reset');
     throw error;

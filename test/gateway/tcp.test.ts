@@ -309,6 +309,16 @@ describe('gateway: TCP', () => {
     expect(error.code).to.equal('ECONNREFUSED');
   });
 
+  it('lets go of the host when the stack is closed under it', async () => {
+    await open();
+    const [, far] = await joined();
+    const over = closed(far);
+    far.resume();
+    bed.stack.close();
+    await over;
+    await isEmpty();
+  });
+
   it('leaves nothing of 10,000 connections with resets at random [I]', async () => {
     await open({ maxTcp: 256 });
     server.removeAllListeners('connection');
