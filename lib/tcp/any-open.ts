@@ -131,6 +131,7 @@ export class AnyOpen {
 
   #synArrived(listener: AnyListener, packet: IpPacket, segment: TcpSegment, iss: Seq | undefined): void {
     const { stats, options } = this.#context;
+    this.#forgetIgnored(listener);
     const { connections, halfOpen, handshaking } = this.#host;
     if (connections + halfOpen >= options.maxConnections) {
       stats.tcp.listenDrops++;
@@ -156,6 +157,17 @@ export class AnyOpen {
     stats.tcp.anyPending++;
     this.#host.addUndecided(record, segment.nowUs + listener.parameters.pendingUs);
     this.#news.push({ record, reason: undefined });
+  }
+
+  /** What is only remembered to be silent about gives way, the first of it first, where places have run out. */
+  #forgetIgnored({ ignored }: AnyListener): void {
+    const { connections, halfOpen, handshaking } = this.#host;
+    const { maxConnections, maxHalfOpen } = this.#context.options;
+    if (connections + halfOpen < maxConnections && halfOpen + handshaking < maxHalfOpen) return;
+    for (const first of ignored) {
+      this.#remove(first);
+      return;
+    }
   }
 
   /** A segment at the place of a request. */
