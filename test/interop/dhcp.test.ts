@@ -119,7 +119,7 @@ describe('DHCP server and programs of Debian', function () {
     ]);
     await dnsmasq.output(/DHCP, (sockets|IP range)/);
     const { link, clock, random } = bed;
-    return await new Promise((done) => {
+    return new Promise((done) => {
       const client: DhcpClient = new DhcpClient({
         link,
         clock,

@@ -1,5 +1,6 @@
 /** An Ethernet link against the kernel's ARP, neighbour discovery and address detection, across a TAP. */
 import { expect } from 'chai';
+import { TunDevice } from '../../lib/link/tun-device.js';
 import { installed } from '../support/child.js';
 import { dial } from '../support/interop-endpoint.js';
 import { eventually } from '../support/interop-wait.js';
@@ -71,6 +72,23 @@ for (const offload of [true, false]) {
     });
   });
 }
+
+describe('a TAP', function () {
+  this.timeout(30_000);
+
+  it('says what it carries, has room for a header, and refuses another mode', async function () {
+    const bed = await TapBed.open(this, { tap: { mtu: 1400 } });
+    expect(bed.tap.framing).to.equal('ethernet');
+    expect(bed.tap.mtu).to.equal(1414);
+    expect(bed.link.mtu).to.equal(1400);
+    expect(bed.link.checksumOffload).to.equal(true);
+    const mode = 'bridge' as 'tap';
+    expect(() => TunDevice.create({ mode }))
+      .to.throw(TypeError)
+      .with.property('code', 'ERR_INVALID_ARG_VALUE');
+    await bed.close();
+  });
+});
 
 describe('Ethernet address detection and the kernel', function () {
   this.timeout(30_000);
