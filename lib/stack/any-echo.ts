@@ -2,7 +2,7 @@
  * Echo requests to addresses that are not ours (ping): answered, dropped, or handed to somebody who decides, at once
  * or later. The stack answers those to its own addresses itself, unless it was told not to (`ip.echoReplies`).
  */
-import { type Alarm, type Clock, NEVER } from '../base/clock.js';
+import type { Alarm, Clock } from '../base/clock.js';
 import { ArgumentRangeError, ArgumentTypeError, ArgumentValueError, StackError } from '../base/errors.js';
 import type { IpLayer } from '../ip/ip-layer.js';
 import { type AnyFilter, PacketMatcher } from '../wire/any-filter.js';
@@ -280,22 +280,36 @@ export class AnyEchoListener {
   }
 
   #ring(): void {
-    const untold = this.#untold;
-    this.#untold = [];
-    for (const request of untold) if (this.#pending.has(request)) this.#onRequest?.(request);
-    const nowUs = this.#host.clock.nowUs();
-    let next = NEVER;
+    // Its owner may throw: what is left is told, and forgotten, the next time.
+    try {
+      this.#tell();
+      this.#expire(this.#host.clock.nowUs());
+    } finally {
+      this.#setAlarm();
+    }
+  }
+
+  #tell(): void {
+    for (let left = this.#untold.length; left > 0; left--) {
+      const request = this.#untold.shift();
+      if (request !== undefined && this.#pending.has(request)) this.#onRequest?.(request);
+    }
+  }
+
+  #expire(nowUs: number): void {
     for (const [request, deadlineUs] of this.#pending) {
-      next = deadlineUs;
-      if (deadlineUs > nowUs) break;
-      next = NEVER;
+      if (deadlineUs > nowUs) return;
       this.#forget(request);
       this.#counts.expired++;
       request.onCancel?.('expired');
     }
+  }
+
+  #setAlarm(): void {
     if (this.#isClosed) return;
-    if (this.#untold.length > 0) this.#alarm.setAt(nowUs);
-    else if (next !== NEVER) this.#alarm.setAt(next);
+    if (this.#untold.length > 0) return this.#alarm.setAt(this.#host.clock.nowUs());
+    const [deadlineUs] = this.#pending.values();
+    if (deadlineUs !== undefined) this.#alarm.setAt(deadlineUs);
   }
 }
 

@@ -62,6 +62,27 @@ describe('echo requests to any address', () => {
       expect(listener.counts).to.include({ requested: 2, answered: 2 });
     });
 
+    it(`are handed over whatever a handler throws about others, IPv${family}`, () => {
+      const listener = world.gateway.listenAnyEcho({ pendingMs: 5000 }, (request) => {
+        requests.push(request);
+        request.onCancel = () => {
+          throw new Error('cancelled');
+        };
+        if (request.sequence === 1) throw new Error('asked');
+      });
+      for (const sequence of [1, 2, 3]) {
+        const destination = IpAddress.parse(ELSEWHERE[family]);
+        const ask = { destination, identifier: 77, sequence, payload: bytes('data') };
+        world.client.ip.sendEchoRequest(ask);
+      }
+      expect(() => world.settle()).to.throw('asked');
+      world.settle();
+      expect(requests.map(({ sequence }) => sequence)).to.deep.equal([1, 2, 3]);
+      for (let i = 0; i < 3; i++) expect(() => world.settle(6000), `request ${i}`).to.throw('cancelled');
+      expect(listener.pending).to.equal(0);
+      expect(listener.counts).to.include({ requested: 3, expired: 3 });
+    });
+
     it(`are handed over, and answered later, IPv${family}`, () => {
       const listener = listen();
       pinger.ping(ELSEWHERE[family], 5, bytes('hello'));
