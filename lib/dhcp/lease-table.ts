@@ -24,6 +24,7 @@ const MAX_LOOKS = 4096;
 
 export class LeaseTable {
   readonly #settings: ServerSettings;
+  readonly #isOurs: (address: IpAddress) => boolean;
   readonly #byAddress = new Map<number, Lease>();
   /** Whose a kept address is. */
   readonly #kept = new Map<number, string>();
@@ -31,8 +32,10 @@ export class LeaseTable {
   /** The address of the pool that is looked at next. */
   #next: number;
 
-  constructor(settings: ServerSettings) {
+  /** @param isOurs whether the stack itself has an address */
+  constructor(settings: ServerSettings, isOurs: (address: IpAddress) => boolean) {
     this.#settings = settings;
+    this.#isOurs = isOurs;
     for (const [client, { w3 }] of settings.statics) this.#kept.set(w3, client);
     this.#next = settings.first;
   }
@@ -55,7 +58,7 @@ export class LeaseTable {
     const word = address.w3 >>> 0;
     const kept = this.#keptFor(address);
     if (kept !== undefined ? kept !== client : word < first || word > last) return false;
-    if (address.equals(prefix.address)) return false;
+    if (address.equals(prefix.address) || this.#isOurs(address)) return false;
     const lease = this.at(address);
     return lease === undefined || lease.client === client || lease.untilUs <= nowUs;
   }

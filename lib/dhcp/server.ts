@@ -65,7 +65,7 @@ export class DhcpServer {
     this.#settings = resolveServerOptions(options);
     this.#link = link;
     this.#clock = clock;
-    this.#table = new LeaseTable(this.#settings);
+    this.#table = new LeaseTable(this.#settings, (address) => link.host?.owns(address) === true);
     for (const lease of leases) this.#restore(lease);
     this.#unhook = link.hookUdp(SERVER_PORT, (packet, isVerified) => this.#input(packet, isVerified));
   }

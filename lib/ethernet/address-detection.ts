@@ -120,7 +120,13 @@ export class AddressDetection {
 
   /** Asks once whether somebody has an IPv4 address; the answer follows within `waitMs`. */
   ask(address: IpAddress, waitMs: number, answer: (mac: MacAddress | undefined) => void): void {
-    this.#questions.set(address.w3, { deadlineUs: this.#clock.nowUs() + waitMs * 1000, answer });
+    const before = this.#questions.get(address.w3);
+    const both = (mac: MacAddress | undefined): void => {
+      before?.answer(mac);
+      answer(mac);
+    };
+    const deadlineUs = this.#clock.nowUs() + waitMs * 1000;
+    this.#questions.set(address.w3, { deadlineUs, answer: before === undefined ? answer : both });
     this.#sendArpProbe(address);
     this.#setAlarm();
   }

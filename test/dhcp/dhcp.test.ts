@@ -179,6 +179,14 @@ describe('DHCP', () => {
     expect(squatter.link.counters.addressConflicts).to.equal(0);
   });
 
+  it('offers nobody an address of the stack it runs on', () => {
+    gateway.stack.ip.addAddress(gateway.index, '10.0.0.100/24');
+    serve();
+    const client = ask({ requestAddress: '10.0.0.100' });
+    lan.advanceMs(5000);
+    expect(client.lease?.address).to.equal('10.0.0.101/24');
+  });
+
   it('offers nobody an address that somebody answers for by ARP', () => {
     const server = serve();
     lan.host('squatter', { addresses: ['10.0.0.100/24'] });
