@@ -210,11 +210,10 @@ export class AnyEchoListener {
     this.#isClosed = true;
     this.#alarm.clear();
     this.#untold = [];
-    for (const request of this.#pending.keys()) {
-      this.#forget(request);
-      request.onCancel?.('closed');
-    }
+    const waiting = [...this.#pending.keys()];
+    for (const request of waiting) this.#forget(request);
     this.#onClose(this);
+    for (const request of waiting) request.onCancel?.('closed');
   }
 
   /** A packet with an echo request. @returns false when it is not wanted @hidden */
