@@ -1,7 +1,7 @@
 /**
  * What the host of a test serves, as a program of its own: HTTP with Git's repositories, echo over TCP and UDP, and
  * names that end in `.test`, which all are the gateway. Prints where, as a line of JSON.
- * usage: host-server DIRECTORY
+ * usage: host-server DIRECTORY [ADDRESS], where TCP listens; on 127.0.0.1 by default
  */
 import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
@@ -11,7 +11,7 @@ import { createServer as createHttpServer, type IncomingMessage, type ServerResp
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import dnsPacket from 'dns-packet';
 
-const [directory] = process.argv.slice(2);
+const [directory, listens = '127.0.0.1'] = process.argv.slice(2);
 const NAMES = { A: '10.0.2.2', AAAA: 'fd00::2' } as const;
 
 const content = randomBytes(20_000_000);
@@ -103,7 +103,7 @@ const echoUdp = createSocket('udp4').on('message', (bytes, { address, port }) =>
 });
 
 async function listening(server: Server, port = 0): Promise<number> {
-  server.listen(port, '127.0.0.1');
+  server.listen(port, listens);
   await once(server, 'listening');
   return (server.address() as AddressInfo).port;
 }

@@ -10,10 +10,11 @@ import { type Child, type ChildOptions, installed } from '../../support/child.js
 import { needsTun } from '../../support/needs-tun.js';
 import { TestNamespace } from '../../support/netns.js';
 import { skip, Unavailable } from '../../support/skip.js';
+import { workloadsBehindProxy } from './workloads.js';
 
 /** Processes of Node that compile on the way, on a busy machine. */
-const LIMIT_MS = 120_000;
-const SERVER = { 4: '192.0.2.7', 6: '2001:db8:7::7' } as const;
+export const LIMIT_MS = 120_000;
+export const SERVER = { 4: '192.0.2.7', 6: '2001:db8:7::7' } as const;
 /** Nobody may connect there, says dante. */
 const FORBIDDEN = '192.0.2.66';
 const PORTS = { microsocks: 1080, danted: 1081, guarded: 1082 } as const;
@@ -63,7 +64,7 @@ for address in sys.argv[1:]:
         print('udp', error.strerror, flush=True)
 `;
 
-class Bed {
+export class Bed {
   readonly world: TestNamespace;
   readonly directory: string;
 
@@ -123,13 +124,13 @@ class Bed {
   }
 }
 
-async function needs(context: Mocha.Context, ...programs: string[]): Promise<void> {
+export async function needs(context: Mocha.Context, ...programs: string[]): Promise<void> {
   for (const program of programs) {
     if (!(await installed(program))) skip(context, `${program} is not installed`);
   }
 }
 
-const statsOf = (stderr: string): Record<string, number> =>
+export const statsOf = (stderr: string): Record<string, number> =>
   JSON.parse(/^\{.*\}$/m.exec(stderr)?.[0] ?? '{}') as Record<string, number>;
 
 export function programsBehindProxies(): void {
@@ -181,6 +182,8 @@ export function programsBehindProxies(): void {
       });
     });
   }
+
+  workloadsBehindProxy(() => bed);
 
   it('hears of what the proxy does not allow', async function () {
     await needs(this, 'danted');
