@@ -71,6 +71,34 @@ describe('Ethernet link', () => {
     }
   });
 
+  it('delivers a text whichever one of its frames is lost, those of ARP and discovery among them', () => {
+    for (const [address, from] of [
+      ['10.0.0.2', '10.0.0.1'],
+      ['fd00::2', 'fd00::1'],
+    ]) {
+      for (let lost = 0; lost < 24; lost++) {
+        const net = new Lan();
+        const near = net.host('a', { addresses: [`${from}/${from.includes(':') ? 64 : 24}`] });
+        const far = net.host('b', { addresses: [`${address}/${address.includes(':') ? 64 : 24}`] });
+        net.advanceMs(10);
+        let count = 0;
+        net.passes = () => count++ !== lost;
+        const listener = far.stack.listenTcp({ port: 80, address });
+        const client = near.stack.connectTcp({ address, port: 80 });
+        client.write(new Uint8Array(12_000));
+        const buffer = new Uint8Array(65_536);
+        let server = listener.accept();
+        let bytes = 0;
+        for (let turn = 0; turn < 100; turn++) {
+          net.advanceMs(50);
+          server ??= listener.accept();
+          bytes += server?.read(buffer) ?? 0;
+        }
+        expect(bytes, `${address}, frame ${lost}`).to.equal(12_000);
+      }
+    }
+  });
+
   it('sends by the router that the routes name, whatever the destination', () => {
     a.stack.routing.routes.add({ destination: '0.0.0.0/0', gateway: '10.0.0.2' });
     a.stack.routing.routes.add({ destination: '::/0', gateway: 'fd00::2' });
