@@ -6,6 +6,7 @@ import type { Endpoint } from './rewrite.js';
 
 /** A port forward that is wanted. */
 export interface PortForwardOptions {
+  /** What is let in. */
   readonly protocol: 'tcp' | 'udp';
   /** A port, or the first and last of a range. */
   readonly outsidePort: number | readonly [number, number];

@@ -16,6 +16,7 @@ import { Translator } from './translator.js';
 
 /** A session, for readers. */
 export interface NatSession {
+  /** What is translated. */
   readonly protocol: 'tcp' | 'udp' | 'icmp' | 'icmpv6';
   /** Address and port inside, `10.0.0.2:5000` or `[fd00::2]:5000`; of ICMP the identifier of the query. */
   readonly inside: string;
@@ -31,6 +32,7 @@ export interface NatSession {
 
 /** A port forward that is in force. */
 export interface PortForward {
+  /** What it was made with. */
   readonly options: PortForwardOptions;
   /** Ends it, with the sessions it let in. May be called twice. */
   close(): void;

@@ -87,6 +87,7 @@ export class SlabInlet implements Inlet {
   }
 }
 
+/** Where what arrives is read to, in place of events: Node's `onread` of `net.connect`. */
 export interface OnReadOptions {
   /** Where text is put, again and again; or a function that gives the memory for each delivery. */
   buffer: Uint8Array | (() => Uint8Array);

@@ -10,9 +10,11 @@ export interface AnyCounts {
   pending: number;
   /** SYNs that were put before the handler; those sent again are not. */
   requests: number;
+  /** Accepted. */
   accepted: number;
   /** Answered with RST or ICMP. */
   rejected: number;
+  /** Never answered, by decision. */
   ignored: number;
   /** Reset by the peer before they were decided. */
   cancelled: number;
