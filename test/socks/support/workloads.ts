@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type { Child } from '../../support/child.js';
-import { type Bed, LIMIT_MS, needs, SERVER, statsOf } from './programs.js';
+import { type Bed, LIMIT_MS, needs, SERVER, statsOf } from './bed.js';
 
 interface HostPorts {
   readonly http: number;
