@@ -122,7 +122,7 @@ export const TOPICS: readonly Topic[] = [
     text: 'Frames in place of packets, with ARP, neighbour discovery and router advertisements: [Ethernet](embedding.md#ethernet-arp-dhcp).',
   },
   { title: 'DHCP', files: /^lib\/dhcp\//, first: ['DhcpClient', 'DhcpClientOptions', 'DhcpServer'] },
-  { title: 'NAT', files: /^lib\/nat\//, first: ['Nat', 'NatOptions'] },
+  { title: 'Address translation', files: /^lib\/nat\//, first: ['Nat', 'NatOptions'] },
   {
     title: 'Gateways and relays',
     files: /^lib\/(gateway|relay|socks)\//,
