@@ -22,16 +22,19 @@ const NAMES: readonly (keyof LinkIpOptions)[] = [
 export class LinkSettings {
   readonly #common: LinkIpOptions;
   readonly #links: LinkIpOptions[] = [];
+  /** Whether any link asks where answers would go: most never do. */
+  checksReversePath = false;
 
   constructor(common: LinkIpOptions) {
     this.#common = common;
     // What loops back inside is this host's own, and never passed on.
     this.#links[LOOPBACK_PORT] = { ...pick(common), forwarding: false };
+    this.#look();
   }
 
   /** What a link has. */
   of(index: number): LinkIpOptions {
-    return this.#links[index] ?? this.#common;
+    return index < this.#links.length ? this.#links[index] : this.#common;
   }
 
   /**
@@ -51,11 +54,18 @@ export class LinkSettings {
     if (index === LOOPBACK_PORT) settings.forwarding = false;
     while (this.#links.length < index) this.#links.push(this.#common);
     this.#links[index] = settings;
+    this.#look();
   }
 
   /** A link is gone: another that gets its number begins with what all have. */
   forget(index: number): void {
     if (index > LOOPBACK_PORT && index < this.#links.length) this.#links[index] = this.#common;
+    this.#look();
+  }
+
+  #look(): void {
+    const all = [this.#common, ...this.#links];
+    this.checksReversePath = all.some(({ reversePathFilter }) => reversePathFilter !== 'off');
   }
 }
 

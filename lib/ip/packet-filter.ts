@@ -106,7 +106,8 @@ export class PacketFilter {
    */
   admit(packet: IpPacket): DropReason {
     const reason = this.#aim(packet);
-    if (reason !== DropReason.None || packet.link === LOOPBACK_PORT || isPlaceless(packet)) return reason;
+    if (reason !== DropReason.None || !this.#settings.checksReversePath) return reason;
+    if (packet.link === LOOPBACK_PORT || isPlaceless(packet)) return DropReason.None;
     return this.#comesBack(packet) ? DropReason.None : DropReason.IpReversePath;
   }
 
