@@ -169,6 +169,9 @@ async function main(options: Options): Promise<number> {
   return failures.length > 0 ? 1 : 0;
 }
 
+// What was started ends with us in order.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
+
 const names = (text: string): string[] => text.split(',');
 
 await new Command('bench:gateway')
