@@ -71,6 +71,17 @@ export class EndpointIndex {
     return this.#keys[row * KEY_WORDS + i];
   }
 
+  /** Places in a row that are taken, at most: how far a search may go. Looks at all of them; for tools. */
+  get longestRun(): number {
+    let longest = 0;
+    let run = 0;
+    for (const entry of this.#places) {
+      run = entry === 0 ? 0 : run + 1;
+      longest = Math.max(longest, run);
+    }
+    return longest;
+  }
+
   #equals(row: number): boolean {
     const keys = this.#keys;
     const probe = this.probe;

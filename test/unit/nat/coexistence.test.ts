@@ -193,7 +193,6 @@ describe('NAT tables and who would fill them', () => {
 
   it('spread endpoints that differ in any word', () => {
     const index = new EndpointIndex(new SeededRandom(1));
-    const began = process.cpuUsage().user;
     for (let row = 0; row < 40_000; row++) {
       // ::row:a, which no host checks.
       index.probe.fill(0);
@@ -201,9 +200,8 @@ describe('NAT tables and who would fill them', () => {
       index.probe[KeyWord.NEAR + 3] = 1;
       index.insert(row);
     }
-    const spentMs = (process.cpuUsage().user - began) / 1000;
-    // In one chain these are 1.6 billion looks.
-    expect(spentMs).to.be.below(1500);
+    // Half of the places are free: by chance alone runs stay short.
+    expect(index.longestRun).to.be.within(2, 500);
   });
 });
 
