@@ -195,7 +195,7 @@ export type { DatagramData, UdpSendOptions } from './udp/datagram-sender.js';
 export { type FlowReader, UdpFlow, UdpFlowRequest } from './udp/flow.js';
 export type { FlowEnd, FlowError } from './udp/flow-entry.js';
 export { type AnyUdpCounts, AnyUdpListener } from './udp/flow-listener.js';
-export type { AnyUdpOptions } from './udp/flow-options.js';
+export type { AnyUdpOptions, FlowOptions } from './udp/flow-options.js';
 export type { Memberships } from './udp/memberships.js';
 export type { MtuDiscovery, UdpOptions, UdpSocketOptions } from './udp/options.js';
 export { PathMtuSearch, type PathMtuSearchOptions } from './udp/path-mtu-search.js';
