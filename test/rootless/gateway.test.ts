@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
+import { NODE } from '../cli/support/cli.js';
 import { programsBehindGateway } from '../gateway/support/programs.js';
 import { run } from '../support/child.js';
 import { needsTun } from '../support/needs-tun.js';
@@ -21,7 +22,7 @@ describe('a gateway of an ordinary user', function () {
       await once(server, 'listening');
       const { port } = server.address() as AddressInfo;
       try {
-        const cli = ['--import=tsx', 'lib/cli/main.ts', 'gateway', '--no-dns', '--deny', '0.0.0.0/0'];
+        const cli = [...NODE, 'gateway', '--no-dns', '--deny', '0.0.0.0/0'];
         const get = `curl -sS --max-time 20 http://10.0.2.2`;
         const script = `${get}:80/; ${get}:${port}/ || echo closed`;
         const args = [...cli, '--reach', `80:127.0.0.1:${port}`, '--', 'sh', '-c', script];

@@ -1,8 +1,8 @@
-/** Runs the demo from its sources, in an empty folder of its own, and tells what it leaves behind. */
+/** Runs the demo in an empty folder of its own, and tells what it leaves behind. */
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { join } from 'node:path';
+import { NODE } from '../../cli/support/cli.js';
 import { Child, type Outcome } from '../../support/child.js';
 import { newMark, processesWith } from '../../support/leftovers.js';
 
@@ -31,13 +31,7 @@ export async function runDemo(options: DemoRunOptions = {}): Promise<DemoRun> {
   const folder = mkdtempSync(join(tmpdir(), 'tunstack-demo-'));
   // Whatever it starts inherits the mark.
   const mark = newMark();
-  const node = [
-    '--import',
-    pathToFileURL(resolve('node_modules/tsx/dist/loader.mjs')).href,
-    resolve('lib/cli/main.ts'),
-    'demo',
-  ];
-  const line = [process.execPath, ...node, ...(options.args ?? [])];
+  const line = [process.execPath, ...NODE, 'demo', ...(options.args ?? [])];
   const [command, ...args] = options.terminal ? terminal(line, options.env ?? {}) : line;
   try {
     const child = new Child(command, args, {

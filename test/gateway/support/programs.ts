@@ -6,6 +6,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { NODE } from '../../cli/support/cli.js';
 import { type Child, type ChildOptions, installed, type Outcome } from '../../support/child.js';
 import { needsTun } from '../../support/needs-tun.js';
 import { TestNamespace } from '../../support/netns.js';
@@ -19,7 +20,7 @@ export interface HostPorts {
   readonly digest: string;
 }
 
-const CLI = ['--import=tsx', 'lib/cli/main.ts', 'gateway'];
+const CLI = [...NODE, 'gateway'];
 const GATEWAY = '10.0.2.2';
 /** Processes of Node that compile on the way, on a busy machine. */
 const LIMIT_MS = 120_000;

@@ -5,6 +5,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { NODE } from '../../cli/support/cli.js';
 import { type Child, type ChildOptions, installed } from '../../support/child.js';
 import { TestNamespace } from '../../support/netns.js';
 import { skip } from '../../support/skip.js';
@@ -86,7 +87,7 @@ export class Bed {
   /** Starts lines of shell behind a tunnel. */
   start(proxy: ProxyName, script: string, options: readonly string[] = [], child: ChildOptions = {}): Child {
     const user = proxy === 'guarded' ? 'anna:a%20b@' : '';
-    const args = ['--import=tsx', 'lib/cli/main.ts', 'tun2socks', '--dns', SERVER[4], ...options];
+    const args = [...NODE, 'tun2socks', '--dns', SERVER[4], ...options];
     const line = script === '' ? [] : ['--', 'sh', '-c', script];
     return this.world.spawn(process.execPath, [...args, ...line], {
       limitMs: LIMIT_MS,

@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { NODE } from '../../cli/support/cli.js';
 import { needsTun } from '../../support/needs-tun.js';
 import { skip, Unavailable } from '../../support/skip.js';
 import { Bed, FORBIDDEN, LIMIT_MS, needs, SERVER, statsOf } from './bed.js';
@@ -140,7 +141,7 @@ export function programsBehindProxies(): void {
       ip tuntap add dev tun7 mode tun
       ip address add 10.9.0.2/24 dev tun7; ip link set tun7 up; ip route add default dev tun7`);
     const proxy = bed.world.spawn('microsocks', ['-i', '10.8.0.1', '-p', '1080'], { limitMs: LIMIT_MS });
-    const args = ['--import=tsx', 'lib/cli/main.ts', 'tun2socks', '--tun', 'tun7', '--dns', SERVER[4]];
+    const args = [...NODE, 'tun2socks', '--tun', 'tun7', '--dns', SERVER[4]];
     const tunnel = place.spawn(process.execPath, [...args, '--proxy', 'socks5://10.8.0.1:1080'], {
       limitMs: LIMIT_MS,
     });
