@@ -74,7 +74,8 @@ export const TOPICS: readonly Topic[] = [
   },
   {
     title: 'Accept anything',
-    files: /^lib\/(net\/listen-any|stack\/any-|tcp\/(any-|undecided)|udp\/flow|wire\/(any-filter|icmp-rejection))/,
+    files:
+      /^lib\/(net\/listen-any|stack\/any-|tcp\/(any-|undecided)|udp\/flow|wire\/(any-filter|icmp-rejection))/,
     first: [
       'AnyFilter',
       'ListenAny',
