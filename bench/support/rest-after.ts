@@ -14,3 +14,9 @@ export const restOptions = (): { readonly restAfterMs?: number } => {
   const value = process.env[VARIABLE];
   return value === undefined ? {} : { restAfterMs: Number(value) };
 };
+
+/** The argument that was given, for a command that repeats a run; empty where none was. */
+export const restArgument = (): string => {
+  const value = process.env[VARIABLE];
+  return value === undefined ? '' : ` --rest-after ${value}`;
+};
