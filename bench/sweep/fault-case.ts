@@ -1,4 +1,5 @@
 /** One run of a sweep: who sends what over which path, and which packets suffer. As text and as values. */
+import { restArgument } from '../support/rest-after.js';
 
 /** Who sends the data: the client with `up`, the server with `down`. */
 export type Role = 'up' | 'down';
@@ -42,7 +43,8 @@ export const formatCase = ({ config, faults }: FaultCase): string =>
   [formatConfig(config), ...faults.map(({ side, packet, kind }) => [side, packet, kind].join(':'))].join(' ');
 
 /** The command that runs a case again. */
-export const commandFor = (faulty: FaultCase): string => `npm run sweep -- --case '${formatCase(faulty)}'`;
+export const commandFor = (faulty: FaultCase): string =>
+  `npm run sweep -- --case '${formatCase(faulty)}'${restArgument()}`;
 
 /** @throws Error when the text is no case */
 export function parseCase(text: string): FaultCase {
