@@ -76,6 +76,7 @@ function icmpFault(view: DataView, at: number, protocol: number): string {
 
 function tcpFault(packet: SentPacket, view: DataView, at: number, limits: Limits): string {
   const length = view.byteLength - at;
+  if (length < 20) return 'no whole TCP header';
   const headerBytes = (view.getUint8(at + 12) >> 4) * 4;
   if (headerBytes < 20 || headerBytes > length) return `data offset of ${headerBytes} bytes`;
   const flags = view.getUint8(at + 13);
