@@ -11,7 +11,7 @@ import { Child } from '../support/child.js';
 import { TestNamespace } from '../support/netns.js';
 import { skip } from '../support/skip.js';
 
-const LIMIT_MS = 30_000;
+const LIMIT_MS = 120_000;
 
 /** What an example prints, line by line. */
 async function linesOf(example: string, ...args: readonly string[]): Promise<string[]> {

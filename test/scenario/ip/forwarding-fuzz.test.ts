@@ -15,7 +15,7 @@ import {
 import { FAR, NEAR, OWN, Router, transit4, transit6 } from '../../support/router.js';
 
 const ROUNDS = 30_000;
-const seed = Number(process.env.SIM_SEED ?? Date.now() % 1e9);
+const seed = Number(process.env.SIM_SEED ?? 7);
 
 /** Packets to start from, each of which passes. */
 const SEEDS: readonly Uint8Array[] = [

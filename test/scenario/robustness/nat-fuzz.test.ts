@@ -17,7 +17,7 @@ import {
   udpPacket,
 } from '../../support/nat-world.js';
 
-const SEED = Number(process.env.SIM_SEED ?? 1 + Math.floor(Math.random() * 2 ** 30));
+const SEED = Number(process.env.SIM_SEED ?? 7);
 const PACKETS = 15_000;
 const FLAGS = ['S', 'S.', '.', 'F.', 'R', 'R.', 'P.', '', 'SF'];
 const FOUR = [
