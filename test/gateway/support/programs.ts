@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { NODE } from '../../cli/support/cli.js';
 import { type Child, type ChildOptions, installed, type Outcome } from '../../support/child.js';
+import { iperf3Client } from '../../support/iperf3.js';
 import { needsTun } from '../../support/needs-tun.js';
 import { TestNamespace } from '../../support/netns.js';
 import { skip } from '../../support/skip.js';
@@ -157,7 +158,7 @@ export function programsBehindGateway(): void {
     });
     await server.output(/listening/);
     for (const flags of ['', '-R', '-P 8', '-P 8 -R', '-u -b 20M']) {
-      const { stdout } = await bed.shell(`iperf3 -J -t 1 ${flags} -c ${GATEWAY} -p 5201`);
+      const { stdout } = await bed.shell(iperf3Client(`-t 1 ${flags} -c ${GATEWAY} -p 5201`));
       const { end, error } = JSON.parse(stdout) as {
         error?: string;
         end: { sum_received?: { bytes: number }; sum?: { packets: number; lost_packets: number } };

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type { Child } from '../../support/child.js';
+import { iperf3Client } from '../../support/iperf3.js';
 import { type Bed, LIMIT_MS, needs, SERVER, statsOf } from './bed.js';
 
 interface HostPorts {
@@ -31,7 +32,8 @@ export function workloadsBehindProxy(bedOf: () => Bed): void {
     const iperf = bed.world.spawn('iperf3', ['-s', '--forceflush', '-B', SERVER[4]], { limitMs: LIMIT_MS });
     await iperf.output(/listening/);
     const flags = ['', '-R', '-P 8', '-P 8 -R'];
-    const script = flags.map((flag) => `iperf3 -J -t 1 ${flag} -c ${SERVER[4]}; echo ----`).join('\n');
+    const line = (flag: string) => `${iperf3Client(`-t 1 ${flag} -c ${SERVER[4]}`)}; echo ----`;
+    const script = flags.map(line).join('\n');
     const stdout = await bed.shell('microsocks', script);
     for (const [i, flag] of flags.entries()) {
       const { end, error } = JSON.parse(stdout.split('----')[i]) as {
