@@ -42,11 +42,8 @@ const GROUPS: readonly Group[] = [
     limitMinutes: 2,
   },
   { name: 'rootless', has: (file) => file.startsWith('rootless/'), rootless: true, limitMinutes: 8 },
-  {
-    name: 'kernel',
-    has: (file) => /^(interop|native|net|dgram|remote|package|demo|bench)\//.test(file),
-    limitMinutes: 8,
-  },
+  { name: 'kernel', has: (file) => /^(interop|net|dgram|remote)\//.test(file), limitMinutes: 10 },
+  { name: 'native', has: (file) => /^(native|package|demo|bench)\//.test(file), limitMinutes: 8 },
   {
     name: 'embedding',
     has: (file) => /^(relay|gateway|socks|cli|links|browser)\//.test(file),
@@ -61,7 +58,7 @@ const GROUPS: readonly Group[] = [
  */
 const STAGES: readonly (readonly (readonly string[])[])[] = [
   [['protocol']],
-  [['kernel'], ['embedding', 'allocation'], ['ecosystem', 'rootless']],
+  [['kernel'], ['embedding', 'native', 'allocation'], ['rootless', 'ecosystem']],
 ];
 const ORDER = STAGES.flat(2);
 
