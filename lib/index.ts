@@ -41,11 +41,8 @@ export type {
   RouterAdvertiser,
   RouterAdvertiserOptions,
 } from './ethernet/router-advertiser.js';
-export type {
-  AdvertisedDns,
-  RouterDescription,
-  RouterDiscoveryOptions,
-} from './ethernet/router-discovery.js';
+export type { RouterDescription } from './ethernet/router-discovery.js';
+export type { AdvertisedDns, RouterDiscoveryOptions } from './ethernet/router-discovery-options.js';
 export type { GatewayStats } from './gateway/counters.js';
 export { Gateway, openGateway } from './gateway/gateway.js';
 export {

@@ -63,6 +63,9 @@ export interface AddressConflict {
   readonly isLost: boolean;
 }
 
+/** Hears who has an address that was asked for; undefined for nobody. */
+type Answer = (mac: MacAddress | undefined) => void;
+
 const Phase = { Probing: 0, Announcing: 1, Settled: 2 } as const;
 
 interface Watched {
@@ -82,10 +85,7 @@ export class AddressDetection {
   readonly #alarm: Alarm;
   readonly #watched: Watched[] = [];
   /** Addresses somebody only wants to know about: a server before it gives one away. */
-  readonly #questions = new Map<
-    number,
-    { deadlineUs: number; answer: (mac: MacAddress | undefined) => void }
-  >();
+  readonly #questions = new Map<number, { deadlineUs: number; answers: Answer[] }>();
 
   constructor(wire: EthernetWire, options: DetectionOptions) {
     this.#wire = wire;
@@ -98,7 +98,7 @@ export class AddressDetection {
   added(address: IpAddress, probe: boolean | undefined): boolean {
     const isV4 = address.family === 4;
     const { ipv4, ipv4WaitMs, ipv6Probes } = this.#options;
-    const probes = isV4 ? (probe ?? ipv4) : ipv6Probes > 0 && probe !== false;
+    const probes = probe ?? (isV4 ? ipv4 : ipv6Probes > 0);
     const nowUs = this.#clock.nowUs();
     const most = isV4 ? ipv4WaitMs * 1000 : MAX_DELAY_US;
     const delayUs = probes ? randomFraction(this.#wire.random) * most : 0;
@@ -119,14 +119,14 @@ export class AddressDetection {
   }
 
   /** Asks once whether somebody has an IPv4 address; the answer follows within `waitMs`. */
-  ask(address: IpAddress, waitMs: number, answer: (mac: MacAddress | undefined) => void): void {
-    const before = this.#questions.get(address.w3);
-    const both = (mac: MacAddress | undefined): void => {
-      before?.answer(mac);
-      answer(mac);
-    };
+  ask(address: IpAddress, waitMs: number, answer: Answer): void {
+    const asked = this.#questions.get(address.w3);
+    if (asked !== undefined) {
+      asked.answers.push(answer);
+      return;
+    }
     const deadlineUs = this.#clock.nowUs() + waitMs * 1000;
-    this.#questions.set(address.w3, { deadlineUs, answer: before === undefined ? answer : both });
+    this.#questions.set(address.w3, { deadlineUs, answers: [answer] });
     this.#sendArpProbe(address);
     this.#setAlarm();
   }
@@ -136,7 +136,7 @@ export class AddressDetection {
     const question = this.#questions.get(sender);
     if (sender !== 0 && question !== undefined) {
       this.#questions.delete(sender);
-      question.answer(mac);
+      for (const answer of question.answers) answer(mac);
     }
     const own = this.#watched.filter(({ address }) => address.family === 4);
     for (const watched of own) {
@@ -197,7 +197,7 @@ export class AddressDetection {
     for (const [word, question] of this.#questions) {
       if (question.deadlineUs > nowUs) continue;
       this.#questions.delete(word);
-      question.answer(undefined);
+      for (const answer of question.answers) answer(undefined);
     }
     const due = this.#watched.filter(({ deadlineUs }) => deadlineUs <= nowUs);
     for (const watched of due) if (this.#watched.includes(watched)) this.#due(watched, nowUs);

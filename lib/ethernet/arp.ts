@@ -43,6 +43,11 @@ export class Arp {
     // Who claims our address is answered by its defence, and never believed.
     if (host === undefined || host.owns(sender)) return;
     const isForUs = host.owns(target) || (isRequest && isProxied(this.#wire, target, sender));
+    if (isForUs && !sender.isUnspecified && host.isBroadcast(sender)) {
+      // Who is known as everybody would get what is for everybody.
+      counters.arpErrors++;
+      return;
+    }
     if (!sender.isUnspecified) {
       const isReply = !isRequest && isToUs;
       if (isRequest && isForUs && this.#isOnLink(sender)) this.#neighbors.heard(sender, senderMac);

@@ -1,6 +1,4 @@
 /** What an Ethernet link has seen, sent and dropped. All only grow. */
-
-/** What an Ethernet link has seen, sent and dropped. All only grow. */
 export class EthernetCounters {
   /** Frames that came in. */
   inFrames = 0;
@@ -22,6 +20,8 @@ export class EthernetCounters {
   outQueueFull = 0;
   /** Packets larger than the link takes. */
   outTooBig = 0;
+  /** Packets that what came with them contradicts. */
+  outMetadata = 0;
   /** ARP messages that came in. */
   arpIn = 0;
   /** Of these, ones that could not be read, or from a sender that can be nobody. */

@@ -32,7 +32,7 @@ import type { EthernetWire } from './wire.js';
 
 const LINK_LOCAL = IpAddress.parse('fe80::');
 const IPV6_MIN_MTU = 1280;
-/** Link-local addresses tried before it goes without one. */
+/** Link-local addresses tried before it goes without one (RFC 7217 §5 IDGEN_RETRIES). */
 const MAX_LINK_LOCALS = 3;
 
 /** A link of Ethernet frames, over whatever carries them. */
@@ -68,7 +68,9 @@ export class EthernetLink implements LinkDevice {
   #routers: RouterDiscovery | undefined;
   #advertiser: RouterAdvertiser | undefined;
   #host: LinkHost | undefined;
-  #linkLocalAttempt = 0;
+  /** The link-local address it has given itself, and how many it has tried. */
+  #linkLocal: IpAddress | undefined;
+  #linkLocalsTried = 0;
   #isClosed = false;
   #isReferenced = true;
 
@@ -131,7 +133,7 @@ export class EthernetLink implements LinkDevice {
     this.#host = host;
     this.#wire.host = host;
     if (this.mtu < IPV6_MIN_MTU) return;
-    if (linkLocal) this.#addLinkLocal(0);
+    if (linkLocal) this.#addLinkLocal();
     if (routerDiscovery === false) return;
     this.#routers = new RouterDiscovery(this.#wire, routerDiscovery === true ? {} : routerDiscovery, {
       neighbors: this.#neighbors,
@@ -168,9 +170,8 @@ export class EthernetLink implements LinkDevice {
   }
 
   close(): void {
-    if (this.#isClosed) return;
-    this.#advertiser?.close();
     this.#stop();
+    // A device that has failed has to be closed as well.
     this.#frames.close();
   }
 
@@ -296,8 +297,10 @@ export class EthernetLink implements LinkDevice {
     }
   }
 
-  /** Nothing is sent or waited for any more. */
+  /** Nothing is sent or waited for any more; hosts it advertises to hear that, where they still can. */
   #stop(): void {
+    if (this.#isClosed) return;
+    this.#advertiser?.close();
     this.#isClosed = true;
     this.#routers?.close();
     this.#detection.close();
@@ -317,7 +320,9 @@ export class EthernetLink implements LinkDevice {
       random,
       mac: this.mac,
       counters: this.counters,
-      sendFrame: (destination, etherType, payload) => this.#output.sendOwn(destination, etherType, payload),
+      sendFrame: (destination, etherType, payload) => {
+        if (!this.#isClosed) this.#output.sendOwn(destination, etherType, payload);
+      },
       sendNd: (packet, destination, mac) => {
         if (this.#isClosed) return;
         this.counters.ndOut++;
@@ -340,6 +345,7 @@ export class EthernetLink implements LinkDevice {
       },
       unreachable: (packet) => this.#host?.unreachable(packet),
       changed: (neighbor, isGone) => this.#routers?.neighborChanged(neighbor.address, isGone),
+      routerLeft: (neighbor) => this.#routers?.leave(neighbor.address),
     };
   }
 
@@ -353,7 +359,6 @@ export class EthernetLink implements LinkDevice {
         advertisement: (message) => {
           // RFC 4862 §5.5.3: whoever is a router makes itself no addresses.
           if (this.#advertiser === undefined) this.#routers?.advertised(message);
-          return true;
         },
       },
     });
@@ -361,16 +366,27 @@ export class EthernetLink implements LinkDevice {
 
   #conflicted(conflict: AddressConflict): void {
     const { address, isLost } = conflict;
+    if (isLost && !this.#isClosed) {
+      if (this.#linkLocal?.equals(address) === true) this.#addLinkLocal();
+      else this.#routers?.conflicted(address);
+    }
     this.onConflict?.(conflict);
-    if (!isLost || address.family === 4 || this.#isClosed) return;
-    if (address.isLinkLocal) this.#addLinkLocal(this.#linkLocalAttempt + 1);
-    else this.#routers?.conflicted(address);
   }
 
   /** RFC 4862 §5.3; another where somebody has the first, and identifiers allow for it (RFC 7217 §5). */
-  #addLinkLocal(attempt: number): void {
-    this.#linkLocalAttempt = attempt;
-    const address = attempt < MAX_LINK_LOCALS ? this.#identifiers.addressIn(LINK_LOCAL, attempt) : undefined;
-    if (address !== undefined) this.#host?.addAddress(new IpPrefix(address, 64), { noPrefixRoute: true });
+  #addLinkLocal(): void {
+    this.#linkLocal = undefined;
+    while (this.#linkLocal === undefined && this.#linkLocalsTried < MAX_LINK_LOCALS) {
+      const address = this.#identifiers.addressIn(LINK_LOCAL, this.#linkLocalsTried++);
+      if (address === undefined) continue;
+      try {
+        this.#host?.addAddress(new IpPrefix(address, 64), { noPrefixRoute: true });
+        this.#linkLocal = address;
+      } catch (error) {
+        // Its owner has given it by hand, or the stack has no room for more addresses.
+        if (!(error instanceof StackError)) throw error;
+        return;
+      }
+    }
   }
 }

@@ -8,7 +8,7 @@ import { DEFAULT_DETECTION, type DetectionOptions } from './address-detection.js
 import { ETHERNET_HEADER_BYTES, MAX_VLAN, VLAN_TAG_BYTES } from './frame.js';
 import { MacAddress } from './mac-address.js';
 import { type NeighborOptions, resolveNeighborOptions } from './neighbor-options.js';
-import type { RouterDiscoveryOptions } from './router-discovery.js';
+import { checkDiscoveryOptions, type RouterDiscoveryOptions } from './router-discovery-options.js';
 
 /** What an Ethernet link is made with. */
 export interface EthernetLinkOptions {
@@ -78,6 +78,7 @@ export function resolveEthernetOptions(options: EthernetLinkOptions): EthernetSe
   for (const key of Object.keys(options)) {
     if (!KEYS.has(key)) throw new TypeError(`unknown Ethernet option "${key}"`);
   }
+  checkDiscoveryOptions(options.routerDiscovery);
   const { frames, clock, random, vlan = 0 } = options;
   if (frames === null || typeof frames !== 'object') throw new ArgumentTypeError('frames must be a link');
   if (typeof clock?.createAlarm !== 'function') throw new ArgumentTypeError('clock must be a Clock');

@@ -20,7 +20,6 @@ export const NdOption = {
   Prefix: 3,
   RedirectedHeader: 4,
   Mtu: 5,
-  Nonce: 14,
   Route: 24,
   Rdnss: 25,
   Dnssl: 31,

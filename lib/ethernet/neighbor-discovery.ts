@@ -20,9 +20,10 @@ import { type EthernetWire, isProxied } from './wire.js';
 export interface RouterMessages {
   /** Whether we are a router, as our advertisements say. */
   isRouter(): boolean;
-  solicitation(message: NdMessage): void;
-  /** @returns whether it may be believed */
-  advertisement(message: NdMessage): boolean;
+  /** A host looks for routers. */
+  solicitation(): void;
+  /** A router says what it is, and what its link is like. */
+  advertisement(message: NdMessage): void;
 }
 
 export class NeighborDiscovery {
@@ -85,12 +86,12 @@ export class NeighborDiscovery {
   #solicitation(message: NdMessage): boolean {
     const { source, target, destination } = message;
     const mac = message.linkAddress(NdOption.SourceLinkAddress);
-    if (target.isMulticast) return false;
+    if (!isHost(target)) return false;
     // RFC 4861 §7.1.1: who has no address yet asks the group, and names no address of its link.
     const isNameless = source.isUnspecified;
     if (isNameless && (!isSolicitedGroup(destination) || message.has(NdOption.SourceLinkAddress)))
       return false;
-    if (source.isMulticast) return false;
+    if (!isNameless && !isHost(source)) return false;
     if (this.#detection.isTentative(target)) {
       // RFC 4862 §5.4.3: somebody else is about to use it; who merely asks for it is not answered.
       if (isNameless) this.#detection.ndHeard(target, undefined, true);
@@ -114,7 +115,7 @@ export class NeighborDiscovery {
     const { target, destination, flags } = message;
     const isSolicited = (flags & NaFlag.Solicited) !== 0;
     // RFC 4861 §7.1.2.
-    if (target.isMulticast || (isSolicited && destination.isMulticast)) return false;
+    if (!isHost(target) || (isSolicited && destination.isMulticast)) return false;
     const mac = message.linkAddress(NdOption.TargetLinkAddress);
     if (mac?.equals(this.#wire.mac) === true) return true;
     if (this.#detection.isTentative(target) || this.#wire.host?.owns(target) === true) {
@@ -130,11 +131,12 @@ export class NeighborDiscovery {
   #routerSolicitation(message: NdMessage): boolean {
     const { source } = message;
     // RFC 4861 §6.1.1.
-    if (source.isUnspecified && message.has(NdOption.SourceLinkAddress)) return false;
+    const isNameless = source.isUnspecified;
+    if (isNameless ? message.has(NdOption.SourceLinkAddress) : !isHost(source)) return false;
     if (!this.#routers.isRouter()) return true;
-    const mac = message.linkAddress(NdOption.SourceLinkAddress);
-    if (mac !== undefined && !source.isMulticast) this.#neighbors.heard(source, mac, false);
-    this.#routers.solicitation(message);
+    // RFC 4861 §6.2.6: who looks for routers is none.
+    if (!isNameless) this.#neighbors.heard(source, message.linkAddress(NdOption.SourceLinkAddress), false);
+    this.#routers.solicitation();
     return true;
   }
 
@@ -142,23 +144,19 @@ export class NeighborDiscovery {
     const { source } = message;
     // RFC 4861 §6.1.2: routers are known by their link-local addresses.
     if (!source.isLinkLocal || this.#wire.host?.owns(source) === true) return false;
-    const mac = message.linkAddress(NdOption.SourceLinkAddress);
-    if (mac !== undefined) this.#neighbors.heard(source, mac, true);
-    return this.#routers.advertisement(message);
+    // RFC 4861 §6.3.4: it is a router, whether it names its Ethernet address or not.
+    this.#neighbors.heard(source, message.linkAddress(NdOption.SourceLinkAddress), true);
+    this.#routers.advertisement(message);
+    return true;
   }
 
-  /** RFC 4861 §8.1, §8.3: where the better first hop is; whether it is taken, IP decides. */
-  #redirect(message: NdMessage): boolean {
-    const { source, target, redirected } = message;
+  /**
+   * RFC 4861 §8.1. Whether it comes from the router in use, and counts, only IP knows: so the Ethernet address in it is
+   * not taken, and the new first hop is asked for his.
+   */
+  #redirect({ source, target, redirected }: NdMessage): boolean {
     if (!source.isLinkLocal || redirected.isMulticast) return false;
-    if (!target.isLinkLocal && !target.equals(redirected)) return false;
-    const mac = message.linkAddress(NdOption.TargetLinkAddress);
-    if (mac === undefined || this.#wire.host?.owns(target) === true) return true;
-    const isRouter = !target.equals(redirected);
-    // Only where we ask for it anyway: a redirect alone makes no entry.
-    const known = this.#neighbors.get(target) !== undefined;
-    if (known) this.#neighbors.heard(target, mac, isRouter ? true : undefined);
-    return true;
+    return target.isLinkLocal || target.equals(redirected);
   }
 
   /** RFC 4861 §7.2.2: the source of what waits, where it is ours; else our link-local address, else any. */
@@ -174,6 +172,12 @@ export class NeighborDiscovery {
     return (own.find((entry) => entry.address.isLinkLocal) ?? own[0])?.address;
   }
 }
+
+/** Whether an address may be a host's on a link: what stands for an IPv4 address is nobody's here (RFC 4291 §2.5.5). */
+const isHost = (address: IpAddress): boolean =>
+  !address.isMulticast && !address.isUnspecified && !address.isLoopback && !isMapped(address);
+
+const isMapped = ({ w0, w1, w2 }: IpAddress): boolean => w0 === 0 && w1 === 0 && w2 === 0xffff;
 
 /** ff02::1:ff00:0/104. */
 const isSolicitedGroup = (address: IpAddress): boolean =>

@@ -7,7 +7,7 @@ export interface NeighborOptions {
   readonly lowEntries: number;
   /** Above so many, those nobody used for five seconds are forgotten; 512 by default (`gc_thresh2`). */
   readonly softEntries: number;
-  /** The most there are; 1024 by default (`gc_thresh3`). */
+  /** The most there are, of whom half may be neighbours still asked for; 1024 by default (`gc_thresh3`). */
   readonly maxEntries: number;
   /** Neighbours nobody has used for so long may be forgotten, ms; 60,000 by default (`gc_stale_time`). */
   readonly staleMs: number;

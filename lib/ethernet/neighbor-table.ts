@@ -30,12 +30,14 @@ const STATE_NAMES: readonly NeighborStateName[] = ['incomplete', 'reachable', 's
 
 /** Above the soft limit, entries in use during the last five seconds stay, as in Linux. */
 const RECENT_US = 5_000_000;
+/** All are looked at no more often than this, however many come. */
+const COLLECT_INTERVAL_US = 1_000_000;
 
 export class Neighbor {
   readonly address: IpAddress;
   /** Place in the table, and in the heap of deadlines. */
   readonly id: number;
-  state: NeighborState = NeighborState.Incomplete;
+  state: NeighborState;
   macHigh = 0;
   macLow = 0;
   isRouter = false;
@@ -52,10 +54,11 @@ export class Neighbor {
   queueBytes = 0;
   next: Neighbor | undefined = undefined;
 
-  constructor(address: IpAddress, id: number, nowUs: number) {
+  constructor(address: IpAddress, id: number, known: { state: NeighborState; nowUs: number }) {
     this.address = address;
     this.id = id;
-    this.usedUs = nowUs;
+    this.state = known.state;
+    this.usedUs = known.nowUs;
   }
 
   get mac(): MacAddress {
@@ -88,6 +91,10 @@ export interface NeighborDescription {
 
 export class NeighborTable {
   count = 0;
+  /** How many of them are `Incomplete`. */
+  #unresolved = 0;
+  /** When all were looked at last for those nobody needs, µs. */
+  #collectedUs = Number.NEGATIVE_INFINITY;
   readonly #options: NeighborOptions;
   readonly #counters: EthernetCounters;
   readonly #hash: TableHash;
@@ -129,15 +136,22 @@ export class NeighborTable {
     return this.find(address.w0, address.w1, address.w2, address.w3);
   }
 
-  /** A new entry; undefined, and counted, where there is no room for one. */
-  add(address: IpAddress, nowUs: number): Neighbor | undefined {
-    if (this.count >= this.#options.lowEntries) this.#collect(nowUs);
-    if (this.count >= this.#options.maxEntries && !this.#evict()) {
+  /**
+   * A new entry; undefined, and counted, where there is no room for one. Those being asked for have half of the places,
+   * so that who sends to many who are not there drives out nobody who is (RFC 6583 §7.1).
+   */
+  add(address: IpAddress, nowUs: number, state: NeighborState): Neighbor | undefined {
+    const { lowEntries, maxEntries } = this.#options;
+    if (this.count >= lowEntries && nowUs - this.#collectedUs >= COLLECT_INTERVAL_US) this.#collect(nowUs);
+    const isUnresolved = state === NeighborState.Incomplete;
+    const isRefused = isUnresolved && this.#unresolved >= Math.ceil(maxEntries / 2);
+    if (isRefused || (this.count >= maxEntries && !this.#evict())) {
       this.#counters.neighborTableFull++;
       return undefined;
     }
+    if (isUnresolved) this.#unresolved++;
     const id = this.#freeIds.pop() ?? this.#byId.length;
-    const neighbor = new Neighbor(address, id, nowUs);
+    const neighbor = new Neighbor(address, id, { state, nowUs });
     this.#byId[id] = neighbor;
     const bucket = this.#bucketOf(address.w0, address.w1, address.w2, address.w3);
     neighbor.next = this.#buckets[bucket];
@@ -146,9 +160,17 @@ export class NeighborTable {
     return neighbor;
   }
 
+  /** Gives an entry another state. */
+  setState(neighbor: Neighbor, state: NeighborState): void {
+    if (neighbor.state === NeighborState.Incomplete) this.#unresolved--;
+    if (state === NeighborState.Incomplete) this.#unresolved++;
+    neighbor.state = state;
+  }
+
   remove(neighbor: Neighbor): void {
     const { address, id } = neighbor;
     if (this.#byId[id] !== neighbor) return;
+    if (neighbor.state === NeighborState.Incomplete) this.#unresolved--;
     this.#byId[id] = undefined;
     this.#freeIds.push(id);
     if (this.#last === neighbor) this.#last = undefined;
@@ -185,6 +207,7 @@ export class NeighborTable {
 
   /** Forgets those nobody needs: after long, or, above the soft limit, after a little. */
   #collect(nowUs: number): void {
+    this.#collectedUs = nowUs;
     const { softEntries, staleMs } = this.#options;
     const restUs = this.count >= softEntries ? RECENT_US : staleMs * 1000;
     for (const neighbor of this.#byId) {
@@ -194,7 +217,7 @@ export class NeighborTable {
     }
   }
 
-  /** Forgets the one used longest ago that nothing waits for; else the oldest that nobody answers for. */
+  /** Forgets the one used longest ago, of those that nothing waits for. @returns whether there is one */
   #evict(): boolean {
     let oldest: Neighbor | undefined;
     for (const neighbor of this.#byId) {
@@ -207,8 +230,11 @@ export class NeighborTable {
     return true;
   }
 
+  /** Who asks us chooses all four words of his address, so each of them is hashed. */
   #bucketOf(w0: number, w1: number, w2: number, w3: number): number {
-    return this.#hash.hash3(w0 ^ w2, w1, w3) & (this.#buckets.length - 1);
+    const hash = this.#hash;
+    const upper = w0 === 0 ? w2 : hash.hash3(w0, w1, w2);
+    return hash.hash3(upper, w1, w3) & (this.#buckets.length - 1);
   }
 }
 

@@ -24,8 +24,10 @@ export interface Solicitor {
   release(neighbor: Neighbor, packet: Uint8Array): void;
   /** Nobody answered: a packet that waited is given up. */
   unreachable(packet: Uint8Array): void;
-  /** A neighbour does not answer, is no router any more, or (`isGone` false) is known. */
+  /** A neighbour does not answer, or (`isGone` false) does. */
   changed(neighbor: Neighbor, isGone: boolean): void;
+  /** A neighbour says that it is no router any more. */
+  routerLeft(neighbor: Neighbor): void;
 }
 
 /** What a message said of a neighbour's address. */
@@ -43,9 +45,9 @@ export interface NeighborClaim {
 const LOCK_US = 1_000_000;
 
 export class Neighbors {
-  /** Settings that routers may change: BaseReachableTime and RetransTimer, ms. */
-  reachableMs: number;
-  retransMs: number;
+  /** What routers may change, of IPv6 alone: BaseReachableTime and RetransTimer, ms. */
+  reachableMs6: number;
+  retransMs6: number;
   readonly #options: NeighborOptions;
   readonly #clock: Clock;
   readonly #random: Random;
@@ -68,19 +70,10 @@ export class Neighbors {
     this.#random = env.random;
     this.#counters = env.counters;
     this.#solicitor = solicitor;
-    this.reachableMs = options.reachableMs;
-    this.retransMs = options.retransMs;
+    this.reachableMs6 = options.reachableMs;
+    this.retransMs6 = options.retransMs;
     this.#table = new NeighborTable(options, env, (neighbor) => this.#forgotten(neighbor));
     this.#alarm = env.clock.createAlarm(() => this.#ring());
-  }
-
-  get count(): number {
-    return this.#table.count;
-  }
-
-  /** Bytes that wait for addresses. */
-  get queuedBytes(): number {
-    return this.#queuedBytes;
   }
 
   /** By the words of an address; undefined for one nobody asked for. */
@@ -94,7 +87,7 @@ export class Neighbors {
 
   /** A neighbour not yet known, to be asked for by `hold`; undefined where there is no room. */
   add(address: IpAddress): Neighbor | undefined {
-    return this.#table.add(address, this.#clock.nowUs());
+    return this.#table.add(address, this.#clock.nowUs(), S.Incomplete);
   }
 
   describe(): NeighborDescription[] {
@@ -148,13 +141,16 @@ export class Neighbors {
 
   /**
    * A message that answers nobody told a neighbour's address: a request, an advertisement of a router (RFC 4861
-   * §7.2.3, §6.3.4). It makes an entry where there is none.
+   * §7.2.3, §6.3.4). It makes an entry where there is none; without an Ethernet address it only says whether this is a
+   * router.
    */
-  heard(address: IpAddress, mac: MacAddress, isRouter?: boolean): void {
+  heard(address: IpAddress, mac: MacAddress | undefined, isRouter?: boolean): void {
     const nowUs = this.#clock.nowUs();
-    const neighbor = this.#table.get(address) ?? this.#table.add(address, nowUs);
+    const known = this.#table.get(address);
+    const neighbor = known ?? (mac === undefined ? undefined : this.#table.add(address, nowUs, S.Stale));
     if (neighbor === undefined) return;
     if (isRouter !== undefined) this.#setRouter(neighbor, isRouter);
+    if (mac === undefined) return;
     if (neighbor.state !== S.Incomplete && neighbor.hasMac(mac)) return;
     if (neighbor.state !== S.Incomplete && this.#isLocked(neighbor, nowUs)) return;
     this.#learn(neighbor, mac, nowUs);
@@ -197,15 +193,6 @@ export class Neighbors {
       this.#confirm(neighbor, this.#clock.nowUs());
   }
 
-  /** Asks a known neighbour at once whether it is still there. */
-  probe(address: IpAddress): void {
-    const neighbor = this.#table.get(address) ?? this.add(address);
-    if (neighbor === undefined || neighbor.state === S.Probe || neighbor.probes > 0) return;
-    const isKnown = neighbor.state !== S.Incomplete;
-    if (isKnown) neighbor.state = S.Probe;
-    this.#solicit(neighbor, isKnown);
-  }
-
   /** Forgets one, and what waits for it. */
   forget(address: IpAddress): void {
     const neighbor = this.#table.get(address);
@@ -239,20 +226,21 @@ export class Neighbors {
   #setRouter(neighbor: Neighbor, isRouter: boolean): void {
     const wasRouter = neighbor.isRouter;
     neighbor.isRouter = isRouter;
-    // RFC 4861 §7.3.3: who is no router any more must not be used as one.
-    if (wasRouter && !isRouter) this.#solicitor.changed(neighbor, true);
+    // RFC 4861 §7.2.5: who is no router any more must not be used as one.
+    if (wasRouter && !isRouter) this.#solicitor.routerLeft(neighbor);
   }
 
   /** It is there, and hears us. */
   #confirm(neighbor: Neighbor, nowUs: number): void {
-    neighbor.reachableUntilUs = nowUs + this.reachableMs * 1000 * (0.5 + randomFraction(this.#random));
+    const baseMs = neighbor.address.family === 6 ? this.reachableMs6 : this.#options.reachableMs;
+    neighbor.reachableUntilUs = nowUs + baseMs * 1000 * (0.5 + randomFraction(this.#random));
     this.#rest(neighbor, S.Reachable);
     this.#solicitor.changed(neighbor, false);
   }
 
   /** Into a state in which nothing is waited for. */
   #rest(neighbor: Neighbor, state: typeof S.Stale | typeof S.Reachable): void {
-    neighbor.state = state;
+    this.#table.setState(neighbor, state);
     neighbor.probes = 0;
     this.#setDeadline(neighbor, NEVER);
   }
@@ -272,7 +260,8 @@ export class Neighbors {
 
   #solicit(neighbor: Neighbor, isUnicast: boolean): void {
     neighbor.probes++;
-    this.#setDeadline(neighbor, this.#clock.nowUs() + this.retransMs * 1000);
+    const retransMs = neighbor.address.family === 6 ? this.retransMs6 : this.#options.retransMs;
+    this.#setDeadline(neighbor, this.#clock.nowUs() + retransMs * 1000);
     this.#solicitor.solicit(neighbor, isUnicast);
   }
 

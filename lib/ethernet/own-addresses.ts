@@ -46,6 +46,7 @@ export class OwnAddresses {
 
   /** A prefix was advertised (RFC 4862 §5.5.3 (d), (e)). */
   take(said: AdvertisedPrefix, router: IpAddress): void {
+    if (said.prefix.length !== PREFIX_BITS) return;
     const nowUs = this.#wire.clock.nowUs();
     const untilUs = (seconds: number): number =>
       seconds === INFINITE_SECONDS ? NEVER : nowUs + seconds * 1e6;
@@ -60,8 +61,7 @@ export class OwnAddresses {
       this.#deprecate(own, nowUs);
       return;
     }
-    const isUsable = said.validSeconds > 0 && said.prefix.length === PREFIX_BITS;
-    if (!isUsable || this.#addresses.length === MAX_ADDRESSES) return;
+    if (said.validSeconds === 0 || this.#addresses.length === MAX_ADDRESSES) return;
     const first = this.#next(said.prefix.address, 0);
     if (first === undefined) return;
     const times = { validUntilUs, preferredUntilUs, isDeprecated: said.preferredSeconds === 0 };

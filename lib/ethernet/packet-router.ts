@@ -61,9 +61,13 @@ export class PacketRouter {
       header.destinationLow = BROADCAST_MAC.low;
       return Route.Send;
     }
+    const packets = this.#whole.copy(batch, i);
+    if (packets.length === 0) {
+      this.#wire.counters.outMetadata++;
+      return Route.Skip;
+    }
     const next = neighbor ?? this.#neighbors.add(batch.nextHops[i] ?? destination);
-    if (next !== undefined)
-      for (const packet of this.#whole.copy(batch, i)) this.#neighbors.hold(next, packet);
+    if (next !== undefined) for (const packet of packets) this.#neighbors.hold(next, packet);
     return Route.Skip;
   }
 }

@@ -2,7 +2,7 @@
 import type { Alarm } from '../base/clock.js';
 import { ArgumentRangeError, ArgumentTypeError, ArgumentValueError } from '../base/errors.js';
 import { randomFraction } from '../base/random.js';
-import { IpAddress, IpPrefix } from '../wire/ip-address.js';
+import { ANY_V6, IpAddress, IpPrefix } from '../wire/ip-address.js';
 import { ALL_NODES } from './nd-message.js';
 import {
   type RouterAdvertisement,
@@ -21,7 +21,7 @@ export interface PrefixToAdvertise {
   readonly autonomous?: boolean;
   /** Seconds its addresses are valid; 2,592,000 by default, 30 days. */
   readonly validSeconds?: number;
-  /** Seconds they are preferred; 604,800 by default, 7 days. */
+  /** Seconds they are preferred; 604,800 by default, 7 days, or `validSeconds` where that is less. */
   readonly preferredSeconds?: number;
 }
 
@@ -35,7 +35,10 @@ export interface RouterAdvertiserOptions {
   readonly dnsServers?: readonly string[];
   /** Domains to look for short names in (RFC 8106 §5.2), at most 8; none by default. */
   readonly searchDomains?: readonly string[];
-  /** How long it is a default router after each advertisement, s, 0 .. 9000; three times `maxSeconds` by default. */
+  /**
+   * How long it is a default router after each advertisement, s: 0, which is not at all, or `maxSeconds` .. 9000;
+   * three times `maxSeconds` by default.
+   */
   readonly lifetimeSeconds?: number;
   /** Its preference among default routers; `medium` by default. */
   readonly preference?: RouterPreference;
@@ -60,6 +63,17 @@ const MIN_DELAY_US = 3_000_000;
 const MAX_RESPONSE_DELAY_US = 500_000;
 const MOST = 16;
 const MOST_DNS = 8;
+const MAX_LIFETIME_SECONDS = 9000;
+/** What the option of search domains has room for, each with a byte at either end: 255 units of eight bytes. */
+const MAX_DOMAIN_BYTES = 255 * 8 - 8;
+const KEYS: ReadonlySet<string> = new Set(
+  'prefixes routes dnsServers searchDomains lifetimeSeconds preference maxSeconds minSeconds mtu hopLimit managed other'.split(
+    ' ',
+  ),
+);
+const PREFIX_KEYS: ReadonlySet<string> = new Set(
+  'prefix onLink autonomous validSeconds preferredSeconds'.split(' '),
+);
 
 /** Sends router advertisements over one link; made by `EthernetLink.advertise`. */
 export class RouterAdvertiser {
@@ -83,11 +97,18 @@ export class RouterAdvertiser {
     options: RouterAdvertiserOptions,
     link: { mtu: number; onClose: () => void },
   ) {
+    checkKeys(options, KEYS, 'router advertiser');
     const { maxSeconds = 600, minSeconds = Math.max(3, maxSeconds / 3) } = options;
     checkRange('maxSeconds', maxSeconds, 4, 1800);
     checkRange('minSeconds', minSeconds, 3, Math.max(3, 0.75 * maxSeconds));
     this.#wire = wire;
     this.#said = readOptions(options, { mtu: link.mtu, maxSeconds });
+    // One that had to be fragmented would be dropped by every host (RFC 6980 §5).
+    const { length } = writeAdvertisement(NOWHERE, this.#said, wire.mac);
+    const most = this.#said.mtu ?? link.mtu;
+    if (length > most) {
+      throw new ArgumentRangeError(`an advertisement of all that has ${length} bytes, more than ${most}`);
+    }
     this.#minUs = minSeconds * 1e6;
     this.#maxUs = maxSeconds * 1e6;
     this.#onClose = link.onClose;
@@ -101,7 +122,7 @@ export class RouterAdvertiser {
     if (this.#closed) return;
     this.#closed = true;
     this.#alarm.clear();
-    if (this.sent > 0) this.#send({ ...this.#said, lifetimeSeconds: 0 });
+    if (this.sent > 0) this.#send(withdrawn(this.#said));
     this.#onClose();
   }
 
@@ -150,6 +171,20 @@ export class RouterAdvertiser {
   }
 }
 
+const NOWHERE = { source: ANY_V6, destination: ALL_NODES };
+
+/** The same, with nothing that leads through this router any more; addresses made by it remain (RFC 4861 §6.2.5). */
+function withdrawn(said: RouterAdvertisement): RouterAdvertisement {
+  const lifetimeSeconds = 0;
+  return {
+    ...said,
+    lifetimeSeconds,
+    routes: said.routes.map((route) => ({ ...route, lifetimeSeconds })),
+    dnsServers: said.dnsServers.map((server) => ({ ...server, lifetimeSeconds })),
+    searchDomains: said.searchDomains.map((entry) => ({ ...entry, lifetimeSeconds })),
+  };
+}
+
 const isLinkLocal6 = (address: IpAddress): boolean => address.family === 6 && address.isLinkLocal;
 
 function readOptions(
@@ -159,9 +194,11 @@ function readOptions(
   const { preference = 'medium', hopLimit = 64, managed = false, other = false } = options;
   const lifetimeSeconds = Math.round(options.lifetimeSeconds ?? 3 * link.maxSeconds);
   const mtu = options.mtu ?? link.mtu;
-  checkRange('lifetimeSeconds', lifetimeSeconds, 0, 9000);
-  checkRange('hopLimit', hopLimit, 0, 255);
-  if (mtu !== 0) checkRange('mtu', mtu, 1280, link.mtu);
+  // RFC 4861 §6.2.1.
+  if (lifetimeSeconds !== 0)
+    checkRange('lifetimeSeconds', lifetimeSeconds, Math.ceil(link.maxSeconds), MAX_LIFETIME_SECONDS);
+  checkInteger('hopLimit', hopLimit, 0, 255);
+  if (mtu !== 0) checkInteger('mtu', mtu, 1280, link.mtu);
   checkPreference(preference);
   // RFC 8106 §5.1: at least as long as until the next advertisement, so that one may be lost.
   const dnsSeconds = Math.round(3 * link.maxSeconds);
@@ -185,19 +222,21 @@ function readOptions(
       if (address.family !== 6) throw new ArgumentValueError(`not an IPv6 address: "${text}"`);
       return { address, lifetimeSeconds: dnsSeconds };
     }),
-    searchDomains: listOf(options.searchDomains, 'searchDomains', MOST_DNS).map((domain) => ({
-      domain: checkDomain(domain),
+    searchDomains: readDomains(options.searchDomains).map((domain) => ({
+      domain,
       lifetimeSeconds: dnsSeconds,
     })),
   };
 }
 
 function readPrefix(entry: PrefixToAdvertise): RouterAdvertisement['prefixes'][number] {
-  const { onLink = true, autonomous = true, validSeconds = 2_592_000, preferredSeconds = 604_800 } = entry;
+  checkKeys(entry, PREFIX_KEYS, 'prefix');
+  const { onLink = true, autonomous = true, validSeconds = 2_592_000 } = entry;
+  const { preferredSeconds = Math.min(604_800, validSeconds) } = entry;
   const prefix = parse6(entry.prefix);
   if (prefix.address.isLinkLocal) throw new ArgumentValueError('the link-local prefix is not advertised');
-  checkRange('validSeconds', validSeconds, 0, 0xffff_ffff);
-  checkRange('preferredSeconds', preferredSeconds, 0, validSeconds);
+  checkInteger('validSeconds', validSeconds, 0, 0xffff_ffff);
+  checkInteger('preferredSeconds', preferredSeconds, 0, validSeconds);
   return { prefix: prefix.network, onLink, autonomous, validSeconds, preferredSeconds };
 }
 
@@ -216,10 +255,32 @@ function checkRange(name: string, value: number, least: number, most: number): v
   }
 }
 
+function checkInteger(name: string, value: number, least: number, most: number): void {
+  checkRange(name, value, least, most);
+  if (!Number.isInteger(value)) throw new ArgumentRangeError(`${name} must be an integer, not ${value}`);
+}
+
+function checkKeys(given: object, keys: ReadonlySet<string>, what: string): void {
+  if (given === null || typeof given !== 'object')
+    throw new ArgumentTypeError(`${what} options must be an object`);
+  for (const key of Object.keys(given)) {
+    if (!keys.has(key)) throw new TypeError(`unknown ${what} option "${key}"`);
+  }
+}
+
 function checkPreference(value: unknown): void {
   if (value !== 'low' && value !== 'medium' && value !== 'high') {
     throw new ArgumentValueError(`preference must be low, medium or high, not ${String(value)}`);
   }
+}
+
+function readDomains(given: readonly string[] | undefined): readonly string[] {
+  const domains = listOf(given, 'searchDomains', MOST_DNS).map(checkDomain);
+  const bytes = domains.reduce((sum, { length }) => sum + length + 2, 0);
+  if (bytes > MAX_DOMAIN_BYTES) {
+    throw new ArgumentRangeError(`searchDomains take ${bytes} bytes, more than ${MAX_DOMAIN_BYTES}`);
+  }
+  return domains;
 }
 
 function checkDomain(domain: string): string {

@@ -4,41 +4,22 @@
  * up.
  */
 import { type Alarm, type Clock, NEVER } from '../base/clock.js';
+import { StackError } from '../base/errors.js';
 import { randomFraction } from '../base/random.js';
-import type { LinkHost } from '../link/link-host.js';
+import type { LinkHost, LinkRoute } from '../link/link-host.js';
 import { ANY_V6, type IpAddress, IpPrefix } from '../wire/ip-address.js';
 import type { InterfaceIdentifiers } from './interface-identifier.js';
 import { ALL_ROUTERS, type NdMessage, routerSolicitation } from './nd-message.js';
 import type { Neighbors } from './neighbors.js';
 import { OwnAddresses } from './own-addresses.js';
 import {
-  type AdvertisedPrefix,
   INFINITE_SECONDS,
   type RouterAdvertisement,
   type RouterPreference,
   readAdvertisement,
 } from './router-advertisement.js';
+import type { RouterDiscoveryOptions } from './router-discovery-options.js';
 import type { EthernetWire } from './wire.js';
-
-/** What routers said of names. */
-export interface AdvertisedDns {
-  /** Name servers, as text. */
-  readonly servers: readonly string[];
-  /** Domains to look for short names in. */
-  readonly domains: readonly string[];
-}
-
-/** What is done with the advertisements of routers. */
-export interface RouterDiscoveryOptions {
-  /** Whether to make addresses in autonomous prefixes; true by default. */
-  readonly addresses?: boolean;
-  /** Whether to route through default routers; true by default. */
-  readonly defaultRoute?: boolean;
-  /** Whether to take routes to more specific networks (RFC 4191 type C host); true by default. */
-  readonly routes?: boolean;
-  /** Hears of name servers and domains whenever they change: `({ servers }) => stack.dns.setServers(servers)`. */
-  readonly onDns?: (dns: AdvertisedDns) => void;
-}
 
 /** A router, for readers. */
 export interface RouterDescription {
@@ -54,24 +35,26 @@ export interface RouterDescription {
   readonly lifetimeSeconds: number;
 }
 
+/** What routes have of the link; 0 where nothing is said. */
+interface RouteAttributes {
+  readonly mtu: number;
+  readonly hopLimit: number;
+}
+
 interface Router {
   readonly address: IpAddress;
   preference: RouterPreference;
+  attributes: RouteAttributes;
   untilUs: number;
   failed: boolean;
-  mtu: number;
-  hopLimit: number;
 }
 
-interface OnLink {
-  readonly prefix: IpPrefix;
-  untilUs: number;
-  remove: () => void;
-}
-
+/** A route that an advertisement told of: to a prefix of the link, or to a network by way of the router. */
 interface LearntRoute {
   readonly prefix: IpPrefix;
-  readonly router: IpAddress;
+  readonly router: IpAddress | undefined;
+  readonly preference: RouterPreference;
+  readonly attributes: RouteAttributes;
   untilUs: number;
   remove: () => void;
 }
@@ -84,6 +67,9 @@ const MAX_DNS = 8;
 const FIRST_INTERVAL_US = 4_000_000;
 const MAX_INTERVAL_US = 3_600_000_000;
 const MAX_DELAY_US = 1_000_000;
+/** Settings of neighbour discovery beyond an hour are none; requests are not repeated sooner than on Linux, ms. */
+const MAX_SETTING_MS = 3_600_000;
+const MIN_RETRANS_MS = 10;
 /** As Linux has them. */
 const DEFAULT_METRIC = 1024;
 const PREFIX_METRIC = 256;
@@ -106,7 +92,7 @@ export class RouterDiscovery {
   readonly #clock: Clock;
   readonly #alarm: Alarm;
   readonly #routers: Router[] = [];
-  #prefixes: OnLink[] = [];
+  #prefixes: LearntRoute[] = [];
   readonly #addresses: OwnAddresses;
   #routes: LearntRoute[] = [];
   #servers: { readonly address: IpAddress; untilUs: number }[] = [];
@@ -141,28 +127,38 @@ export class RouterDiscovery {
 
   /** An advertisement that passed its checks. */
   advertised(message: NdMessage): void {
-    const host = this.#wire.host;
-    if (host === undefined) return;
     this.heard++;
-    // RFC 7559 §2.1: whoever has a router asks no more.
-    this.#solicitUs = NEVER;
-    const said = readAdvertisement(message);
+    const said = this.#readAdvertisement(message);
+    const { source } = message;
+    // RFC 7559 §2.1: only a router that can be a default one ends the search.
+    if (said.lifetimeSeconds > 0) this.#solicitUs = NEVER;
     const { neighbors } = this.#parts;
-    // RFC 4861 §6.3.4; values beyond an hour, or of no time at all, are no settings.
-    if (said.reachableMs > 0 && said.reachableMs <= 3_600_000) neighbors.reachableMs = said.reachableMs;
-    if (said.retransMs > 0 && said.retransMs <= 3_600_000) neighbors.retransMs = said.retransMs;
-    this.#takeRouter(message.source, said);
-    for (const prefix of said.prefixes) {
-      if (prefix.onLink) this.#takeOnLink(host, prefix, said);
-      if (prefix.autonomous && this.#options.addresses !== false)
-        this.#addresses.take(prefix, message.source);
+    // RFC 4861 §6.3.4.
+    if (said.reachableMs > 0 && said.reachableMs <= MAX_SETTING_MS) neighbors.reachableMs6 = said.reachableMs;
+    if (said.retransMs > 0 && said.retransMs <= MAX_SETTING_MS)
+      neighbors.retransMs6 = Math.max(said.retransMs, MIN_RETRANS_MS);
+    this.#takeRouter(source, said);
+    for (const { prefix, validSeconds, onLink } of said.prefixes) {
+      if (onLink) this.#learn(this.#prefixes, { prefix, lifetimeSeconds: validSeconds }, said);
     }
-    if (this.#options.routes !== false) this.#takeRoutes(host, message.source, said);
+    for (const prefix of said.prefixes) {
+      if (prefix.autonomous && this.#options.addresses !== false) this.#addresses.take(prefix, source);
+    }
+    for (const route of said.routes) this.#learn(this.#routes, { ...route, router: source }, said);
     this.#takeDns(said);
+    this.#setAlarm();
+    this.#tellDns();
+  }
+
+  /** A router says that it is none any more (RFC 4861 §7.2.5). */
+  leave(address: IpAddress): void {
+    for (const { router, remove } of this.#routes) if (router?.equals(address) === true) remove();
+    this.#routes = this.#routes.filter(({ router }) => router?.equals(address) !== true);
+    this.#forget(address);
     this.#setAlarm();
   }
 
-  /** A neighbour does not answer, or is no router any more; or it does answer. */
+  /** A neighbour does not answer, or it does. */
   neighborChanged(address: IpAddress, isGone: boolean): void {
     const router = this.#routers.find((other) => other.address.equals(address));
     if (router === undefined || router.failed === isGone) return;
@@ -194,30 +190,38 @@ export class RouterDiscovery {
 
   // ---- routers ----------------------------------------------------------------------------------
 
+  /** What it says; a route to everywhere is another way to say how long it is a default router (RFC 4191 §3.1). */
+  #readAdvertisement(message: NdMessage): RouterAdvertisement {
+    const said = readAdvertisement(message);
+    if (this.#options.routes === false) return { ...said, routes: [] };
+    const { preference, lifetimeSeconds } = said.routes.find(({ prefix }) => prefix.length === 0) ?? said;
+    const routes = said.routes.filter(({ prefix }) => prefix.length > 0);
+    return { ...said, preference, lifetimeSeconds, routes };
+  }
+
   #takeRouter(address: IpAddress, said: RouterAdvertisement): void {
     if (this.#options.defaultRoute === false) return;
+    if (said.lifetimeSeconds === 0) return this.#forget(address);
+    const { preference } = said;
     let router = this.#routers.find((other) => other.address.equals(address));
-    if (said.lifetimeSeconds === 0) {
-      if (router !== undefined) this.#routers.splice(this.#routers.indexOf(router), 1);
-      this.#choose();
-      return;
-    }
     if (router === undefined) {
       if (this.#routers.length === MAX_ROUTERS) return;
-      const { preference } = said;
-      router = { address, preference, untilUs: 0, failed: false, mtu: 0, hopLimit: 0 };
+      router = { address, preference, attributes: UNSAID, untilUs: 0, failed: false };
       this.#routers.push(router);
     }
-    const { mtu } = said;
-    const isSound = mtu !== undefined && mtu >= IPV6_MIN_MTU && mtu <= this.#parts.linkMtu;
-    const hasChanged =
-      (isSound && mtu !== router.mtu) || (said.hopLimit !== 0 && said.hopLimit !== router.hopLimit);
-    if (isSound) router.mtu = mtu;
-    if (said.hopLimit !== 0) router.hopLimit = said.hopLimit;
-    router.preference = said.preference;
+    const attributes = this.#attributesOf(said, router.attributes);
+    const isAsBefore = isAlike(attributes, router.attributes) && preference === router.preference;
+    router.attributes = attributes;
+    router.preference = preference;
     router.untilUs = this.#untilUs(said.lifetimeSeconds);
     router.failed = false;
-    if (hasChanged && router === this.#default) this.#default = undefined;
+    if (!isAsBefore && router === this.#default) this.#default = undefined;
+    this.#choose();
+  }
+
+  #forget(address: IpAddress): void {
+    const at = this.#routers.findIndex((other) => other.address.equals(address));
+    if (at >= 0) this.#routers.splice(at, 1);
     this.#choose();
   }
 
@@ -235,57 +239,69 @@ export class RouterDiscovery {
     this.#removeDefault();
     this.#default = best;
     this.#removeDefault = () => {};
-    const host = this.#wire.host;
-    if (best === undefined || host === undefined) return;
-    this.#removeDefault = host.addRoute({
-      destination: new IpPrefix(ANY_V6, 0),
-      gateway: best.address,
-      metric: DEFAULT_METRIC,
-      protocol: 'ra',
-      preference: best.preference,
-      ...attributes(best),
-    });
-  }
-
-  // ---- prefixes and addresses -------------------------------------------------------------------
-
-  #takeOnLink(host: LinkHost, said: AdvertisedPrefix, { hopLimit, mtu }: RouterAdvertisement): void {
-    const known = this.#prefixes.find(({ prefix }) => isSame(prefix, said.prefix));
-    const untilUs = this.#untilUs(said.validSeconds);
-    if (known !== undefined) {
-      known.untilUs = untilUs;
-      return;
-    }
-    if (said.validSeconds === 0 || this.#prefixes.length === MAX_PREFIXES) return;
-    const believed = mtu !== undefined && mtu >= IPV6_MIN_MTU && mtu <= this.#parts.linkMtu ? mtu : 0;
-    const remove = host.addRoute({
-      destination: said.prefix,
-      metric: PREFIX_METRIC,
-      protocol: 'ra',
-      ...attributes({ mtu: believed, hopLimit }),
-    });
-    this.#prefixes.push({ prefix: said.prefix, untilUs, remove });
+    if (best === undefined) return;
+    const { address, preference, attributes } = best;
+    const prefix = new IpPrefix(ANY_V6, 0);
+    const remove = this.#install({ prefix, router: address, preference, attributes });
+    if (remove === undefined) this.#default = undefined;
+    else this.#removeDefault = remove;
   }
 
   // ---- routes and names -------------------------------------------------------------------------
 
-  #takeRoutes(host: LinkHost, router: IpAddress, said: RouterAdvertisement): void {
-    for (const { prefix, preference, lifetimeSeconds } of said.routes) {
-      if (prefix.length === 0) continue;
-      const known = this.#routes.find((route) => isSame(route.prefix, prefix) && route.router.equals(router));
-      const untilUs = this.#untilUs(lifetimeSeconds);
-      if (known !== undefined) known.untilUs = untilUs;
-      else if (lifetimeSeconds > 0 && this.#routes.length < MAX_PREFIXES) {
-        const spec = {
-          destination: prefix,
-          gateway: router,
-          metric: DEFAULT_METRIC,
-          protocol: 'ra',
-          preference,
-        };
-        this.#routes.push({ prefix, router, untilUs, remove: host.addRoute(spec) });
-      }
+  /** An advertisement tells of a route: a new one, one that is as it was, or other than it was. */
+  #learn(
+    list: LearntRoute[],
+    told: { prefix: IpPrefix; router?: IpAddress; preference?: RouterPreference; lifetimeSeconds: number },
+    said: RouterAdvertisement,
+  ): void {
+    const { prefix, router, preference = 'medium', lifetimeSeconds } = told;
+    // A prefix of the link is the same whoever tells of it.
+    const isOf = (other: LearntRoute): boolean =>
+      router === undefined || other.router?.equals(router) === true;
+    const known = list.find((other) => isSame(other.prefix, prefix) && isOf(other));
+    const attributes = this.#attributesOf(said, known?.attributes ?? UNSAID);
+    const untilUs = this.#untilUs(lifetimeSeconds);
+    if (known?.preference === preference && isAlike(known.attributes, attributes)) {
+      known.untilUs = untilUs;
+      return;
     }
+    if (known !== undefined) {
+      known.remove();
+      list.splice(list.indexOf(known), 1);
+    } else if (lifetimeSeconds === 0 || list.length === MAX_PREFIXES) {
+      return;
+    }
+    const route = { prefix, router, preference, attributes };
+    const remove = this.#install(route);
+    if (remove !== undefined) list.push({ ...route, untilUs, remove });
+  }
+
+  /** @returns what takes the route away again; undefined where the stack has no room for one more */
+  #install(route: Omit<LearntRoute, 'untilUs' | 'remove'>): (() => void) | undefined {
+    const { prefix, router, preference, attributes } = route;
+    const { mtu, hopLimit } = attributes;
+    const spec: LinkRoute = {
+      destination: prefix,
+      protocol: 'ra',
+      ...(router === undefined
+        ? { metric: PREFIX_METRIC }
+        : { metric: DEFAULT_METRIC, gateway: router, preference }),
+      ...(mtu > 0 ? { mtu } : {}),
+      ...(hopLimit > 0 ? { hopLimit } : {}),
+    };
+    try {
+      return this.#wire.host?.addRoute(spec);
+    } catch (error) {
+      if (!(error instanceof StackError)) throw error;
+      return undefined;
+    }
+  }
+
+  /** What an advertisement says of the link, where that can be; else what was known before. */
+  #attributesOf({ mtu = 0, hopLimit }: RouterAdvertisement, before: RouteAttributes): RouteAttributes {
+    const isSound = mtu >= IPV6_MIN_MTU && mtu <= this.#parts.linkMtu;
+    return { mtu: isSound ? mtu : before.mtu, hopLimit: hopLimit === 0 ? before.hopLimit : hopLimit };
   }
 
   #takeDns(said: RouterAdvertisement): void {
@@ -299,7 +315,6 @@ export class RouterDiscovery {
       if (lifetimeSeconds === 0 || this.#domains.length === MAX_DNS) continue;
       this.#domains.push({ domain, untilUs: this.#untilUs(lifetimeSeconds) });
     }
-    this.#tellDns();
   }
 
   #tellDns(): void {
@@ -320,17 +335,20 @@ export class RouterDiscovery {
     if (this.#solicitUs <= nowUs) this.#solicit(host, nowUs);
     this.#expire(nowUs);
     this.#setAlarm();
+    this.#tellDns();
   }
 
   /** Asks for routers until one answers (RFC 7559). */
   #solicit(host: LinkHost, nowUs: number): void {
-    const own = host.addresses().find(({ address, isTentative }) => !isTentative && address.isLinkLocal);
-    const source = own?.address.family === 6 ? own.address : ANY_V6;
-    this.#wire.sendNd(routerSolicitation(source, this.#wire.mac), ALL_ROUTERS);
-    const jitter = 0.9 + 0.2 * randomFraction(this.#wire.random);
-    const nextUs =
-      this.#intervalUs === 0 ? FIRST_INTERVAL_US : Math.min(2 * this.#intervalUs, MAX_INTERVAL_US);
-    this.#intervalUs = nextUs * jitter;
+    const own = host
+      .addresses()
+      .find(({ address, isTentative }) => !isTentative && address.family === 6 && address.isLinkLocal);
+    this.#wire.sendNd(routerSolicitation(own?.address ?? ANY_V6, this.#wire.mac), ALL_ROUTERS);
+    // RFC 8415 §15: RAND is a tenth either way.
+    const rand = 0.2 * randomFraction(this.#wire.random) - 0.1;
+    const before = this.#intervalUs;
+    const doubledUs = before === 0 ? FIRST_INTERVAL_US * (1 + rand) : before * (2 + rand);
+    this.#intervalUs = doubledUs > MAX_INTERVAL_US ? MAX_INTERVAL_US * (1 + rand) : doubledUs;
     this.#solicitUs = nowUs + this.#intervalUs;
   }
 
@@ -344,7 +362,6 @@ export class RouterDiscovery {
     this.#addresses.expire(nowUs);
     this.#servers = expireAll(this.#servers, nowUs, () => {});
     this.#domains = expireAll(this.#domains, nowUs, () => {});
-    this.#tellDns();
   }
 
   #setAlarm(): void {
@@ -358,17 +375,9 @@ export class RouterDiscovery {
 
 const isSame = (a: IpPrefix, b: IpPrefix): boolean => a.length === b.length && a.address.equals(b.address);
 
-/** What a route says beside where it leads; 0 says nothing. */
-const attributes = ({
-  mtu,
-  hopLimit,
-}: {
-  mtu: number;
-  hopLimit: number;
-}): { mtu?: number; hopLimit?: number } => ({
-  ...(mtu > 0 ? { mtu } : {}),
-  ...(hopLimit > 0 ? { hopLimit } : {}),
-});
+const UNSAID: RouteAttributes = { mtu: 0, hopLimit: 0 };
+const isAlike = (a: RouteAttributes, b: RouteAttributes): boolean =>
+  a.mtu === b.mtu && a.hopLimit === b.hopLimit;
 
 /** Those whose time is not up; the others are told of. */
 function expireAll<Item extends { readonly untilUs: number }>(

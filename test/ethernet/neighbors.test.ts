@@ -3,9 +3,13 @@ import { ArpOperation, NO_MAC, writeArp } from '../../lib/ethernet/arp-packet.js
 import { MacAddress } from '../../lib/ethernet/mac-address.js';
 import {
   NaFlag,
+  NdOption,
+  NdType,
   neighborAdvertisement,
   neighborSolicitation,
   solicitedNode,
+  writeLinkAddress,
+  writeNd,
 } from '../../lib/ethernet/nd-message.js';
 import { SeededRandom } from '../../lib/sim/seeded-random.js';
 import { IpAddress } from '../../lib/wire/ip-address.js';
@@ -192,11 +196,84 @@ describe('Ethernet neighbours', () => {
     const ping = new Pinger(a.stack);
     for (let i = 2; i < 32; i++) ping.send(`10.0.0.${i}`);
     lan.advanceMs(10);
-    expect(a.link.neighbors()).to.have.length(20);
-    expect(a.link.counters.neighborTableFull).to.equal(10);
+    expect(a.link.neighbors()).to.have.length(10);
+    expect(a.link.counters.neighborTableFull).to.equal(20);
     lan.advanceMs(4000);
     expect(a.link.neighbors()).to.deep.equal([]);
-    expect(ping.errors).to.have.length(20);
+    expect(ping.errors).to.have.length(10);
+    ping.send('10.0.0.40');
+    lan.advanceMs(10);
+    expect(stateOf('10.0.0.40'), 'there is room again').to.equal('incomplete');
+  });
+
+  it('keeps those who are there while others are asked for who are not (RFC 6583 §7.1)', () => {
+    for (let i = 2; i < 12; i++)
+      arp(ArpOperation.Request, { sender: `10.0.0.${i}`, target: '10.0.0.1', to: 'ff:ff:ff:ff:ff:ff' });
+    expect(a.link.neighbors()).to.have.length(10);
+    const ping = new Pinger(a.stack);
+    for (let i = 100; i < 200; i++) ping.send(`10.0.0.${i}`);
+    lan.advanceMs(10);
+    for (let i = 2; i < 12; i++) expect(stateOf(`10.0.0.${i}`), `10.0.0.${i}`).to.equal('stale');
+    arp(ArpOperation.Request, { sender: '10.0.0.99', target: '10.0.0.1', to: 'ff:ff:ff:ff:ff:ff' });
+    expect(stateOf('10.0.0.99'), 'who asks us is there').to.equal('stale');
+  });
+
+  it('lets nobody be everybody: what is for all goes to all', () => {
+    for (const sender of ['10.0.0.255', '10.0.0.0']) {
+      arp(ArpOperation.Request, { sender, target: '10.0.0.1', to: 'ff:ff:ff:ff:ff:ff' });
+    }
+    expect(a.link.neighbors()).to.deep.equal([]);
+    expect(a.link.counters.arpErrors).to.equal(2);
+    const socket = a.stack.openUdp(4, { broadcast: true });
+    lan.seen.length = 0;
+    socket.send(new Uint8Array(1), { destination: ip('10.0.0.255'), port: 9 });
+    lan.advanceMs(1);
+    expect(hex(lan.seen[0].subarray(0, 6))).to.equal('ffffffffffff');
+  });
+
+  /** A solicitation of somebody for an address of ours. */
+  const solicit = (source: string, target: string, to = 'ff02::1:ff00:1'): void => {
+    const ends = { source: ip6(source), destination: ip6(to) };
+    const packet = neighborSolicitation(ends, ip6(target), MacAddress.parse(PEER));
+    lan.inject(frameOf({ from: PEER, to: a.link.mac.toString(), type: IPV6 }, packet));
+    lan.advanceMs(1);
+  };
+
+  it('takes no IPv4 neighbour from neighbour discovery, nor one that is nobody (RFC 4291 §2.5)', () => {
+    arp(ArpOperation.Request, { sender: '10.0.0.9', target: '10.0.0.1', mac: OTHER });
+    lan.advanceMs(2000);
+    solicit('::ffff:10.0.0.9', 'fd00::1');
+    solicit('::1', 'fd00::1');
+    solicit('fd00::9', '::ffff:10.0.0.1');
+    const claim = neighborAdvertisement(
+      { source: ip6('fd00::9'), destination: ip6('fd00::1') },
+      ip6('::ffff:10.0.0.9'),
+      NaFlag.Solicited | NaFlag.Override,
+      MacAddress.parse(PEER),
+    );
+    lan.inject(frameOf({ from: PEER, to: a.link.mac.toString(), type: IPV6 }, claim));
+    lan.advanceMs(1);
+    expect(macOf('10.0.0.9')).to.equal(OTHER);
+    expect(a.link.neighbors()).to.have.length(1);
+    expect(a.link.counters.ndErrors).to.equal(4);
+  });
+
+  it('takes from a redirect no Ethernet address: whether it may be believed, IP knows (RFC 4861 §8.1)', () => {
+    solicit('fe80::9', 'fd00::1');
+    expect(macOf('fe80::9')).to.equal(PEER);
+    const redirect = writeNd(
+      NdType.Redirect,
+      48,
+      { source: ip6('fe80::66'), destination: ip6('fd00::1') },
+      (view, at) => {
+        ip6('fe80::9').write(view, at + 8);
+        ip6('2001:db8::1').write(view, at + 24);
+        writeLinkAddress(view, at + 40, NdOption.TargetLinkAddress, MacAddress.parse(OTHER));
+      },
+    );
+    lan.inject(frameOf({ from: OTHER, to: a.link.mac.toString(), type: IPV6 }, redirect));
+    lan.advanceMs(1);
+    expect(macOf('fe80::9')).to.equal(PEER);
   });
 
   it('lives through random changes to whatever may arrive, and counts them', () => {
@@ -232,6 +309,12 @@ describe('Ethernet neighbours', () => {
     expect(arpErrors).to.be.greaterThan(500);
   });
 });
+
+/** An address as it stands on the wire of IPv6, also one that stands for IPv4. */
+function ip6(text: string): IpAddress {
+  const { w0, w1, w2, w3 } = ip(text);
+  return IpAddress.v6(w0, w1, w2, w3);
+}
 
 const mac = (text: string): Uint8Array => MacAddress.parse(text).toBytes();
 

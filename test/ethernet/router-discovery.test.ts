@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { MacAddress } from '../../lib/ethernet/mac-address.js';
 import { routerSolicitation } from '../../lib/ethernet/nd-message.js';
 import { type RouterAdvertisement, writeAdvertisement } from '../../lib/ethernet/router-advertisement.js';
-import type { AdvertisedDns, RouterDiscoveryOptions } from '../../lib/ethernet/router-discovery.js';
+import type { AdvertisedDns, RouterDiscoveryOptions } from '../../lib/ethernet/router-discovery-options.js';
 import { SeededRandom } from '../../lib/sim/seeded-random.js';
 import { IpAddress, IpPrefix } from '../../lib/wire/ip-address.js';
 import { frameOf, hex, Lan, type LanHost, Pinger } from './lan.js';

@@ -6,7 +6,7 @@ import { expect } from 'chai';
 import { DhcpClient } from '../../lib/dhcp/client.js';
 import { DhcpServer } from '../../lib/dhcp/server.js';
 import type { DhcpServerOptions } from '../../lib/dhcp/server-options.js';
-import type { AdvertisedDns } from '../../lib/ethernet/router-discovery.js';
+import type { AdvertisedDns } from '../../lib/ethernet/router-discovery-options.js';
 import { installed } from '../support/child.js';
 import { eventually } from '../support/interop-wait.js';
 import { skip } from '../support/skip.js';
