@@ -195,6 +195,62 @@ describe('Ethernet address detection', () => {
     expect(tentative(a)).to.deep.equal([]);
   });
 
+  it('asks for an address where it is told to, whatever it does by itself [IC6-14]', () => {
+    const lan = new Lan();
+    const a = lan.host('a', { ethernet: { detection: { ipv6Probes: 0 }, linkLocal: false } });
+    a.stack.ip.addAddress(a.index, 'fd00::1/64', { probe: true });
+    a.stack.ip.addAddress(a.index, 'fd00::2/64');
+    expect(tentative(a)).to.deep.equal(['fd00::1/64']);
+    lan.advanceMs(2100);
+    expect(tentative(a)).to.deep.equal([]);
+    expect(ndTypes(lan.framesOf(IPV6)).filter((type) => type === 135)).to.have.length(1);
+  });
+
+  it('gives itself another link-local address only for one it has given itself', () => {
+    for (const linkLocal of [true, false]) {
+      const lan = new Lan();
+      lan.host('a', { addresses: ['fe80::7/64'], ethernet: { linkLocal: false } });
+      const secret = new Uint8Array(16).fill(9);
+      const b = lan.host('b', { ethernet: { detection: {}, linkLocal, secret } });
+      b.stack.ip.addAddress(b.index, 'fe80::7/64');
+      lan.advanceMs(5000);
+      expect(b.link.counters.addressConflicts).to.equal(1);
+      const own = b.stack.ip.addresses(b.index).map(({ address }) => address);
+      expect(own).to.have.length(linkLocal ? 1 : 0);
+      expect(own).to.not.include('fe80::7/64');
+    }
+  });
+
+  it('goes without a link-local address where somebody has each it can make, and there is nobody to tell', () => {
+    const lan = new Lan();
+    const mac = '52:54:00:00:00:0a';
+    lan.host('a', { addresses: ['fe80::5054:ff:fe00:a/64'], ethernet: { linkLocal: false } });
+    const b = lan.host('b', { ethernet: { detection: {}, mac } });
+    b.link.onConflict = () => {
+      throw new Error('mine');
+    };
+    expect(() => lan.advanceMs(5000)).to.throw('mine');
+    lan.advanceMs(5000);
+    expect(b.stack.ip.addresses(b.index)).to.deep.equal([]);
+  });
+
+  it('answers whoever asks for the same address by the time the first has waited', () => {
+    const lan = new Lan();
+    const a = lan.host('a', { addresses: ['10.0.0.1/24'] });
+    const answers: [number, string | undefined][] = [];
+    for (let i = 0; i < 4; i++) {
+      a.link.askFor(IpAddress.parse('10.0.0.9'), 500, (mac) =>
+        answers.push([lan.clock.nowUs() / 1000, mac?.toString()]),
+      );
+      lan.advanceMs(200);
+    }
+    expect(answers.map(([, mac]) => mac)).to.deep.equal([undefined, undefined, undefined]);
+    expect(answers.map(([ms]) => ms)).to.deep.equal([500, 500, 500]);
+    expect(lan.framesOf(ARP)).to.have.length(2);
+    claim(lan, '10.0.0.9', '10.0.0.9');
+    expect(answers.at(-1)?.[1]).to.equal(PEER);
+  });
+
   it('reports the solicited-node groups of its addresses, so that switches let them through (RFC 4861 §7.2.1)', () => {
     const lan = new Lan();
     lan.carriesReports = true;
