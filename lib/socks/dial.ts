@@ -34,7 +34,8 @@ export class SocksDial {
   readonly #socket: Socket;
   readonly #owner: DialOwner;
   readonly #timers: RelayTimers;
-  #late: unknown;
+  readonly #late: unknown;
+  #isSettled = false;
   readonly #onConnect = (): void => void this.#socket.write(this.#handshake.greeting());
   readonly #onData = (bytes: Uint8Array): void => this.#read(bytes);
   readonly #onOver = (): void => this.#fail('unreachable', 0);
@@ -73,9 +74,6 @@ export class SocksDial {
     if (!this.#settle()) return;
     socket.pause();
     if (handshake.excess.length > 0) socket.unshift(handshake.excess);
-    // Until the owner listens himself, a reset is no exception: he finds a socket that is destroyed.
-    socket.off('error', ignore);
-    socket.on('error', ignore);
     this.#owner.dialled(socket, handshake.bound);
   }
 
@@ -87,15 +85,16 @@ export class SocksDial {
 
   /** Lets go of the socket and the timer. @returns whether that had not been done */
   #settle(): boolean {
-    if (this.#late === undefined) return false;
+    if (this.#isSettled) return false;
+    this.#isSettled = true;
     this.#timers.clearTimeout(this.#late);
-    this.#late = undefined;
     const socket = this.#socket;
     socket.off('connect', this.#onConnect);
     socket.off('data', this.#onData);
     socket.off('end', this.#onOver);
     socket.off('close', this.#onOver);
     socket.off('error', this.#onOver);
+    // Until an owner listens himself, a reset is no exception: he finds a socket that is destroyed.
     socket.on('error', ignore);
     return true;
   }

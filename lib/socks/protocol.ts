@@ -126,8 +126,8 @@ export class SocksHandshake {
     if (this.#awaits === 'method') return this.#methodChosen(bytes[0], bytes[1]);
     if (this.#awaits === 'auth') {
       // The version is that of the negotiation, not of SOCKS; some proxies say 5 all the same.
-      if (bytes[1] !== 0) return this.#end('unauthorized');
       if (bytes[0] !== AUTH_VERSION && bytes[0] !== VERSION) return this.#end('malformed');
+      if (bytes[1] !== 0) return this.#end('unauthorized');
       this.#awaits = 'reply';
       return this.#request;
     }
@@ -249,7 +249,7 @@ export interface SocksDatagram {
 
 /**
  * What a proxy passed on; undefined for what is malformed, comes from a name, or is a fragment: who does not put such
- * together must drop them (RFC 1928 §7).
+ * together must drop them (RFC 1928 §7). The reserved bytes are not looked at: they say nothing.
  */
 export function decodeDatagram(bytes: Uint8Array): SocksDatagram | undefined {
   if (bytes.length < DATAGRAM_HEADER_4 || bytes[2] !== 0) return undefined;

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { StackError } from '../base/errors.js';
 import type { NetTcpRequest } from '../net/listen-any-tcp.js';
+import type { StackSocket } from '../net/socket.js';
 import { relay } from '../relay/relay.js';
 import type { RelayTimers } from '../relay/relay-timers.js';
 import type { SocksTunnelStats } from './counters.js';
@@ -23,6 +24,8 @@ export class TcpFlows {
   readonly #proxy: Proxy;
   /** Ends all relays. */
   readonly #ending = new AbortController();
+  /** Accepted, but their handshakes are not done. */
+  readonly #opening = new Set<StackSocket>();
   #dialling = 0;
   #joined = 0;
 
@@ -72,13 +75,15 @@ export class TcpFlows {
   /** Ends all of them: both sides hear an RST. */
   close(): void {
     this.#ending.abort();
+    // `resetAndDestroy` would wait for the rest of the handshake, which may never come.
+    for (const inside of this.#opening) inside._reset();
   }
 
   #accept(request: NetTcpRequest, outside: Socket): void {
     const stats = this.#stats;
-    let inside: ReturnType<NetTcpRequest['accept']>;
+    let inside: StackSocket;
     try {
-      inside = request.accept({ allowHalfOpen: true });
+      inside = request.accept({ allowHalfOpen: true }) as unknown as StackSocket;
     } catch (error) {
       outside.resetAndDestroy();
       if (!(error instanceof StackError)) throw error;
@@ -89,7 +94,9 @@ export class TcpFlows {
     }
     inside.setNoDelay(true);
     this.#joined++;
+    this.#opening.add(inside);
     const gaveUp = (): void => {
+      this.#opening.delete(inside);
       this.#joined--;
       stats.tcpReset++;
       outside.resetAndDestroy();
@@ -97,6 +104,7 @@ export class TcpFlows {
     inside.on('error', ignore).once('close', gaveUp);
     // Only then can it be reset: before, there is no connection that could end in the midst.
     inside.once('connect', () => {
+      this.#opening.delete(inside);
       inside.off('error', ignore).off('close', gaveUp);
       this.#join(inside, outside);
     });
