@@ -48,7 +48,7 @@ export interface SocksTunnelStats {
   proxyUnauthorized: number;
   /** Times it spoke no SOCKS. */
   proxyMalformed: number;
-  /** Times it was not reached, or ended the connection before it replied. */
+  /** Times it was not reached, nor its relay for datagrams, or it ended the connection before it replied. */
   proxyUnreachable: number;
   /** Times it did not reply in time. */
   proxyTimeouts: number;

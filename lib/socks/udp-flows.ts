@@ -13,18 +13,30 @@ import { type Proxy, rejectionOf } from './proxy.js';
 
 /** Most bytes that may wait in one of the host's sockets; what comes then is dropped, as a router would. */
 const MAX_QUEUED_BYTES = 1 << 20;
+/** A connection that holds an association is probed when nothing was heard on it for so long, ms. */
+const KEEP_ALIVE_MS = 30_000;
 /** How long a proxy that has no UDP is not asked again, ms. */
 const NO_UDP_MS = 60_000;
 /** We do not know yet from where we shall send (RFC 1928 §6): the connection will tell. */
 const ANYWHERE: SocksPlace = { host: '0.0.0.0', port: 0 };
 
-/** One association: a connection to the proxy that holds it, and the socket that datagrams go by. */
+/** Where the relay of an association is. */
+interface RelayPlace extends SocksPlace {
+  readonly family: 4 | 6;
+}
+
+/**
+ * One association: a connection to the proxy that holds it, and the socket that datagrams go by. Whoever asked inside
+ * is accepted once that socket knows its way.
+ */
 class Association {
-  readonly #flow: UdpFlow;
   readonly #flows: UdpFlows;
+  readonly #request: UdpFlowRequest;
   readonly #control: Socket;
   readonly #socket: DatagramSocket;
-  #isConnected = false;
+  #flow: UdpFlow | undefined;
+  /** The relay, as the host's socket calls it. */
+  #relay = { address: '', port: 0 };
   #isClosed = false;
   /** The address sent to last. */
   #address = IpAddress.v4(0);
@@ -34,33 +46,38 @@ class Association {
     if (error !== null) this.#flows.stats.udpDropped++;
   };
 
-  constructor(flows: UdpFlows, flow: UdpFlow, control: Socket, relay: SocksPlace) {
+  constructor(flows: UdpFlows, request: UdpFlowRequest, control: Socket, relay: RelayPlace) {
     this.#flows = flows;
-    this.#flow = flow;
+    this.#request = request;
     this.#control = control;
     control.on('error', this.#over).on('end', this.#over).on('close', this.#over);
+    // A proxy that is gone without a word would be sent to for as long as those inside go on.
+    control.setKeepAlive(true, KEEP_ALIVE_MS);
     // The proxy has nothing more to say here, and ends the association by ending the connection.
     control.resume();
-    const socket = createSocket(relay.host.includes(':') ? 'udp6' : 'udp4');
+    const socket = createSocket(relay.family === 4 ? 'udp4' : 'udp6');
     this.#socket = socket;
     socket.on('error', this.#over);
-    socket.on('message', (bytes) => this.#received(bytes));
+    socket.on('message', (bytes, { address, port }) => this.#received(bytes, address, port));
     socket.once('connect', () => this.#connected());
-    // Nobody but the relay is heard.
+    request.onCancel = this.#over;
     socket.connect(relay.port, relay.host);
-    flow.onClose = this.#over;
   }
 
   /** What has waited is heard now. */
   #connected(): void {
     if (this.#isClosed) return;
-    this.#isConnected = true;
-    this.#flow.onDatagram = (data, address, port) => this.#send(data, address, port);
+    this.#relay = this.#socket.remoteAddress();
+    this.#flows.stats.udpAssociated++;
+    const flow = this.#request.accept();
+    this.#flow = flow;
+    flow.onClose = this.#over;
+    flow.onDatagram = (data, address, port) => this.#send(data, address, port);
   }
 
   #send(data: Uint8Array, address: string, port: number): void {
     const { stats } = this.#flows;
-    if (this.#isClosed || !this.#isConnected || this.#socket.getSendQueueSize() > MAX_QUEUED_BYTES) {
+    if (this.#isClosed || this.#socket.getSendQueueSize() > MAX_QUEUED_BYTES) {
       stats.udpDropped++;
       return;
     }
@@ -72,22 +89,38 @@ class Association {
     this.#socket.send(encodeDatagram(this.#address, port, data), this.#sent);
   }
 
-  #received(bytes: Uint8Array): void {
+  #received(bytes: Uint8Array, address: string, port: number): void {
     const { stats } = this.#flows;
-    const datagram = decodeDatagram(bytes);
+    const datagram = this.#isRelay(address, port) ? decodeDatagram(bytes) : undefined;
     const isSent =
-      datagram !== undefined && this.#flow.send(datagram.data, datagram.address.toString(), datagram.port);
+      datagram !== undefined &&
+      this.#flow?.send(datagram.data, datagram.address.toString(), datagram.port) === true;
     if (isSent) stats.udpIn++;
     else stats.udpDropped++;
+  }
+
+  /** The kernel lets nobody else through, but for what came before it knew the relay. */
+  #isRelay(address: string, port: number): boolean {
+    return port === this.#relay.port && address === this.#relay.address;
   }
 
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#flows.ended(this);
-    this.#flow.close();
     this.#control.destroy();
     this.#socket.close();
+    this.#flow?.close();
+    if (this.#flow === undefined) this.#refuse();
+  }
+
+  /** There is no way to the relay, the proxy has hung up, or nobody waits any more. */
+  #refuse(): void {
+    const { stats } = this.#flows;
+    stats.udpRefused++;
+    if (!this.#request.isPending) return;
+    stats.proxyUnreachable++;
+    this.#request.reject('port-unreachable');
   }
 }
 
@@ -148,7 +181,7 @@ export class UdpFlows {
   }
 
   #associated(request: UdpFlowRequest, control: Socket, bound: SocksPlace): void {
-    const relay = relayOf(bound, control.remoteAddress);
+    const relay = relayOf(bound, control);
     if (relay === undefined) {
       this.stats.udpRefused++;
       this.stats.proxyMalformed++;
@@ -156,17 +189,22 @@ export class UdpFlows {
       request.reject('port-unreachable');
       return;
     }
-    this.stats.udpAssociated++;
-    this.#associations.add(new Association(this, request.accept(), control, relay));
+    this.#associations.add(new Association(this, request, control, relay));
   }
 }
 
 /** Where datagrams go: what the proxy said, or the proxy itself where it said "here". */
-function relayOf({ host, port }: SocksPlace, proxy: string | undefined): SocksPlace | undefined {
+function relayOf({ host, port }: SocksPlace, control: Socket): RelayPlace | undefined {
+  if (port === 0 || host === '') return undefined;
   const address = IpAddress.tryParse(host);
-  if (port === 0 || (address === undefined && host === '')) return undefined;
-  if (address?.isUnspecified !== true) return { host, port };
-  return proxy === undefined ? undefined : { host: proxy, port };
+  if (address !== undefined && !address.isUnspecified) {
+    return { host: address.toString(), port, family: address.family };
+  }
+  // A name is looked up for the family that leads to the proxy.
+  const { remoteAddress, remoteFamily } = control;
+  const family = remoteFamily === 'IPv6' ? 6 : 4;
+  if (address === undefined) return { host, port, family };
+  return remoteAddress === undefined ? undefined : { host: remoteAddress, port, family };
 }
 
 /** There is no RST in UDP: whoever is refused hears that nobody has the port. */
