@@ -6,6 +6,9 @@ import type { IpPath } from '../ip/path.js';
 import type { TcpLayer } from '../tcp/tcp-layer.js';
 import type { IpPacket } from '../wire/ip-packet.js';
 
+/** Where the loopback always is: what comes in there, this stack has said itself. */
+const LOOPBACK_PORT = 0;
+
 /** The error each kind stands for, and whether it ends an attempt to connect (RFC 1122 §4.2.3.9). */
 const MEANING: Readonly<Record<number, readonly [code: string, isHard: boolean]>> = {
   [IcmpErrorKind.NetUnreachable]: ['ENETUNREACH', false],
@@ -47,6 +50,10 @@ export class TcpTransport implements Transport {
       return;
     }
     const meaning = MEANING[error.kind];
-    if (meaning !== undefined) this.#tcp.errors.unreachable(found, meaning[0], meaning[1]);
+    if (meaning === undefined) return;
+    // MUST-56 is about messages of others. That nobody is at the first hop we know ourselves, and as in Linux, which
+    // believes anybody there, an attempt to connect need not wait for its time-out.
+    const isOwn = error.reporter.link === LOOPBACK_PORT;
+    this.#tcp.errors.unreachable(found, meaning[0], meaning[1] || isOwn);
   }
 }

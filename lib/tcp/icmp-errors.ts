@@ -56,6 +56,8 @@ export class IcmpErrors {
       return;
     }
     const { connection } = occupant;
+    // An error before this one has ended it, in the same turn.
+    if (connection.state === TcpState.CLOSED) return;
     if (isHard && isOpening(connection)) {
       this.#context.stats.tcp.attemptFails++;
       connection.end(code);

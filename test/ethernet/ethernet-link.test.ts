@@ -159,23 +159,6 @@ describe('Ethernet link', () => {
     expect(a.link.counters.neighborUnreachable).to.equal(2);
   });
 
-  it('ends a connection to a neighbour that is not there as Linux does, with EHOSTUNREACH', () => {
-    let code = '';
-    const endpoint = a.stack.connectTcp({ address: '10.0.0.9', port: 80 });
-    endpoint.handler = {
-      onConnect() {},
-      onReadable() {},
-      onWritable() {},
-      onEnd() {},
-      onClose: (errorCode) => {
-        code = errorCode;
-      },
-    };
-    lan.advanceMs(200_000);
-    expect(code).to.be.oneOf(['EHOSTUNREACH', 'ETIMEDOUT']);
-    expect(code).to.equal('EHOSTUNREACH');
-  });
-
   it('lets the oldest packets make room for new ones while a neighbour is asked for [IC6-12]', () => {
     const ping = new Pinger(a.stack);
     lan.passes = (frame) => viewOf(frame).getUint16(12) !== ARP;
