@@ -59,7 +59,9 @@ function watchForEnd(signal: AbortSignal): EndWatch {
   const ended = new Promise<never>((_resolve, reject) => {
     end = reject;
   });
+  ended.catch(() => {});
   const interrupted = (): void => end(signal.reason as Error);
+  if (signal.aborted) interrupted();
   signal.addEventListener('abort', interrupted);
   const timer = setTimeout(
     () => end(new Error(`it did not end within ${LIMIT_MS / 1000} seconds`)),

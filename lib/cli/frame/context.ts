@@ -11,10 +11,11 @@ export interface ContextParts<Options> {
   readonly packageRoot: string;
   readonly output: Output;
   readonly signal: AbortSignal;
+  readonly lendTerminal: () => () => void;
 }
 
-/** A clean-up that takes longer is stuck, ms. */
-const CLEAN_UP_LIMIT_MS = 5000;
+/** A clean-up that takes longer is stuck, ms. What is still being opened then may take 15 s until it can be closed. */
+const CLEAN_UP_LIMIT_MS = 20_000;
 
 /** @typeParam Options the options once parsed, by their attribute names */
 export class CommandContext<Options = unknown> {
@@ -29,6 +30,8 @@ export class CommandContext<Options = unknown> {
   readonly output: Output;
   /** Aborted by SIGINT, SIGTERM, SIGHUP and when nobody reads standard output; the reason is an `Interrupted`. */
   readonly signal: AbortSignal;
+  /** Leaves SIGINT alone, which is typed for a program that has our terminal, until what it returns is called. */
+  readonly lendTerminal: () => () => void;
   readonly #cleanUps: CleanUp[] = [];
   #isOver = false;
 
@@ -39,6 +42,7 @@ export class CommandContext<Options = unknown> {
     this.packageRoot = parts.packageRoot;
     this.output = parts.output;
     this.signal = parts.signal;
+    this.lendTerminal = parts.lendTerminal;
   }
 
   /** Has `cleanUp` called when the command ends, however it does: the last one given first. */
@@ -48,13 +52,18 @@ export class CommandContext<Options = unknown> {
     else limited(cleanUp).catch(() => {});
   }
 
-  /** Waits for what is being opened, and has it undone when the command ends, also if that is before it is open. */
+  /**
+   * Waits for what is being opened, and has it undone when the command ends, also if that is before it is open.
+   * @throws Interrupted where the command is to end meanwhile, so that nothing more is begun
+   */
   async acquire<T>(opening: Promise<T>, cleanUp: (opened: T) => void | Promise<void>): Promise<T> {
     this.defer(async () => {
       const result = await Promise.allSettled([opening]);
       if (result[0].status === 'fulfilled') await cleanUp(result[0].value);
     });
-    return opening;
+    const opened = await opening;
+    this.signal.throwIfAborted();
+    return opened;
   }
 
   /** Settles when the command is asked to end. */

@@ -102,7 +102,9 @@ export class Output {
     };
     bar.start(total, 0, payload(0));
     const progress: Progress = {
-      update: (done) => bar.update(total > 0 ? Math.min(done, total) : done, payload(done)),
+      update: (done) => {
+        if (this.#progress === progress) bar.update(total > 0 ? Math.min(done, total) : done, payload(done));
+      },
       stop: () => {
         if (this.#progress !== progress) return;
         this.#progress = undefined;

@@ -31,6 +31,7 @@ export async function ping(context: CommandContext<PingOptions>): Promise<number
   const [host] = args;
   const network = await openNetwork(context, options);
   const destination = await findAddress(network, host, { family: familyOf(options), status: TROUBLE });
+  signal.throwIfAborted();
   warnOfSolitude(output, network, destination);
   const named = host === destination.toString() ? host : `${host} (${destination})`;
   output.line(`PING ${named}: ${options.size} data bytes`);
@@ -46,7 +47,8 @@ export async function ping(context: CommandContext<PingOptions>): Promise<number
     dontFragment: options.df,
     signal,
     ...(options.count === undefined ? {} : { count: options.count }),
-    ...(options.deadline === undefined ? {} : { deadlineMs: options.deadline }),
+    // As ping has it.
+    ...(options.deadline === undefined || options.deadline === 0 ? {} : { deadlineMs: options.deadline }),
     onEvent: (event) => {
       if (event.type === 'unsent') unsent = event.code;
       show(output, event, { from: destination.toString(), quiet: options.quiet });

@@ -5,7 +5,15 @@ import { Output } from '../../../lib/cli/frame/output.js';
 function newContext(signal = new AbortController().signal): CommandContext {
   const { stdout, stderr } = process;
   const output = new Output({ stdout, stderr, isJson: false, color: false });
-  return new CommandContext({ options: {}, args: [], version: '0', packageRoot: '/', output, signal });
+  return new CommandContext({
+    options: {},
+    args: [],
+    version: '0',
+    packageRoot: '/',
+    output,
+    signal,
+    lendTerminal: () => () => {},
+  });
 }
 
 describe('clean-ups of a command', () => {
@@ -55,6 +63,18 @@ describe('clean-ups of a command', () => {
     const cleaned = context.cleanUp();
     open('slow');
     expect([await acquired, await cleaned, told]).to.deep.equal(['slow', [], ['slow']]);
+  });
+
+  it('end an action that is interrupted while it opens something', async () => {
+    const controller = new AbortController();
+    const context = newContext(controller.signal);
+    const told: string[] = [];
+    const acquired = context.acquire(Promise.resolve('open'), (name) => {
+      told.push(name);
+    });
+    controller.abort(new Error('interrupted'));
+    const failure = await acquired.catch((error: Error) => error.message);
+    expect([failure, await context.cleanUp(), told]).to.deep.equal(['interrupted', [], ['open']]);
   });
 
   it('that are given when all is over run at once', async () => {
