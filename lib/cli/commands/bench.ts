@@ -1,5 +1,6 @@
 /** What `tunstack bench` is. */
 import type { BenchOptions } from '../bench/bench.js';
+import { optionOf } from '../frame/program.js';
 import type { CommandSpec } from '../frame/spec.js';
 import * as values from '../frame/values.js';
 import { PRIVATE_LINK_OPTIONS } from '../network/options.js';
@@ -16,7 +17,7 @@ export const command: CommandSpec<BenchOptions> = {
     {
       flags: '--memory',
       description: 'two stacks in this process; needs neither addon nor TUN',
-      conflicts: ['delay', 'jitter', 'loss', 'duplicate', 'corrupt', 'reorder', 'rate', 'capture'],
+      conflicts: PRIVATE_LINK_OPTIONS.map((option) => optionOf(option).attributeName()),
     },
     {
       flags: '--test <name>',
@@ -28,7 +29,7 @@ export const command: CommandSpec<BenchOptions> = {
     {
       flags: '-t, --time <time>',
       description: 'how long each takes',
-      parse: values.seconds,
+      parse: values.milliseconds(1),
       default: 2000,
       defaultText: '2 s',
     },

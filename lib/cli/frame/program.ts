@@ -76,8 +76,9 @@ export function optionOf(spec: OptionSpec): Option {
   if (spec.repeatable === true) {
     // No reader of `choices` is lost: commander checks them in a reader of its own.
     const read = spec.choices === undefined ? reader(spec) : option.parseArg;
-    option.argParser((text: string, before: unknown[] | undefined) => [
-      ...(before ?? []),
+    option.argParser((text: string, before: unknown) => [
+      // False where `--no-…` of the same name stood before.
+      ...(Array.isArray(before) ? before : []),
       read?.(text, undefined) ?? text,
     ]);
   } else {

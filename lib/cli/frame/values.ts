@@ -1,6 +1,7 @@
 /**
  * What people type, as values. Each reader throws a `UsageError` that says what was expected.
  */
+import { parseServer } from '../../gateway/places.js';
 import { IpAddress, IpPrefix } from '../../wire/ip-address.js';
 import { UsageError } from './errors.js';
 
@@ -38,6 +39,15 @@ export const duration =
 /** A time in seconds unless it has a unit, as `ping` and `nc` take it. @returns ms */
 export const seconds = duration('s');
 
+/** The same in whole milliseconds, for what takes no others. */
+export const milliseconds =
+  (least: number, most = MAX_DURATION_MS) =>
+  (text: string): number => {
+    const ms = Math.round(seconds(text));
+    if (ms >= least && ms <= most) return ms;
+    throw new UsageError(`expected a time from ${least / 1000} to ${most / 1000} seconds`);
+  };
+
 const RATE_UNITS: Readonly<Record<string, number>> = { bit: 1, kbit: 1e3, mbit: 1e6, gbit: 1e9 };
 
 /** A rate as `tc` takes it: `500kbit`, `10mbit`, `1gbit`. @returns bits per second */
@@ -56,25 +66,15 @@ export function probability(text: string): number {
   throw new UsageError('expected a probability such as 2% or 0.02');
 }
 
-const SIZE_UNITS: Readonly<Record<string, number>> = { '': 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 };
-
-/** `1500`, `64k`, `10M`, `1G`: powers of two. @returns bytes */
-export function byteSize(text: string): number {
-  const [, digits, unit = ''] = /^(\d+)([kmg])?$/i.exec(text) ?? [];
-  const value = digits === undefined ? Number.NaN : Number(digits) * SIZE_UNITS[unit.toLowerCase()];
-  if (Number.isSafeInteger(value)) return value;
-  throw new UsageError('expected a size such as 1500, 64k or 10M');
-}
-
-/** `10.0.0.1/24`. @returns what was typed */
+/** `10.0.0.1/24`. @returns it as the kernel spells it */
 export function addressAndLength(text: string): string {
-  if (!text.includes('/')) throw new UsageError('expected an address with its length, such as 10.0.0.1/24');
+  const slash = text.indexOf('/');
   try {
-    IpPrefix.parse(text);
+    if (slash >= 0) return `${IpAddress.parse(text.slice(0, slash))}/${IpPrefix.parse(text).length}`;
   } catch {
-    throw new UsageError('expected an address with its length, such as 10.0.0.1/24 or fd00::1/64');
+    // Told below.
   }
-  return text;
+  throw new UsageError('expected an address with its length, such as 10.0.0.1/24 or fd00::1/64');
 }
 
 /** `10.0.0.0/8`, or one address. @returns what was typed */
@@ -93,6 +93,25 @@ export function address(text: string): string {
     IpAddress.parse(text);
   } catch {
     throw new UsageError('expected an address, such as 10.0.0.1 or fd00::1');
+  }
+  return text;
+}
+
+const MAX_INTERFACE_BYTES = 15;
+
+/** The name of an interface, as the kernel takes it; `%d` is a number it chooses. @returns what was typed */
+export function interfaceName(text: string): string {
+  const isName = /^[^\s/:]+$/.test(text) && !/^\.\.?$/.test(text);
+  if (isName && Buffer.byteLength(text) <= MAX_INTERFACE_BYTES) return text;
+  throw new UsageError('expected the name of an interface, such as tun7, of at most 15 bytes');
+}
+
+/** `192.0.2.1`, `192.0.2.1:5353`, `fd00::1`, `[fd00::1]:5353`. @returns what was typed */
+export function nameServer(text: string): string {
+  try {
+    parseServer(text);
+  } catch {
+    throw new UsageError('expected the address of a name server, such as 192.0.2.1 or [fd00::1]:5353');
   }
   return text;
 }

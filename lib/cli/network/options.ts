@@ -61,6 +61,7 @@ export const NETWORK_OPTIONS: readonly OptionSpec[] = [
     description:
       'a TUN of that name, made for as long as this runs (needs CAP_NET_ADMIN); one that is there already is ' +
       'taken as it is',
+    parse: values.interfaceName,
     group: NETWORK,
     conflicts: ['private', 'fd'],
     completes: 'interface',
@@ -97,6 +98,7 @@ export const NETWORK_OPTIONS: readonly OptionSpec[] = [
   {
     flags: '--dns <address>',
     description: 'a name server to ask over this network; without one, names are asked of the host',
+    parse: values.nameServer,
     repeatable: true,
     group: NETWORK,
   },
