@@ -1,8 +1,10 @@
 /** The command line itself: help, mistakes, and what every command owes whoever calls it. */
 import { expect } from 'chai';
+import type { Given } from '../../lib/cli/frame/perform.js';
 import { buildProgram } from '../../lib/cli/frame/program.js';
 import { COMMAND_NAMES, loadCommands } from '../../lib/cli/registry.js';
-import { cli, LIMIT_MS } from './support/cli.js';
+import { Child } from '../support/child.js';
+import { cli, LIMIT_MS, NODE } from './support/cli.js';
 
 /** The words of a command line behind `tunstack`, up to what the shell makes of it. */
 function wordsOf(line: string): string[] {
@@ -32,6 +34,11 @@ describe('command line', function () {
 
   const MISTAKES: ReadonlyArray<readonly [title: string, args: readonly string[], words: RegExp]> = [
     ['no command', [], /Usage: tunstack/],
+    ['help for an unknown command', ['help', 'pin'], /unknown command 'pin'\n\(Did you mean ping\?\)/],
+    ['a name server that is none', ['ping', '--dns', 'x', 'h'], /Expected the address of a name server/],
+    ['a method that is none', ['http', '-X', 'A B', 'http://localhost/'], /must be a valid HTTP token/],
+    ['options of a link in memory', ['bench', '--memory', '--mtu', '900'], /cannot be used with option/],
+    ['JSON beside a program', ['run', '--json', 'true'], /standard output is the program's/],
     ['an unknown command', ['pin'], /unknown command 'pin'\n\(Did you mean ping\?\)/],
     [
       'an unknown option',
@@ -55,6 +62,26 @@ describe('command line', function () {
       expect(stderr).to.match(words);
     });
   }
+
+  it('says so where its words find no room', async () => {
+    for (const args of [['--help'], ['completions', 'bash']]) {
+      const line = [process.execPath, ...NODE, ...args].map((word) => `'${word}'`).join(' ');
+      const { stderr, status } = await new Child('sh', ['-c', `${line} > /dev/full`]).ended;
+      expect(stderr).to.match(/^tunstack.*: ENOSPC: no space left on device, write\.\n$/);
+      expect(status).to.equal(1);
+    }
+  });
+
+  it('takes an option again after --no- of the same name', async () => {
+    const specs = await loadCommands(['gateway']);
+    let options: Readonly<Record<string, unknown>> = {};
+    const perform = async (_spec: unknown, given: Given): Promise<void> => {
+      ({ options } = given);
+    };
+    const line = ['gateway', '--no-dns', '--dns', '192.0.2.1', '--dns', '192.0.2.2'];
+    await buildProgram({ version: '0', specs, perform }).parseAsync(line, { from: 'user' });
+    expect(options.dns).to.deep.equal(['192.0.2.1', '192.0.2.2']);
+  });
 
   it('takes every example as it stands', async () => {
     const specs = await loadCommands();

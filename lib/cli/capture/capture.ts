@@ -7,7 +7,7 @@ import { delivered } from '../network/delivery.js';
 import { openNetwork } from '../network/network.js';
 import type { NetworkOptions } from '../network/options.js';
 import { runProgram } from '../run/program.js';
-import { environmentOf } from '../run/run.js';
+import { programSide } from '../run/run.js';
 import { type ServiceOptions, startServices } from '../run/services.js';
 import { CaptureFile } from './file.js';
 import { type PacketFields, PacketText, readPacket } from './packet-text.js';
@@ -49,7 +49,7 @@ export async function capture(context: CaptureContext): Promise<number> {
   if (tun !== undefined && args.length > 0) {
     // Standard output is the capture's.
     const stdio = ['inherit', 2, 2] as const;
-    ways.push(runProgram(context, { tun, line: args, env: environmentOf(network), stdio }));
+    ways.push(runProgram(context, { ...programSide(context, network, tun), line: args, stdio }));
   } else {
     output.note(`capturing on ${network.name}, where the stack is ${network.addresses.join(' and ')}`);
   }

@@ -1,8 +1,8 @@
+/** What `tunstack gateway` is. */
 import type { CommandSpec } from '../frame/spec.js';
 import * as values from '../frame/values.js';
 import type { GatewayCommandOptions } from '../gateway/gateway.js';
-
-const LIMITS = 'Limits';
+import { limitOptions, PROGRAM, programExits, SPACE_OPTIONS } from '../run/inside-options.js';
 
 export const command: CommandSpec<GatewayCommandOptions> = {
   name: 'gateway',
@@ -20,15 +20,7 @@ export const command: CommandSpec<GatewayCommandOptions> = {
       'of the host asked for. What the host reaches as 127.0.0.1 is out of reach unless --host-loopback or --reach says ' +
       'otherwise; services that listen on all its addresses are not, unless --deny says so.',
   ],
-  arguments: [
-    {
-      name: 'command',
-      description: 'program and its arguments',
-      optional: true,
-      variadic: true,
-      completes: 'command',
-    },
-  ],
+  arguments: PROGRAM,
   options: [
     {
       flags: '-p, --publish <ports>',
@@ -56,72 +48,17 @@ export const command: CommandSpec<GatewayCommandOptions> = {
     {
       flags: '--dns <server>',
       description: 'a name server to ask, in place of those of the host, such as 192.0.2.1 or 192.0.2.1:5353',
+      parse: values.nameServer,
       repeatable: true,
     },
     { flags: '--no-dns', description: 'no name service, and resolv.conf as it is' },
-    { flags: '--no-ipv6', description: 'IPv4 only' },
-    {
-      flags: '--icmp <policy>',
-      description: 'what becomes of echo requests for other hosts',
-      choices: ['drop', 'answer'],
-      default: 'drop',
-    },
-    {
-      flags: '--netns <pid|file>',
-      description: 'serve the namespace of a process, or as root one given as a file',
-    },
-    {
-      flags: '--mtu <bytes>',
-      description: 'largest packet inside',
-      parse: values.integer(1280, 65_535),
-      default: 65_520,
-    },
-    {
-      flags: '--ready-fd <fd>',
-      description: 'write a line to this descriptor once everything is there, and close it',
-      parse: values.integer(1, 1_000_000),
-    },
-    { flags: '--stats', description: 'print the counters at the end, on standard error', default: false },
-    {
-      flags: '--max-tcp <n>',
-      description: 'TCP connections at once',
-      parse: values.integer(1, 1_000_000),
-      default: 8192,
-      group: LIMITS,
-    },
-    {
-      flags: '--max-udp <n>',
-      description: 'UDP flows at once',
-      parse: values.integer(1, 1_000_000),
-      default: 4096,
-      group: LIMITS,
-    },
-    {
-      flags: '--tcp-idle <time>',
-      description: 'a connection that is silent for so long is reset',
-      parse: values.seconds,
-      default: 7_440_000,
-      defaultText: '124m',
-      group: LIMITS,
-    },
-    {
-      flags: '--udp-idle <time>',
-      description: 'a flow that is silent for so long is forgotten',
-      parse: values.seconds,
-      default: 120_000,
-      defaultText: '2m',
-      group: LIMITS,
-    },
+    ...SPACE_OPTIONS,
+    ...limitOptions('the host', 30),
   ],
   passThrough: true,
   endsItself: true,
   json: 'document',
-  exits: [
-    { status: 0, meaning: 'and any other: the status of the program' },
-    { status: 1, meaning: 'the namespace or a port could not be had, or the program ended so' },
-    { status: 127, meaning: 'there is no such program' },
-    { status: 130, meaning: 'the program was ended by SIGINT; 128 + n by signal n' },
-  ],
+  exits: programExits('the namespace or a port could not be had'),
   examples: [
     {
       command: 'tunstack gateway -- curl -sS https://example.org/',

@@ -1,8 +1,8 @@
+/** What `tunstack tun2socks` is. */
 import type { CommandSpec } from '../frame/spec.js';
 import * as values from '../frame/values.js';
+import { limitOptions, PROGRAM, programExits, SPACE_OPTIONS } from '../run/inside-options.js';
 import type { TunnelCommandOptions } from '../tun2socks/tun2socks.js';
-
-const LIMITS = 'Limits';
 
 export const command: CommandSpec<TunnelCommandOptions> = {
   name: 'tun2socks',
@@ -18,15 +18,7 @@ export const command: CommandSpec<TunnelCommandOptions> = {
     'A connection is accepted only once the proxy has connected; else it is refused, or unreachable, as the proxy says. ' +
       'Pings cannot pass a proxy: they are dropped, or answered here, which says nothing of the host asked for.',
   ],
-  arguments: [
-    {
-      name: 'command',
-      description: 'program and its arguments',
-      optional: true,
-      variadic: true,
-      completes: 'command',
-    },
-  ],
+  arguments: PROGRAM,
   options: [
     {
       flags: '--proxy <url>',
@@ -37,6 +29,7 @@ export const command: CommandSpec<TunnelCommandOptions> = {
     {
       flags: '--dns <server>',
       description: 'the name server asked through the proxy, such as 192.0.2.1 or 192.0.2.1:5353',
+      parse: values.nameServer,
       default: '1.1.1.1',
     },
     {
@@ -50,20 +43,9 @@ export const command: CommandSpec<TunnelCommandOptions> = {
       default: 'associate',
     },
     {
-      flags: '--icmp <policy>',
-      description: 'what becomes of pings',
-      choices: ['drop', 'answer'],
-      default: 'drop',
-    },
-    { flags: '--no-ipv6', description: 'IPv4 only' },
-    {
-      flags: '--netns <pid|file>',
-      description: 'serve the namespace of a process, or as root one given as a file',
-      conflicts: ['tun', 'fd'],
-    },
-    {
       flags: '--tun <name>',
       description: 'serve a TUN that is there already, such as one made by ip tuntap add',
+      parse: values.interfaceName,
       conflicts: ['netns', 'fd'],
       completes: 'interface',
     },
@@ -73,61 +55,13 @@ export const command: CommandSpec<TunnelCommandOptions> = {
       parse: values.integer(3, 1_000_000),
       conflicts: ['netns', 'tun'],
     },
-    {
-      flags: '--mtu <bytes>',
-      description: 'largest packet inside',
-      parse: values.integer(1280, 65_535),
-      default: 65_520,
-    },
-    { flags: '--stats', description: 'print the counters at the end, on standard error', default: false },
-    {
-      flags: '--max-tcp <n>',
-      description: 'TCP connections at once',
-      parse: values.integer(1, 1_000_000),
-      default: 8192,
-      group: LIMITS,
-    },
-    {
-      flags: '--max-udp <n>',
-      description: 'UDP flows at once',
-      parse: values.integer(1, 1_000_000),
-      default: 4096,
-      group: LIMITS,
-    },
-    {
-      flags: '--dial-timeout <time>',
-      description: 'how long the proxy may take to connect',
-      parse: values.seconds,
-      default: 20_000,
-      defaultText: '20s',
-      group: LIMITS,
-    },
-    {
-      flags: '--tcp-idle <time>',
-      description: 'a connection that is silent for so long is reset',
-      parse: values.seconds,
-      default: 7_440_000,
-      defaultText: '124m',
-      group: LIMITS,
-    },
-    {
-      flags: '--udp-idle <time>',
-      description: 'a flow that is silent for so long is forgotten',
-      parse: values.seconds,
-      default: 120_000,
-      defaultText: '2m',
-      group: LIMITS,
-    },
+    ...SPACE_OPTIONS,
+    ...limitOptions('the proxy', 20),
   ],
   passThrough: true,
   endsItself: true,
   json: 'document',
-  exits: [
-    { status: 0, meaning: 'and any other: the status of the program' },
-    { status: 1, meaning: 'the namespace or the TUN could not be had, or the program ended so' },
-    { status: 127, meaning: 'there is no such program' },
-    { status: 130, meaning: 'the program was ended by SIGINT; 128 + n by signal n' },
-  ],
+  exits: programExits('the namespace or the TUN could not be had'),
   examples: [
     {
       command: 'tunstack tun2socks --proxy socks5://127.0.0.1:1080 -- curl -sS https://example.org/',

@@ -4,7 +4,7 @@ import { release } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { type NativeAddon, nativeAddon } from '../../link/tun-addon.js';
 import { openPrivateTun } from '../../link/tun-private.js';
-import { obstacle } from '../network/obstacle.js';
+import { anyObstacle } from '../network/obstacle.js';
 
 export interface Facts {
   readonly tunstack: string;
@@ -124,8 +124,11 @@ async function privateFacts(): Promise<PrivateFacts> {
     const tun = await openPrivateTun({ name: 'tun0' });
     const { offloads } = tun.device;
     await tun.close();
+    // Opened without it, but no program gets in.
+    if (find('nsenter') === null)
+      return { works: false, problem: 'the program nsenter (util-linux) is not installed' };
     return { works: true, mode: process.getuid?.() === 0 ? 'root' : 'user', offloads: { ...offloads } };
   } catch (error) {
-    return { works: false, problem: obstacle(error) };
+    return { works: false, problem: anyObstacle(error) };
   }
 }

@@ -19,7 +19,7 @@ import {
 import { CaptureFile } from '../capture/file.js';
 import type { CommandContext } from '../frame/context.js';
 import { CliError, UsageError } from '../frame/errors.js';
-import { obstacle } from './obstacle.js';
+import { openedNetwork } from './obstacle.js';
 import type { NetworkOptions } from './options.js';
 
 /** The stack's addresses in a private namespace, and the kernel's. */
@@ -69,7 +69,7 @@ export interface NetworkExtras {
 
 /**
  * Opens it; the clean-ups of `context` put everything back.
- * @throws CliError in a sentence, UsageError for options that do not go together
+ * @throws CliError in a sentence, UsageError for options that do not go together, Interrupted
  */
 export async function openNetwork(
   context: CommandContext,
@@ -82,7 +82,7 @@ export async function openNetwork(
   const { dns = [] } = options;
   const clock = new SystemClock();
   const record = options.capture === undefined ? undefined : openRecorder(context, options.capture, clock);
-  const opened = await openLink(context, options, { ...extras, clock });
+  const opened = await openedNetwork(openLink(context, options, { ...extras, clock }));
   const stack = new Stack({
     clock,
     random: new SystemRandom(),
@@ -96,6 +96,7 @@ export async function openNetwork(
   // What is raw waits for packets only if somebody says so.
   stack.hold();
   const link = stack.addLink(device, { addresses: opened.addresses, defaultRoute: true });
+  context.signal.throwIfAborted();
   const { kind, tun } = opened;
   return {
     clock,
@@ -149,22 +150,17 @@ async function openLink(
   options: NetworkOptions,
   { fallback = 'private', publish = [], clock }: NetworkExtras & { readonly clock: SystemClock },
 ): Promise<Opened> {
-  try {
-    if (isHostAsked(options, fallback)) {
-      if (options.address.length + options.hostAddress.length > 0) {
-        throw new UsageError('--address and --host-address are for --private and --tun');
-      }
-      // The gateway is loaded where it is used.
-      const { openHostDoor } = await import('./host-door.js');
-      return await openHostDoor(context, { clock, publish, ...mtuOf(options) });
+  if (isHostAsked(options, fallback)) {
+    if (options.address.length + options.hostAddress.length > 0) {
+      throw new UsageError('--address and --host-address are for --private and --tun');
     }
-    if (options.tun !== undefined) return openNamedTun(context, options.tun, options);
-    if (options.fd !== undefined) return adopt(context, options.fd, options);
-    return await openPrivate(context, options);
-  } catch (error) {
-    if (error instanceof CliError) throw error;
-    throw new CliError(`the network cannot be opened: ${obstacle(error)}`);
+    // The gateway is loaded where it is used.
+    const { openHostDoor } = await import('./host-door.js');
+    return openHostDoor(context, { clock, publish, ...mtuOf(options) });
   }
+  if (options.tun !== undefined) return openNamedTun(context, options.tun, options);
+  if (options.fd !== undefined) return adopt(context, options.fd, options);
+  return openPrivate(context, options);
 }
 
 const isHostAsked = (
@@ -176,8 +172,10 @@ const mtuOf = ({ mtu }: NetworkOptions): { mtu?: number } => (mtu === undefined 
 
 async function openPrivate(context: CommandContext, options: NetworkOptions): Promise<Opened> {
   const given = options.address.length > 0 || options.hostAddress.length > 0;
-  const addresses = given ? options.address : PRIVATE_ADDRESSES;
-  const hostAddresses = given ? options.hostAddress : PRIVATE_HOST_ADDRESSES;
+  // What is smaller has no IPv6 (RFC 8200 §5).
+  const families = (options.mtu ?? 1500) < 1280 ? 1 : 2;
+  const addresses = given ? options.address : PRIVATE_ADDRESSES.slice(0, families);
+  const hostAddresses = given ? options.hostAddress : PRIVATE_HOST_ADDRESSES.slice(0, families);
   if (addresses.length === 0 || hostAddresses.length === 0) {
     throw new UsageError('--address and --host-address go together: both sides need one');
   }
@@ -203,9 +201,7 @@ function openNamedTun(context: CommandContext, name: string, options: NetworkOpt
     context.defer(() => device.close());
     return { device, kind: 'tun', addresses, hostAddresses };
   }
-  // An ordinary user may open an interface that was made for him, and change nothing about it.
-  const untouched = { name, ...place, mtu: options.mtu, up: undefined, txQueueLength: undefined };
-  const device = TunDevice.create(untouched as unknown as TunOptions);
+  const device = takeTun(name, { ...place, ...mtuOf(options) });
   context.defer(() => device.close());
   if (options.mtu !== undefined) context.defer(() => host.setLink(name, { mtu: before.mtu }));
   const had = new Set(host.listAddresses(name).map((known) => known.address));
@@ -216,6 +212,12 @@ function openNamedTun(context: CommandContext, name: string, options: NetworkOpt
   }
   if (!before.up) throw new CliError(`${name} is down: ip link set ${name} up`);
   return { device, kind: 'tun', addresses, hostAddresses };
+}
+
+/** Opens an interface that is there. An ordinary user may do so where it was made for him, and change nothing about it. */
+export function takeTun(name: string, wishes: Pick<TunOptions, 'netns' | 'mtu'> = {}): TunDevice {
+  const untouched = { mtu: undefined, ...wishes, name, up: undefined, txQueueLength: undefined };
+  return TunDevice.create(untouched as unknown as TunOptions);
 }
 
 function adopt(context: CommandContext, fd: number, options: NetworkOptions): Opened {
