@@ -2,13 +2,14 @@
 import { createWriteStream, readFileSync } from 'node:fs';
 import http, { type IncomingMessage, type OutgoingHttpHeaders } from 'node:http';
 import https from 'node:https';
-import { isIP, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
 import { finished, pipeline } from 'node:stream/promises';
+import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 import type { CommandContext } from '../frame/context.js';
 import { CliError, ExitStatus, UsageError } from '../frame/errors.js';
 import type { Output } from '../frame/output.js';
-import { throughDoor } from '../network/door-names.js';
+import { hostItself, lookupOf } from '../network/door-names.js';
 import { familyOf } from '../network/family.js';
 import { type Network, openNetwork } from '../network/network.js';
 import { failure } from './failure.js';
@@ -71,10 +72,15 @@ function firstWish(text: string, options: HttpOptions, version: string): Wish {
     headers['content-type'] = 'application/x-www-form-urlencoded';
     headers['content-length'] = body.length;
   }
+  // One given twice is sent twice.
+  const given = new Map<string, string[]>();
   for (const line of options.header) {
     const [, name, value] = /^([^:\s]+):\s*(.*)$/.exec(line) ?? [];
     if (name === undefined) throw new UsageError(`a header is "Name: value", not "${line}"`);
-    headers[name.toLowerCase()] = value;
+    const key = name.toLowerCase();
+    const before = given.get(key) ?? [];
+    given.set(key, [...before, value]);
+    headers[key] = before.length === 0 ? value : [...before, value];
   }
   const usual = options.head ? 'HEAD' : body === undefined ? 'GET' : 'POST';
   return { url, method: options.request ?? usual, headers, body };
@@ -104,20 +110,44 @@ function bodyOf(data: readonly string[]): Buffer | undefined {
 interface Agents {
   readonly http: http.Agent;
   readonly https: https.Agent;
-  /** Whether the host is called otherwise than people call it. */
-  readonly isBehindDoor: boolean;
 }
 
 function openAgents({ stack, kind }: Network, { cacert, insecure }: HttpOptions): Agents {
   const kept = { keepAlive: true };
-  return {
-    isBehindDoor: kind === 'host',
-    http: stack.agent(kept),
-    https: stack.httpsAgent({
-      ...kept,
-      rejectUnauthorized: !insecure,
-      ...(cacert === undefined ? {} : { ca: readCa(cacert) }),
-    }),
+  const trust = {
+    rejectUnauthorized: !insecure,
+    ...(cacert === undefined ? {} : { ca: readCa(cacert) }),
+  };
+  const agents = { http: stack.agent(kept), https: stack.httpsAgent({ ...kept, ...trust }) };
+  if (kind === 'host') for (const agent of Object.values(agents)) leadToHost(agent);
+  return agents;
+}
+
+interface ConnectOptions {
+  readonly host?: string;
+  readonly family?: number;
+  readonly servername?: string;
+}
+
+/** Has an agent connect to the host by the addresses it has behind the gateway, whatever it is called. */
+function leadToHost(agent: http.Agent): void {
+  const connecting = agent as unknown as { createConnection(options: ConnectOptions, done: unknown): Socket };
+  const connect = connecting.createConnection.bind(agent);
+  connecting.createConnection = (options, done) => {
+    const { host = '', family, servername = '' } = options;
+    const addresses = hostItself(host, family === 4 || family === 6 ? family : 0);
+    if (addresses === undefined) return connect(options, done);
+    const itself = {
+      ...options,
+      // An address would not be looked up.
+      host: 'localhost',
+      lookup: lookupOf(addresses),
+      autoSelectFamily: true,
+      // The certificate is still one of whom was asked for.
+      checkServerIdentity: (_name: string, certificate: PeerCertificate) =>
+        checkServerIdentity(servername === '' ? host : servername, certificate),
+    };
+    return connect(itself, done);
   };
 }
 
@@ -133,7 +163,8 @@ function readCa(path: string): Buffer {
 function limitOf({ maxTime }: HttpOptions): { race<T>(work: Promise<T>): Promise<T>; clear(): void } {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
-    if (maxTime === undefined) return;
+    // As curl has it.
+    if (maxTime === undefined || maxTime === 0) return;
     const error = new CliError('the time of --max-time is over', HttpExit.TimedOut);
     timer = setTimeout(() => reject(error), maxTime);
   });
@@ -147,12 +178,11 @@ function ask(wish: Wish, agents: Agents, options: HttpOptions): Promise<Answer> 
   const isTls = url.protocol === 'https:';
   const times: Times = { startMs: performance.now(), connectMs: 0, firstByteMs: 0 };
   return new Promise((resolve, reject) => {
-    const request = (isTls ? https : http).request(url, {
+    const request = begin(isTls ? https : http, url, {
       agent: isTls ? agents.https : agents.http,
       method,
       headers,
       family: familyOf(options),
-      ...(agents.isBehindDoor ? placeBehind(url, headers) : {}),
     });
     let connected = false;
     const onConnected = (): void => {
@@ -164,32 +194,41 @@ function ask(wish: Wish, agents: Agents, options: HttpOptions): Promise<Answer> 
       socket.once('connect', onConnected);
       limitConnecting(socket, options.connectTimeout);
     });
-    request.once('error', (error) => reject(describe(error, connected)));
+    request.once('error', (error) => reject(describe(error, connected ? '' : url.host)));
     request.once('response', (response) => {
       times.firstByteMs = performance.now() - times.startMs;
       resolve({ response, times });
     });
+    // An answer that is none, such as one that switches protocols, is told of by nothing else.
+    request.once('close', () => reject(new CliError('there was no answer', HttpExit.EmptyReply)));
     request.end(body);
   });
 }
 
-/** Where the host itself is asked for: its address there, while the server hears the name it was called by. */
-function placeBehind({ hostname, host }: URL, headers: OutgoingHttpHeaders): https.RequestOptions {
-  const mapped = throughDoor(hostname);
-  if (mapped === hostname) return {};
-  const name = isIP(hostname) === 0 && !hostname.startsWith('[') ? { servername: hostname } : {};
-  return { hostname: mapped, headers: { host, ...headers }, ...name };
+/** @throws UsageError for a method or a header that cannot be sent */
+function begin(
+  module: typeof http | typeof https,
+  url: URL,
+  options: https.RequestOptions,
+): http.ClientRequest {
+  try {
+    return module.request(url, options);
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
 }
 
-function describe(error: Error & { code?: string }, connected: boolean): CliError {
+/** @param unreached the host that was not even connected to */
+function describe(error: Error & { code?: string }, unreached: string): CliError {
   // Node's words for a connection that ended without an answer.
   if (error.message === 'socket hang up')
     return new CliError('the server closed without an answer', HttpExit.EmptyReply);
-  return failure(error, connected);
+  const told = failure(error, unreached === '');
+  return unreached === '' ? told : new CliError(`${unreached}: ${told.message}`, told.status);
 }
 
 function limitConnecting(socket: Socket, ms: number | undefined): void {
-  if (ms === undefined) return;
+  if (ms === undefined || ms === 0) return;
   const error = new CliError('the time of --connect-timeout is over', HttpExit.TimedOut);
   const timer = setTimeout(() => socket.destroy(error), ms);
   socket.once('connect', () => clearTimeout(timer)).once('close', () => clearTimeout(timer));
@@ -201,8 +240,9 @@ function redirected(wish: Wish, { statusCode = 0, headers }: IncomingMessage): W
   if (location === undefined || ![301, 302, 303, 307, 308].includes(statusCode)) return undefined;
   const url = parseUrl(location, wish.url);
   const kept = { ...wish.headers };
-  // Secrets are for whom they were given.
-  if (url.host !== wish.url.host) for (const name of ['authorization', 'cookie', 'host']) delete kept[name];
+  // Secrets are for whom they were given, and the way they were.
+  if (url.origin !== wish.url.origin)
+    for (const name of ['authorization', 'cookie', 'host']) delete kept[name];
   const becomesGet =
     statusCode === 303 ? wish.method !== 'HEAD' : wish.method === 'POST' && statusCode <= 302;
   if (!becomesGet) return { ...wish, url, headers: kept };
@@ -285,9 +325,13 @@ async function copyBody(
   return bytes;
 }
 
+/** What only a file says. */
+const NOT_WRITTEN = new Set(['ENOSPC', 'EDQUOT', 'EFBIG', 'EIO']);
+
 function bodyFailure(error: Error & { syscall?: string; code?: string }): CliError {
-  if (error.syscall === 'open' || error.code === 'ENOSPC')
+  if (error.syscall === 'open' || NOT_WRITTEN.has(error.code ?? '')) {
     return new CliError(error.message, HttpExit.WriteError);
+  }
   if (error.message === 'aborted' || error.code === 'ERR_STREAM_PREMATURE_CLOSE') {
     return new CliError('the connection ended before the body did', HttpExit.Partial);
   }

@@ -23,11 +23,11 @@ export async function converseUdp(
   const { options, output } = context;
   const socket = stack.dgram.createSocket(kindOf(to.address));
   context.defer(() => close(socket));
-  const ended = converse(context, socket);
+  const { ended, onSent } = converse(context, socket);
   socket.bind(options.sourcePort, options.source, () => {
     socket.connect(to.port, to.address, () => {
       if (options.verbose) output.note(`sending to ${placeText(to.address, to.port)}`);
-      feed(socket);
+      feed(socket, onSent);
     });
   });
   await ended;
@@ -58,26 +58,31 @@ export async function listenUdp(context: NcContext, network: Network, at: Listen
   socket.bind(at.port, at.address);
   await once(socket, 'listening');
   output.note(listeningText(network, at));
-  const ended = converse(context, socket);
+  const { ended, onSent } = converse(context, socket);
   socket.once('message', (_message, { address, port }) => {
     if (options.verbose) output.note(`datagram from ${placeText(address, port)}`);
-    socket.connect(port, address, () => feed(socket));
+    socket.connect(port, address, () => feed(socket, onSent));
   });
   await ended;
 }
 
-/** Prints what comes; settles when nothing has passed for as long as may be. */
-function converse({ options }: NcContext, socket: Socket): Promise<void> {
-  const { wait } = options;
-  return new Promise((resolve, reject) => {
-    let received = 0;
-    const timer =
-      wait === undefined
-        ? undefined
-        : setTimeout(() => {
-            if (received > 0) resolve();
-            else reject(new TimedOut('no datagram came in time'));
-          }, wait);
+interface Conversation {
+  /** Settles when nothing has passed for as long as may be. */
+  readonly ended: Promise<void>;
+  /** Is to be told of each datagram that was sent. */
+  readonly onSent: () => void;
+}
+
+/** Prints what comes. */
+function converse({ options: { wait } }: NcContext, socket: Socket): Conversation {
+  let received = 0;
+  let timer: NodeJS.Timeout | undefined;
+  const ended = new Promise<void>((resolve, reject) => {
+    const onSilence = (): void => {
+      if (received > 0) resolve();
+      else reject(new TimedOut('no datagram came in time'));
+    };
+    if (wait !== undefined) timer = setTimeout(onSilence, wait);
     socket.on('message', (message) => {
       received++;
       timer?.refresh();
@@ -88,13 +93,15 @@ function converse({ options }: NcContext, socket: Socket): Promise<void> {
       reject(error);
     });
   });
+  return { ended, onSent: () => timer?.refresh() };
 }
 
-function feed(socket: Socket): void {
+function feed(socket: Socket, onSent: () => void): void {
   const { stdin } = process;
   stdin.on('data', (piece: Buffer) => {
     for (let at = 0; at < piece.length; at += MAX_DATAGRAM_BYTES) {
       stdin.pause();
+      onSent();
       // Errors of sending come as the socket's own.
       socket.send(piece.subarray(at, at + MAX_DATAGRAM_BYTES), () => stdin.resume());
     }

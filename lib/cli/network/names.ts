@@ -2,34 +2,39 @@
 import { IpAddress, type IpFamily } from '../../index.js';
 import { CliError } from '../frame/errors.js';
 import type { Output } from '../frame/output.js';
-import { throughDoor } from './door-names.js';
+import { hostItself } from './door-names.js';
 import { addressOf, type Network } from './network.js';
 
 /**
- * The first address of `host` that the stack has an address of the same family for.
+ * The addresses of `host` that the stack has an address of the same family for; at least one.
  * @param status exit status where there is none
  * @throws CliError
  */
-export async function findAddress(
+export async function findAddresses(
   { stack, addresses, kind }: Network,
   host: string,
   wanted: { readonly family: 0 | IpFamily; readonly status?: number },
-): Promise<IpAddress> {
+): Promise<IpAddress[]> {
   const { family, status = 1 } = wanted;
   // As people copy them from an URL.
-  const typed = host.replace(/^\[(.*)\]$/, '$1');
-  const name = kind === 'host' ? throughDoor(typed) : typed;
-  let found: ReadonlyArray<{ readonly address: string; readonly family: number }>;
+  const name = host.replace(/^\[(.*)\]$/, '$1');
+  let found = kind === 'host' ? hostItself(name, family) : undefined;
   try {
-    found = await stack.dns.promises.lookup(name, { all: true, family });
+    found ??= (await stack.dns.promises.lookup(name, { all: true, family })).map(({ address }) => address);
   } catch (error) {
     throw new CliError(`${host} is not known (${(error as { code?: string }).code ?? 'no answer'})`, status);
   }
-  const usable = found.find((one) => addressOf(addresses, one.family === 6 ? 6 : 4) !== undefined);
-  if (usable !== undefined) return IpAddress.parse(usable.address);
-  const kinds = found.some((one) => one.family === 6) ? 'IPv6' : 'IPv4';
-  throw new CliError(`${host} has an ${kinds} address only, and the stack has none of that family`, status);
+  if (found.length === 0) throw new CliError(`${host} has no IPv${family} address`, status);
+  const all = found.map((address) => IpAddress.parse(address));
+  const usable = all.filter((one) => addressOf(addresses, one.family) !== undefined);
+  if (usable.length > 0) return usable;
+  const [{ family: only }] = all;
+  throw new CliError(`${host} has an IPv${only} address only, and the stack has none of that family`, status);
 }
+
+/** The first of `findAddresses`. */
+export const findAddress = async (...asked: Parameters<typeof findAddresses>): Promise<IpAddress> =>
+  (await findAddresses(...asked))[0];
 
 /** Says so where an address cannot be reached, because the namespace has nobody else in it. */
 export function warnOfSolitude(output: Output, network: Network, address: IpAddress): void {
