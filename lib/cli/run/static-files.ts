@@ -58,7 +58,10 @@ async function answer(root: string, request: IncomingMessage, response: ServerRe
   if (facts.isFile()) return sendFile(file, facts, request, response);
   if (!facts.isDirectory()) return refuse(response, 403);
   if (!path.endsWith('/')) {
-    response.writeHead(301, { Location: `${encodeURI(path)}/`, 'Content-Length': 0 });
+    response.writeHead(301, {
+      Location: `${path.split('/').map(encodeURIComponent).join('/')}/`,
+      'Content-Length': 0,
+    });
     response.end();
     return undefined;
   }
@@ -116,11 +119,14 @@ function rangeOf(
 
 async function sendList(directory: string, path: string, response: ServerResponse): Promise<void> {
   const entries = await readdir(directory, { withFileTypes: true });
-  const names = entries
+  const rows = entries
+    .sort((one, other) => (one.name < other.name ? -1 : 1))
     .slice(0, MAX_LISTED)
-    .map((entry) => (entry.isDirectory() ? `${entry.name}/` : entry.name))
-    .sort();
-  const rows = names.map((name) => `<li><a href="./${encodeURI(name)}">${escaped(name)}</a></li>`);
+    .map((entry) => {
+      const ending = entry.isDirectory() ? '/' : '';
+      const link = `./${encodeURIComponent(entry.name)}${ending}`;
+      return `<li><a href="${link}">${escaped(entry.name)}${ending}</a></li>`;
+    });
   const title = escaped(path);
   const page = `<!doctype html><meta charset="utf-8"><title>${title}</title><h1>${title}</h1><ul>${rows.join('')}</ul>\n`;
   response.setHeader('Content-Type', 'text/html; charset=utf-8');

@@ -24,6 +24,8 @@ describe('files over HTTP', () => {
     writeFileSync(join(folder, 'secret.txt'), 'secret');
     writeFileSync(join(root, 'a <b>.txt'), 'odd');
     writeFileSync(join(root, 'digits.txt'), '0123456789');
+    mkdirSync(join(root, 'why? #1'));
+    writeFileSync(join(root, 'why? #1', 'c#?.txt'), 'sharp');
     writeFileSync(join(root, 'empty.bin'), '');
     writeFileSync(join(root, 'site', 'index.html'), 'the index');
     symlinkSync(join(folder, 'secret.txt'), join(root, 'out.txt'));
@@ -79,6 +81,15 @@ describe('files over HTTP', () => {
     expect(list.body).to.include('<a href="./a%20%3Cb%3E.txt">a &lt;b&gt;.txt</a>').and.include('site/');
     expect((await ask('/site/')).body).to.equal('the index');
     expect((await ask('/site')).headers.location).to.equal('/site/');
+  });
+
+  it('have links that lead to them, whatever they are called', async () => {
+    const top = await ask('/');
+    const [, link = ''] = /<a href="\.(\/why[^"]*)"/.exec(top.body) ?? [];
+    const list = await ask(link);
+    const [, file = ''] = /<a href="\.(\/c[^"]*)"/.exec(list.body) ?? [];
+    expect((await ask(link.slice(0, -1) + file)).body).to.equal('sharp');
+    expect((await ask(link.slice(0, -1))).headers.location).to.equal(link);
   });
 
   it('are none that lie elsewhere', async () => {
