@@ -21,8 +21,8 @@ const FIRST_BYTES = 4096;
 /** Questions under way by one connection; one more fails. */
 const MAX_ASKED = 4096;
 /** A connection that nobody needs is kept for so long, ms: RFC 7766 §6.2.3 wants it to be a few seconds. */
-const KEEP_MS = 10_000;
-/** Connections tried for one question: servers may close one while a question is on its way. */
+const KEEP_MS = 3000;
+/** Connections tried for one question that bring no answer at all: servers may close one while a question is on its way. */
 const MAX_TRIES = 2;
 
 /** Who asks. */
@@ -61,6 +61,10 @@ export class DnsChannel {
   #socket: Socket | undefined;
   #cancelDial: (() => void) | undefined;
   #lastId = 0;
+  /** When there last was an answer, or else the connection, ms. */
+  #heardMs = 0;
+  /** Whether this connection has brought an answer. */
+  #hasAnswered = false;
   #bytes = new Uint8Array(FIRST_BYTES);
   #length = 0;
   #timer: unknown;
@@ -132,6 +136,8 @@ export class DnsChannel {
   #use(socket: Socket): void {
     this.#socket = socket;
     this.#length = 0;
+    this.#hasAnswered = false;
+    this.#heardMs = this.#host.proxy.settings.timers.now();
     const lost = (): void => this.#lost(socket);
     socket.on('data', (bytes: Uint8Array) => this.#read(bytes));
     socket.on('end', lost).on('error', lost).on('close', lost);
@@ -139,13 +145,15 @@ export class DnsChannel {
     socket.resume();
   }
 
-  /** What was asked goes by another connection, once; some servers answer one question and hang up. */
+  /** What was asked goes by another connection: some servers answer one question and hang up. */
   #lost(socket: Socket): void {
     if (this.#socket !== socket) return;
+    const hasAnswered = this.#hasAnswered;
     this.#hangUp();
     const waiting = [...this.#asked.values()];
     this.#asked.clear();
     for (const asked of waiting) {
+      if (hasAnswered) asked.tries = 0;
       if (asked.tries < MAX_TRIES) this.#begin(asked);
       else asked.asker.failed();
     }
@@ -205,6 +213,8 @@ export class DnsChannel {
       return;
     }
     this.#asked.delete(id);
+    this.#hasAnswered = true;
+    this.#heardMs = this.#host.proxy.settings.timers.now();
     setMessageId(message, asked.id);
     asked.asker.answered(message);
     if (this.#asked.size === 0) this.#setTimer();
@@ -247,7 +257,9 @@ export class DnsChannel {
       asked.asker.failed();
     }
     // A server that is silent may be so for good on this connection.
+    const socket = this.#socket;
     if (this.#asked.size === 0) this.#hangUp();
+    else if (socket !== undefined && nowMs - this.#heardMs >= this.#host.dnsMs) this.#lost(socket);
     this.#setTimer();
   }
 

@@ -14,14 +14,16 @@ import type { Proxy } from './proxy.js';
 const MAX_CHANNELS = 64;
 /** Questions of one flow under way; clients ask one or two at a time. */
 const MAX_ASKED = 64;
+/** Bytes of all questions under way: one may be as long as a datagram. */
+const MAX_WAITING_BYTES = 8 << 20;
+/** What a question costs besides its bytes. */
+const ASKED_BYTES = 512;
 
 export interface DnsFlowsOptions {
   /** Who is asked; whom the question was sent to, where it is undefined. */
   readonly server: SocksPlace | undefined;
   /** How long an answer may take, ms. */
   readonly dnsMs: number;
-  /** Whether nobody outside has an address: it is the stack's own. */
-  isOwn(address: string): boolean;
 }
 
 export class DnsFlows implements DnsChannelHost {
@@ -31,6 +33,7 @@ export class DnsFlows implements DnsChannelHost {
   readonly #stats: SocksTunnelStats;
   readonly #flows = new Set<DnsFlow>();
   readonly #channels = new Map<string, DnsChannel>();
+  #waitingBytes = 0;
 
   constructor(options: DnsFlowsOptions, proxy: Proxy, stats: SocksTunnelStats) {
     this.#options = options;
@@ -54,31 +57,41 @@ export class DnsFlows implements DnsChannelHost {
     this.#flows.add(flow);
   }
 
-  /** Carries a question. @returns false where there is nobody to carry it to */
-  ask(message: Uint8Array, address: string, flow: DnsFlow, port: number): void {
-    const { server } = this.#options;
-    const question = message.slice();
-    const limit = udpPayloadBytes(question);
-    this.#stats.dnsQueries++;
-    const channel = this.#channelTo(server ?? { host: address, port });
-    const isNobody = server === undefined && this.#options.isOwn(address);
+  /** Carries a question, to the server that was named or to where it was sent. */
+  ask(data: Uint8Array, to: SocksPlace, flow: DnsFlow): void {
+    const stats = this.#stats;
+    const question = data.slice();
+    const cost = question.length + ASKED_BYTES;
+    stats.dnsQueries++;
     const failed = (): void => {
-      this.#stats.dnsFailed++;
-      flow.answer(serverFailure(question), address, port);
+      stats.dnsFailed++;
+      flow.answer(serverFailure(question), to);
     };
-    if (channel === undefined || isNobody) {
+    const hasRoom = this.#waitingBytes + cost <= MAX_WAITING_BYTES;
+    const channel = hasRoom ? this.#channelTo(this.#options.server ?? to) : undefined;
+    if (channel === undefined) {
       failed();
       return;
     }
+    this.#waitingBytes += cost;
     channel.ask(question, {
-      failed,
+      failed: () => {
+        this.#waitingBytes -= cost;
+        failed();
+      },
       answered: (answer) => {
-        const isLong = answer.length > limit;
-        if (isLong) this.#stats.dnsTruncated++;
-        this.#stats.dnsAnswers++;
-        flow.answer(isLong ? truncated(answer) : answer, address, port);
+        this.#waitingBytes -= cost;
+        stats.dnsAnswers++;
+        flow.answer(this.#fitting(answer, udpPayloadBytes(question)), to);
       },
     });
+  }
+
+  /** As much of an answer as who asked takes. */
+  #fitting(answer: Uint8Array, limit: number): Uint8Array {
+    if (answer.length <= limit) return answer;
+    this.#stats.dnsTruncated++;
+    return truncated(answer, limit);
   }
 
   /** A message was dropped. */
@@ -105,10 +118,21 @@ export class DnsFlows implements DnsChannelHost {
     const key = keyOf(server);
     const known = this.#channels.get(key);
     if (known !== undefined) return known;
-    if (this.#channels.size >= MAX_CHANNELS) return undefined;
+    if (this.#channels.size >= MAX_CHANNELS && !this.#endIdle()) return undefined;
     const channel = new DnsChannel(server, this);
     this.#channels.set(key, channel);
     return channel;
+  }
+
+  /** Makes room by ending the oldest connection that nobody waits for. @returns false where all are in use */
+  #endIdle(): boolean {
+    for (const channel of this.#channels.values()) {
+      if (channel.asked > 0) continue;
+      channel.close();
+      this.over(channel);
+      return true;
+    }
+    return false;
   }
 }
 
@@ -119,29 +143,33 @@ class DnsFlow {
   readonly #flows: DnsFlows;
   readonly #flow: UdpFlow;
   #asked = 0;
+  #isAsking = false;
 
   constructor(flows: DnsFlows, flow: UdpFlow) {
     this.#flows = flows;
     this.#flow = flow;
-    flow.onDatagram = (data, address, port) => this.#ask(data, address, port);
+    flow.onDatagram = (data, host, port) => this.#ask(data, { host, port });
     flow.onClose = () => this.#flows.ended(this);
   }
 
-  #ask(data: Uint8Array, address: string, port: number): void {
+  #ask(data: Uint8Array, to: SocksPlace): void {
     if (questionEnd(data) === 0 || isAnswer(data) || this.#asked >= MAX_ASKED) {
       this.#flows.dropped();
       return;
     }
     this.#asked++;
-    this.#flows.ask(data, address, this, port);
+    this.#isAsking = true;
+    this.#flows.ask(data, to, this);
+    this.#isAsking = false;
   }
 
   /** An answer, or that there is none. */
-  answer(message: Uint8Array, address: string, port: number): void {
+  answer(message: Uint8Array, { host, port }: SocksPlace): void {
     this.#asked--;
     if (this.#flow.isClosed) return;
-    if (!this.#flow.send(message, address, port)) this.#flows.dropped();
-    if (this.#asked === 0) this.close();
+    if (!this.#flow.send(message, host, port)) this.#flows.dropped();
+    // Where that is known at once, another question may have come with this one: a flow that has ended is not read.
+    if (this.#asked === 0 && !this.#isAsking) this.close();
   }
 
   close(): void {

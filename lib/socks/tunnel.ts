@@ -3,7 +3,6 @@
  * anybody is answered, so that inside a connection is refused, or unreachable, as the proxy found it.
  */
 import '../net/stack-net.js';
-import { IpAddress } from '../wire/ip-address.js';
 import { newTunnelStats, type SocksTunnelStats } from './counters.js';
 import { DnsFlows } from './dns-flows.js';
 import { resolveTunnelOptions, type SocksTunnelOptions, type TunnelSettings } from './options.js';
@@ -39,14 +38,13 @@ export class SocksTunnel {
   #isClosed = false;
 
   constructor(settings: TunnelSettings) {
-    const { proxy: place, credentials, dialMs, dnsMs, timers, stack, nameServer } = settings;
+    const { proxy: place, credentials, dialMs, dnsMs, timers, nameServer } = settings;
     this.#settings = settings;
     const stats = this.#stats;
     this.#proxy = new Proxy({ place, credentials, dialMs, timers }, stats);
     this.#tcp = new TcpFlows(settings, this.#proxy, stats);
     this.#udp = new UdpFlows(this.#proxy, stats);
-    const isOwn = (address: string): boolean => stack.ip.isLocal(IpAddress.parse(address));
-    this.#dns = new DnsFlows({ server: nameServer, dnsMs, isOwn }, this.#proxy, stats);
+    this.#dns = new DnsFlows({ server: nameServer, dnsMs }, this.#proxy, stats);
     try {
       this.#listenDns();
       this.#listen();
@@ -92,8 +90,10 @@ export class SocksTunnel {
     const { stack, dns, maxUdp, nameServer } = this.#settings;
     if (dns !== 'tcp') return;
     const where = { ...this.#where(), ports: [DNS_PORT] };
+    // Without a server to ask in their place, the stack's own addresses have no name service.
+    const ownAddresses = nameServer !== undefined;
     this.#listeners.push(
-      stack.listenAnyUdp({ ...where, maxFlows: maxUdp, idleMs: DNS_IDLE_MS }, (request) =>
+      stack.listenAnyUdp({ ...where, ownAddresses, maxFlows: maxUdp, idleMs: DNS_IDLE_MS }, (request) =>
         this.#dns.request(request),
       ),
     );
@@ -112,21 +112,21 @@ export class SocksTunnel {
       stack.listenAny({ protocol: 'tcp', ...where, ...this.#waiting() }, (request) =>
         this.#tcp.request(request, { host: request.destinationAddress, port: request.destinationPort }),
       ),
-      stack.listenAnyUdp(
-        { ...where, maxFlows: maxUdp, idleMs: udpIdleMs, pendingMs: dialMs + GRACE_MS },
-        (request) => {
-          if (udp === 'associate') {
-            this.#udp.request(request);
-            return;
-          }
-          this.#stats.udpRequests++;
-          this.#stats.udpRefused++;
-          if (udp === 'reject') request.reject('port-unreachable');
-          else request.ignore();
-        },
-      ),
-      stack.listenAnyEcho({ ...this.#where(), respond: icmp }),
     );
+    const limits = { maxFlows: maxUdp, maxPending: maxUdp, idleMs: udpIdleMs, pendingMs: dialMs + GRACE_MS };
+    this.#listeners.push(
+      stack.listenAnyUdp({ ...where, ...limits }, (request) => {
+        if (udp === 'associate') {
+          this.#udp.request(request);
+          return;
+        }
+        this.#stats.udpRequests++;
+        this.#stats.udpRefused++;
+        if (udp === 'reject') request.reject('port-unreachable');
+        else request.ignore();
+      }),
+    );
+    this.#listeners.push(stack.listenAnyEcho({ ...this.#where(), respond: icmp }));
   }
 
   #where(): { link?: number } {

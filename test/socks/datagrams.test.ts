@@ -7,6 +7,7 @@ import { expect } from 'chai';
 import { IpAddress } from '../../lib/index.js';
 import { AwaitedUdp } from '../support/interop-udp.js';
 import { eventually } from '../support/interop-wait.js';
+import { answerTo, ask, framed, onMessages, opt, QUESTION } from './support/dns.js';
 import { ELSEWHERE, SocksWorld } from './support/world.js';
 
 const codeOf = async (promise: Promise<unknown>): Promise<string> => {
@@ -224,17 +225,9 @@ class NameServer {
   constructor() {
     this.#server = createServer((socket) => {
       this.connections++;
-      let bytes = Buffer.alloc(0);
-      socket.on('error', () => {});
-      socket.on('data', (chunk) => {
-        bytes = Buffer.concat([bytes, chunk]);
-        while (bytes.length >= 2 && bytes.length >= 2 + bytes.readUInt16BE()) {
-          const length = bytes.readUInt16BE();
-          const message = bytes.subarray(2, 2 + length);
-          bytes = bytes.subarray(2 + length);
-          this.asked.push(message);
-          this.answer(message, socket);
-        }
+      onMessages(socket, (message) => {
+        this.asked.push(message);
+        this.answer(message, socket);
       });
     });
   }
@@ -248,29 +241,6 @@ class NameServer {
   close(): void {
     this.#server.close();
   }
-}
-
-const QUESTION = Buffer.from('0161047465737400000100', 'hex').subarray(0, 8);
-/** A question for a.test, type A, with an identifier. */
-const ask = (id: number, opt = ''): Buffer => {
-  const head = Buffer.from(
-    `${id.toString(16).padStart(4, '0')}010000010000000000${opt === '' ? '00' : '01'}`,
-    'hex',
-  );
-  return Buffer.concat([head, QUESTION, Buffer.from('00010001', 'hex'), Buffer.from(opt, 'hex')]);
-};
-
-function answerTo(message: Buffer, extra = 0): Buffer {
-  const answer = Buffer.concat([message.subarray(0, 12 + QUESTION.length + 4), Buffer.alloc(extra, 7)]);
-  answer.writeUInt16BE(0x8180, 2);
-  answer.writeUInt16BE(0, 10);
-  return answer;
-}
-
-function framed(message: Buffer): Buffer {
-  const length = Buffer.alloc(2);
-  length.writeUInt16BE(message.length);
-  return Buffer.concat([length, message]);
 }
 
 describe('a tunnel through a SOCKS proxy: names', function () {
@@ -344,10 +314,10 @@ describe('a tunnel through a SOCKS proxy: names', function () {
     server.answer = (message, peer) => peer.write(framed(answerTo(message, 1000)));
     await socket.send(ask(1), to);
     const short = (await socket.receive()).data;
-    expect(short.length).to.equal(12 + QUESTION.length + 4);
+    expect(short.length).to.equal(12 + QUESTION.length);
     expect(short.readUInt16BE(2) & 0x0200).to.equal(0x0200);
-    await socket.send(ask(2, '00002904d0000000000000'), to);
-    expect((await socket.receive()).data.length).to.equal(12 + QUESTION.length + 4 + 1000);
+    await socket.send(ask(2, opt(1232)), to);
+    expect((await socket.receive()).data.length).to.equal(12 + QUESTION.length + 1000);
     expect(world.tunnel.stats.dnsTruncated).to.equal(1);
   });
 
