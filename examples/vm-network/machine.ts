@@ -13,20 +13,25 @@ const clock = new SystemClock();
 const socket = connect(path);
 await once(socket, 'connect');
 const card = await openPrivateTun({ mode: 'tap', name: 'eth0', offload: false });
-const cable = byteStreamLink(
-  { readable: socket, writable: socket },
-  { clock, mtu: card.device.mtu, framing: 'length32', coalesce: false },
-);
+const cable = byteStreamLink(socket, {
+  clock,
+  mtu: card.device.mtu,
+  framing: 'length32',
+  coalesce: false,
+});
 
 /** Frames of one go to the other; what finds no room is lost, as on a wire. */
 function plug(from: LinkDevice, to: LinkDevice): void {
   from.open((batch) => {
-    for (let i = 0; i < batch.count; i++) {
-      const target = to.borrow();
-      if (target === undefined || batch.length(i) > to.mtu) continue;
+    let target = to.borrow();
+    for (let i = 0; i < batch.count && target !== undefined; i++) {
+      if (batch.length(i) > to.mtu) continue;
       target.appendCopy(batch, i);
-      if (target.room < to.maxPacketBytes || i === batch.count - 1) to.send(target);
+      if (target.room >= to.maxPacketBytes) continue;
+      to.send(target);
+      target = to.borrow();
     }
+    if (target !== undefined && target.count > 0) to.send(target);
   });
 }
 plug(card.device, cable);

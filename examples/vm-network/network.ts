@@ -78,9 +78,9 @@ async function serve(socket: Socket): Promise<void> {
     });
     console.log('a machine is plugged in');
     await gone;
-    console.log('the machine is gone');
     leases = dhcp.leases();
     gateway.close();
+    console.log('the machine is gone');
   } finally {
     stack.close();
   }

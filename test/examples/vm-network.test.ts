@@ -1,14 +1,15 @@
 /** The network of a virtual machine: a namespace with a TAP plays the machine, with Debian's programs inside. */
 
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect, createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { openPrivateTun } from '../../lib/link/tun-private.js';
 import { Child, installed } from '../support/child.js';
+import { freePort } from '../support/interop-programs.js';
 import { skip } from '../support/skip.js';
 
 const LIMIT_MS = 40_000;
@@ -21,6 +22,9 @@ ip route replace default via $router
 echo "address $ip, name server $dns"
 `;
 
+const node = (file: string, ...args: string[]): Child =>
+  new Child(process.execPath, ['--import', 'tsx', `examples/${file}`, ...args], { limitMs: LIMIT_MS });
+
 describe('examples/vm-network', function () {
   this.timeout(LIMIT_MS + 10_000);
   this.slow(10_000);
@@ -28,7 +32,11 @@ describe('examples/vm-network', function () {
   let network: Child | undefined;
   let outside: Server | undefined;
 
-  before(async function () {
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'tunstack-vm-'));
+  });
+
+  async function needsTap(this: Mocha.Context): Promise<void> {
     for (const program of ['udhcpc', 'curl']) {
       if (!(await installed(program))) skip(this, `no ${program}`);
     }
@@ -37,16 +45,16 @@ describe('examples/vm-network', function () {
     } catch (error) {
       skip(this, `no TAP: ${(error as Error).message}`);
     }
-    folder = mkdtempSync(join(tmpdir(), 'tunstack-vm-'));
-  });
+  }
 
-  after(async () => {
+  afterEach(async () => {
     outside?.close();
     await network?.kill();
-    if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
   });
+  after(() => rmSync(folder, { recursive: true, force: true }));
 
-  it('gives a machine addresses of both families, a web page, and a way out', async () => {
+  it('gives a machine addresses of both families, a web page, and a way out', async function () {
+    await needsTap.call(this);
     outside = createServer((_request, response) => response.end('the world outside\n'));
     outside.listen(0, '127.0.0.1');
     await once(outside, 'listening');
@@ -54,11 +62,7 @@ describe('examples/vm-network', function () {
     const path = join(folder, 'vm.sock');
     const script = join(folder, 'udhcpc.sh');
     writeFileSync(script, SCRIPT, { mode: 0o755 });
-    const node = (file: string, ...args: string[]): Child =>
-      new Child(process.execPath, ['--import', 'tsx', `examples/vm-network/${file}`, ...args], {
-        limitMs: LIMIT_MS,
-      });
-    network = node('network.ts', path);
+    network = node('vm-network/network.ts', path);
     await network.output(/waiting for a machine/);
     const inside = [
       `udhcpc -f -q -n -i eth0 -s ${script} -x hostname:box 2>/dev/null`,
@@ -68,7 +72,7 @@ describe('examples/vm-network', function () {
       'for i in $(seq 50); do ip -6 addr show dev eth0 scope global -tentative | grep -q fd00:2: && break; sleep 0.2; done',
       "curl -sS 'http://[fd00:2::2]/'",
     ].join(' && ');
-    const machine = node('machine.ts', path, 'sh', '-c', inside);
+    const machine = node('vm-network/machine.ts', path, 'sh', '-c', inside);
     const { stdout, stderr, status } = await machine.ended;
     expect({ status, stderr }).to.deep.equal({ status: 0, stderr: '' });
     const [address, web, world, six] = stdout.trimEnd().split('\n');
@@ -77,5 +81,39 @@ describe('examples/vm-network', function () {
     expect(world).to.equal('the world outside');
     expect(six).to.match(/^hello fd00:2:/);
     await network.output(/box \([\da-f:]+\) has 10\.0\.2\.100 for 3600 s[\s\S]*the machine is gone/);
+  });
+
+  it('outlives what is no machine, and leaves nothing', async () => {
+    const path = join(folder, 'other.sock');
+    const port = await freePort();
+    network = node('vm-network/network.ts', path, `${port}:7000`);
+    await network.output(/waiting for a machine/);
+    const plugIn = async (...bytes: number[]): Promise<void> => {
+      const socket = connect(path).resume();
+      socket.end(Uint8Array.from(bytes));
+      await once(socket, 'close');
+    };
+    // One that goes at once, one that sends no frames, one that breaks off within a frame.
+    const visits = [[], [255, 255, 255, 255], [0, 0, 5, 220, 1]];
+    for (const [i, bytes] of visits.entries()) {
+      await plugIn(...bytes);
+      await network.output(new RegExp(`(the machine is gone[^]*){${i + 1}}`));
+    }
+    const taken = createTcpServer().listen(port, '127.0.0.1');
+    await once(taken, 'listening');
+    await plugIn();
+    await network.output(/EADDRINUSE/);
+    taken.close();
+    await network.kill('SIGTERM');
+    expect((await network.ended).status).to.equal(0);
+    expect(existsSync(path)).to.equal(false);
+  });
+
+  it('takes no file away that is not its own', async () => {
+    const path = join(folder, 'file');
+    writeFileSync(path, 'precious');
+    network = node('vm-network/network.ts', path);
+    expect((await network.ended).stderr).to.include('EADDRINUSE');
+    expect(readFileSync(path, 'utf8')).to.equal('precious');
   });
 });
