@@ -10,7 +10,7 @@
  */
 import { fileURLToPath } from 'node:url';
 import { app, BrowserWindow, protocol, type UtilityProcess, utilityProcess } from 'electron';
-import type { FetchReply, FetchRequest } from './messages.js';
+import type { FetchCancel, FetchReply, FetchRequest } from './messages.js';
 
 /** An answer under way. */
 interface Pending {
@@ -27,12 +27,15 @@ class StackClient {
   readonly #process: UtilityProcess;
   readonly #pending = new Map<number, Pending>();
   #lastId = 0;
+  /** Why nothing is answered any more; '' while it is. */
+  #problem = '';
 
   constructor(process: UtilityProcess) {
     this.#process = process;
     process.on('message', (message) => this.#hear(message as FetchReply));
     process.once('exit', (code) => {
-      for (const id of this.#pending.keys()) this.#fail(id, `the process with the stack ended: ${code}`);
+      this.#problem = `the process with the stack ended: ${code}`;
+      for (const id of this.#pending.keys()) this.#fail(id, this.#problem);
     });
   }
 
@@ -43,7 +46,10 @@ class StackClient {
     request.headers.forEach((value, name) => {
       headers[name] = value;
     });
-    const { url, method } = request;
+    const { url, method, signal } = request;
+    if (this.#problem !== '') throw new Error(this.#problem);
+    signal.throwIfAborted();
+    signal.addEventListener('abort', () => this.#cancel(id));
     return new Promise((settle, fail) => {
       this.#pending.set(id, { settle, fail, body: undefined });
       this.#process.postMessage({ id, url, method, headers, body } satisfies FetchRequest);
@@ -59,12 +65,16 @@ class StackClient {
           start: (controller) => {
             pending.body = controller;
           },
-          cancel: () => {
-            this.#pending.delete(reply.id);
-          },
+          cancel: () => this.#cancel(reply.id),
         });
         const { status, headers } = reply;
-        pending.settle(new Response(NO_BODY.has(status) ? null : stream, { status, headers }));
+        try {
+          pending.settle(new Response(NO_BODY.has(status) ? null : stream, { status, headers }));
+        } catch (error) {
+          // A status that HTTP does not have.
+          pending.fail(error as Error);
+          this.#cancel(reply.id);
+        }
         break;
       }
       case 'chunk':
@@ -78,6 +88,12 @@ class StackClient {
         this.#fail(reply.id, reply.message);
         break;
     }
+  }
+
+  #cancel(id: number): void {
+    if (!this.#pending.has(id)) return;
+    this.#fail(id, 'nobody waits for it any more');
+    this.#process.postMessage({ id, isCancelled: true } satisfies FetchCancel);
   }
 
   #fail(id: number, message: string): void {

@@ -9,6 +9,12 @@ export interface FetchRequest {
   readonly body: Uint8Array | undefined;
 }
 
+/** The window has lost interest in an answer. */
+export interface FetchCancel {
+  readonly id: number;
+  readonly isCancelled: true;
+}
+
 /** One part of an answer: its head, then chunks of its body, then its end; or what went wrong. */
 export type FetchReply =
   | {

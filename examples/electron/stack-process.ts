@@ -5,10 +5,10 @@
  * The link here is a pipe to a second stack, which plays the private network. Put your own in its place: a
  * `PacketLink` around a tunnel needs neither root nor the addon, on every system Electron runs on.
  */
-import { createServer, request as httpRequest, type IncomingMessage } from 'node:http';
+import { type ClientRequest, createServer, request as httpRequest, type IncomingMessage } from 'node:http';
 import type { ParentPort } from 'electron';
 import { createPipe, Stack, SystemClock, SystemRandom } from 'tunstack';
-import type { FetchReply, FetchRequest } from './messages.js';
+import type { FetchCancel, FetchReply, FetchRequest } from './messages.js';
 
 const PAGE = `<!doctype html><title>tunstack</title>
 <h1>A page from a private network</h1><p id="time">…</p>
@@ -53,15 +53,33 @@ function relay(id: number, response: IncomingMessage): void {
   response.once('error', ({ message }) => reply({ id, kind: 'error', message }));
 }
 
+/** Requests that are under way. */
+const requests = new Map<number, ClientRequest>();
+
 function fetchOverStack({ id, url, method, headers, body }: FetchRequest): void {
   const { hostname, port, pathname, search } = new URL(url);
   const host = hostname.replace(/^\[(.*)\]$/, '$1');
   const path = pathname + search;
   const request = httpRequest({ host, port: port === '' ? 80 : Number(port), path, method, headers, agent });
+  requests.set(id, request);
+  request.once('close', () => requests.delete(id));
   request.once('response', (response) => relay(id, response));
   request.once('error', ({ message }) => reply({ id, kind: 'error', message }));
   request.end(body);
 }
 
+/** What the main process says. A request that is none is answered, and ends nothing else. */
+function hear(message: FetchRequest | FetchCancel): void {
+  if ('isCancelled' in message) {
+    requests.get(message.id)?.destroy();
+    return;
+  }
+  try {
+    fetchOverStack(message);
+  } catch (error) {
+    reply({ id: message.id, kind: 'error', message: (error as Error).message });
+  }
+}
+
 serveNetwork();
-parentPort.on('message', ({ data }) => fetchOverStack(data as FetchRequest));
+parentPort.on('message', ({ data }) => hear(data as FetchRequest | FetchCancel));

@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import type { FetchReply, FetchRequest } from '../../examples/electron/messages.js';
+import type { FetchCancel, FetchReply, FetchRequest } from '../../examples/electron/messages.js';
 import { openPrivateTun } from '../../lib/link/tun-private.js';
 import { Child } from '../support/child.js';
 import { TestNamespace } from '../support/netns.js';
@@ -67,6 +67,32 @@ describe('examples', function () {
     let next = 0;
     for (const line of lines) if (line.startsWith(expected[next] ?? '-')) next++;
     expect(expected[next], lines.join('\n')).to.equal(undefined);
+  });
+
+  it('http-server: serves the kernel, and asks it', async function () {
+    await needsPrivateTun(this);
+    const lines = await linesOf('http-server.ts');
+    // Who is served, and who is answered, are two processes.
+    expect(lines).to.have.members([
+      'stack:   GET /greeting from ::ffff:10.9.0.1',
+      'kernel:  was told "Hello from 10.9.0.2, port 80."',
+      'kernel:  GET /answer from 10.9.0.2',
+      'stack:   was told "Hello from the kernel."',
+    ]);
+  });
+
+  it('udp-echo: datagrams of both families come back, whole', async function () {
+    await needsPrivateTun(this);
+    const lines = await linesOf('udp-echo.ts');
+    expect(lines.slice(0, -1)).to.deep.equal(
+      [64, 5000].flatMap((bytes) => [
+        `stack:   ${bytes} bytes from ::ffff:10.9.0.1`,
+        `kernel:  ${bytes} bytes back from 10.9.0.2`,
+        `stack:   ${bytes} bytes from fd09::1`,
+        `kernel:  ${bytes} bytes back from fd09::2`,
+      ]),
+    );
+    expect(lines.at(-1)).to.equal('stack:   4 datagrams in, 4 out');
   });
 
   it('gateway: a program reaches one port of the host, and is reached at another', async function () {
@@ -272,6 +298,11 @@ describe('examples', function () {
       expect(answer.body).to.match(/\d+:\d+:\d+/);
       expect((await fetchFrom(child, 'stack://10.0.0.2/')).body).to.include('A page from a private network');
       expect((await fetchFrom(child, 'stack://10.0.0.2:81/')).error).to.include('ECONNREFUSED');
+      expect((await fetchFrom(child, 'no address')).error).to.include('Invalid URL');
+      // Nobody answers there, and nobody waits for it any more.
+      const lost = fetchFrom(child, 'stack://10.0.0.99/');
+      child.send({ id: lastId, isCancelled: true } satisfies FetchCancel);
+      expect((await lost).error).to.include('socket hang up');
     } finally {
       if (child.exitCode === null) {
         child.kill('SIGKILL');

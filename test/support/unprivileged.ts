@@ -32,8 +32,8 @@ export interface UnprivilegedCommand {
 
 /**
  * Arguments: the mount point, the project, this Node, the shared directory, the user id; then the
- * command. The project and Node are bound to places every user can reach, since a clone or a Node
- * under a private home directory is not reachable as another user.
+ * command. The project and Node, with its headers where there are, are bound to places every user can
+ * reach, since a clone or a Node under a private home directory is not reachable as another user.
  */
 const SCRIPT = `
 set -eu
@@ -46,6 +46,11 @@ touch "$top/bin/node"
 mount --bind "$project" "$top/project"
 mount --bind "$shared" "$top/shared"
 mount --bind "$node" "$top/bin/node"
+headers="\${node%/bin/*}/include/node"
+if [ -d "$headers" ]; then
+  mkdir -p "$top/include/node"
+  mount --bind "$headers" "$top/include/node"
+fi
 mknod "$top/tun" c 10 200
 chmod 0666 "$top/tun"
 mount --bind "$top/tun" /dev/net/tun
