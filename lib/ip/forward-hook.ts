@@ -45,4 +45,11 @@ export interface PacketTranslator {
    * else its sender would not know it. Not called behind `outbound`.
    */
   restore(packet: IpPacket): void;
+  /**
+   * A packet that left found nobody at its next hop, and an error is about to quote it: puts back all that was
+   * rewritten.
+   * @param wayBack the link that leads to its source, as it is now; 0 where that is an address of ours
+   * @returns whether anything was
+   */
+  revert(packet: IpPacket, wayBack: number): boolean;
 }

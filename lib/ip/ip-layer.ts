@@ -18,7 +18,7 @@ import type { EchoListeners, EchoRequest } from './echo.js';
 import { EchoSender } from './echo-sender.js';
 import type { PacketTranslator } from './forward-hook.js';
 import type { IcmpResponder } from './icmp-responder.js';
-import type { IcmpErrorKind, OutputPort, PacketSegmenter, Transport } from './interfaces.js';
+import type { OutputPort, PacketSegmenter, Transport } from './interfaces.js';
 import type { IpInput } from './ip-input.js';
 import type { Begin, IpOutput, OutgoingRoom } from './ip-output.js';
 import { type IncomingParts, incomingParts, type OutgoingParts, outgoingParts } from './ip-parts.js';
@@ -120,6 +120,11 @@ export class IpLayer {
       throw new ArgumentRangeError(`there is no link ${portIndex}`);
     }
     this.#in.settings.set(portIndex, options);
+  }
+
+  /** Who rewrites packets that come in and pass through, where somebody does. @hidden */
+  get translator(): PacketTranslator | undefined {
+    return this.#in.forwarder.translator;
   }
 
   /** Has packets that come in rewritten, and those that pass through; undefined ends it. @hidden */
@@ -338,11 +343,6 @@ export class IpLayer {
       this.resolve({ destination, source, protocol, transparent: true, ...zone }),
       mtu,
     );
-  }
-
-  /** Answers a packet with an ICMP error, unless a rule or the rate forbids it. @hidden */
-  sendIcmpError(packet: IpPacket, kind: IcmpErrorKind, info = 0): void {
-    this.#out.responder.error(packet, kind, info);
   }
 
   /** What sends ICMP errors. @hidden */

@@ -99,6 +99,35 @@ export class IcmpErrors {
     return this.#finish(packet, view);
   }
 
+  /**
+   * A packet that has left, and that this stack itself is about to report on: it is again as it came.
+   * @param isFromOutside whether its source, as it is now, is outside, and not one that was never hidden
+   * @returns whether it was translated
+   */
+  revert(packet: IpPacket, isFromOutside: boolean): boolean {
+    const quote = this.#quote;
+    const view = this.#quoteView;
+    const near = this.#near;
+    const far = this.#far;
+    if (!readQuote(quote, packet, packet.at, packet.length)) return false;
+    const kind = view.aimQuote(quote);
+    if (kind !== Kind.Flow && kind !== Kind.Query && kind !== Kind.Reply) return false;
+    near.set(quote.d0, quote.d1, quote.d2, quote.d3);
+    near.port = view.destinationPort(quote);
+    far.set(quote.s0, quote.s1, quote.s2, quote.s3);
+    far.port = kind === Kind.Reply ? 0 : view.sourcePort(quote);
+    const entered = isFromOutside && kind !== Kind.Query ? this.#outsideOf(near) : undefined;
+    if (entered !== undefined) rewriteDestination(packet, view, entered);
+    // Between two hosts inside, both ends are hidden.
+    near.set(packet.s0, packet.s1, packet.s2, packet.s3);
+    near.port = far.port;
+    far.set(packet.d0, packet.d1, packet.d2, packet.d3);
+    far.port = view.destinationPort(packet);
+    const left = kind === Kind.Reply ? undefined : this.#parts.sessions.findOuter(view.protocol, near, far);
+    if (left !== undefined) rewriteSource(packet, view, left.mapping.inside);
+    return entered !== undefined || left !== undefined;
+  }
+
   #aim(packet: IpPacket, view: TransportView): boolean {
     const { version } = packet;
     const type = packet.view.getUint8(view.at);

@@ -139,6 +139,10 @@ export class Translator implements PacketTranslator {
     this.#hasDestination = false;
   }
 
+  revert(packet: IpPacket, wayBack: number): boolean {
+    return this.#errors.revert(packet, wayBack === this.#link || wayBack === LOOPBACK_PORT);
+  }
+
   // Time.
 
   /** When `deadlineReached` has something to do, µs; `NEVER` when nothing waits. */

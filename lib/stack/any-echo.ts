@@ -250,7 +250,7 @@ export class AnyEchoListener {
     if (!this.#forget(request)) return;
     this.#counts.rejected++;
     packet.nowUs = this.#host.clock.nowUs();
-    this.#host.ip.sendIcmpError(packet, kind);
+    this.#host.ip.icmpErrors.error(packet, kind);
   }
 
   /** @hidden */

@@ -86,7 +86,9 @@ class StackLinkHost implements LinkHost {
     packet.nowUs = this.#clock.nowUs();
     const reason = bytes[0] >> 4 === 4 ? readIpv4(packet) : readIpv6(packet);
     if (reason !== DropReason.None) return;
-    if (this.#ip.isLocal(packet.source())) this.#tellOurselves(packet);
+    const back = this.#ip.resolve({ destination: packet.source(), protocol: packet.protocol });
+    const isTranslated = this.#ip.translator?.revert(packet, back.port.index) === true;
+    if (back.port.isLoopback && !isTranslated) this.#tellOurselves(packet);
     else this.#ip.icmpErrors.errorAsRouter(packet, IcmpErrorKind.HostUnreachable);
   }
 

@@ -70,7 +70,7 @@ export class TcpCarrier implements SegmentCarrier, SegmentOutput {
   }
 
   refuse(packet: IpPacket, reason: IcmpRejection): void {
-    this.#ip.sendIcmpError(packet, rejectionKind(reason));
+    this.#ip.icmpErrors.error(packet, rejectionKind(reason));
   }
 
   reconsider(path: SegmentPath): void {

@@ -56,11 +56,11 @@ export class UdpCarrier implements DatagramCarrier {
   }
 
   portUnreachable(packet: IpPacket): void {
-    this.#ip.sendIcmpError(packet, IcmpErrorKind.PortUnreachable);
+    this.#ip.icmpErrors.error(packet, IcmpErrorKind.PortUnreachable);
   }
 
   reject(packet: IpPacket, kind: IcmpErrorKind): void {
-    this.#ip.sendIcmpError(packet, kind);
+    this.#ip.icmpErrors.error(packet, kind);
   }
 
   takeForeign(take: boolean): void {

@@ -332,6 +332,10 @@ class TestTranslator implements PacketTranslator {
     this.shown.push('restore');
     this.onRestore(packet);
   }
+
+  revert(): boolean {
+    return false;
+  }
 }
 
 /** Writes another IPv4 address into a packet, as a translator must: header, checksums and words. */

@@ -441,7 +441,7 @@ describe('ICMP: errors this host sends', () => {
     ];
     for (const [kind, info, four, six] of kinds) {
       const peer = new IpPeer();
-      peer.udp.onPacket = (packet) => peer.ip.sendIcmpError(packet, kind, info);
+      peer.udp.onPacket = (packet) => peer.ip.icmpErrors.error(packet, kind, info);
       peer.receive(v4({ payload: udp('10.0.0.2', '10.0.0.1') }));
       peer.receive(v6({ payload: udp(...HOSTS6) }));
       const [a, b] = peer.sentIcmp();
@@ -488,7 +488,7 @@ describe('ICMP: errors this host sends', () => {
 
   it('does not limit Packet Too Big to one destination [IC6-5]', () => {
     const peer = new IpPeer();
-    peer.udp.onPacket = (packet) => peer.ip.sendIcmpError(packet, IcmpErrorKind.PacketTooBig, 1300);
+    peer.udp.onPacket = (packet) => peer.ip.icmpErrors.error(packet, IcmpErrorKind.PacketTooBig, 1300);
     expect(answers(new Array<Uint8Array>(30).fill(v6({ payload: udp(...HOSTS6) })), peer)).to.have.length(30);
   });
 
