@@ -32,51 +32,43 @@ const DESTINATION_6 = 24;
 
 /** Gives a packet another source; its port too where the view has found one. */
 export function rewriteSource(packet: IpPacket, view: TransportView, to: Endpoint): void {
-  let change = difference(0, packet.s3, to.w3);
-  if (packet.version === 6) {
-    change = difference(difference(change, packet.s0, to.w0), packet.s1, to.w1);
-    change = difference(change, packet.s2, to.w2);
-  }
   packet.s0 = to.w0;
   packet.s1 = to.w1;
   packet.s2 = to.w2;
   packet.s3 = to.w3;
-  writeAddress(packet, packet.version === 4 ? SOURCE_4 : SOURCE_6, to);
-  if (packet.version === 4) updateHeader(packet, change);
+  const change = writeAddress(packet, packet.version === 4 ? SOURCE_4 : SOURCE_6, to);
   updateTransport(packet, view, change, writePort(packet, view.sourcePortAt, to.port));
 }
 
 /** As `rewriteSource`, for the destination. */
 export function rewriteDestination(packet: IpPacket, view: TransportView, to: Endpoint): void {
-  let change = difference(0, packet.d3, to.w3);
-  if (packet.version === 6) {
-    change = difference(difference(change, packet.d0, to.w0), packet.d1, to.w1);
-    change = difference(change, packet.d2, to.w2);
-  }
   packet.d0 = to.w0;
   packet.d1 = to.w1;
   packet.d2 = to.w2;
   packet.d3 = to.w3;
-  writeAddress(packet, packet.version === 4 ? DESTINATION_4 : DESTINATION_6, to);
-  if (packet.version === 4) updateHeader(packet, change);
+  const change = writeAddress(packet, packet.version === 4 ? DESTINATION_4 : DESTINATION_6, to);
   updateTransport(packet, view, change, writePort(packet, view.destinationPortAt, to.port));
 }
 
-/** ~m + m' of a word (RFC 1624 §3), added to a sum. */
-const difference = (sum: number, before: number, after: number): number =>
-  addWord(addWord(sum, ~before), after);
-
-function writeAddress(packet: IpPacket, offset: number, to: Endpoint): void {
+/** Writes an address, and the checksum of an IPv4 header. @returns what it changes in a sum */
+function writeAddress(packet: IpPacket, offset: number, to: Endpoint): number {
   const { view } = packet;
   const at = packet.at + offset;
   if (packet.version === 4) {
-    view.setInt32(at, to.w3);
-    return;
+    const change = writeWord(view, at, to.w3, 0);
+    const checksumAt = packet.at + CHECKSUM_4;
+    view.setUint16(checksumAt, finishChecksum((~view.getUint16(checksumAt) & 0xffff) + change));
+    return change;
   }
-  view.setInt32(at, to.w0);
-  view.setInt32(at + 4, to.w1);
-  view.setInt32(at + 8, to.w2);
-  view.setInt32(at + 12, to.w3);
+  const first = writeWord(view, at + 4, to.w1, writeWord(view, at, to.w0, 0));
+  return writeWord(view, at + 12, to.w3, writeWord(view, at + 8, to.w2, first));
+}
+
+/** @returns `sum` and ~m + m' of the word (RFC 1624 §3) */
+function writeWord(view: DataView, at: number, word: number, sum: number): number {
+  const before = view.getInt32(at);
+  view.setInt32(at, word);
+  return addWord(addWord(sum, ~before), word);
 }
 
 /** @returns what it changes in a sum */
@@ -85,11 +77,6 @@ function writePort(packet: IpPacket, at: number, port: number): number {
   const before = packet.view.getUint16(at);
   packet.view.setUint16(at, port);
   return (~before & 0xffff) + port;
-}
-
-function updateHeader(packet: IpPacket, change: number): void {
-  const at = packet.at + CHECKSUM_4;
-  packet.view.setUint16(at, finishChecksum((~packet.view.getUint16(at) & 0xffff) + change));
 }
 
 function updateTransport(packet: IpPacket, view: TransportView, addresses: number, port: number): void {
