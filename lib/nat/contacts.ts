@@ -1,6 +1,8 @@
 /** Which addresses a mapping has sent to: whom address-dependent filtering lets in (RFC 4787 §5). */
+
+import { EndpointIndex, KeyWord, putAddress } from '../base/endpoint-index.js';
+import { RowNumbers } from '../base/hash-slots.js';
 import type { Random } from '../base/random.js';
-import { EndpointIndex, KeyWord, putAddress, RowNumbers } from './endpoint-index.js';
 import type { Mapping } from './mappings.js';
 import type { Endpoint } from './rewrite.js';
 

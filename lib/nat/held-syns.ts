@@ -4,11 +4,12 @@
  */
 
 import { NEVER } from '../base/clock.js';
+import { EndpointIndex, KeyWord, putAddress } from '../base/endpoint-index.js';
+import { RowNumbers } from '../base/hash-slots.js';
 import type { Random } from '../base/random.js';
 import { Cast, type IpPacket } from '../wire/ip-packet.js';
 import { Protocol } from '../wire/ipv6.js';
 import { keepPacket } from '../wire/kept-packet.js';
-import { EndpointIndex, KeyWord, putAddress, RowNumbers } from './endpoint-index.js';
 import type { Endpoint } from './rewrite.js';
 
 /** Bytes of each that are kept: both headers with all their options. */
@@ -92,7 +93,7 @@ export class HeldSyns {
 
   #aim(near: Endpoint, far: Endpoint): void {
     const { probe } = this.#index;
-    probe[KeyWord.PROTOCOL] = Protocol.Tcp;
+    probe[KeyWord.EXTRA] = Protocol.Tcp;
     putAddress(probe, KeyWord.NEAR, near);
     putAddress(probe, KeyWord.FAR, far);
     probe[KeyWord.PORTS] = (near.port << 16) | far.port;

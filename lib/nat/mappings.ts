@@ -2,9 +2,11 @@
  * Which endpoint inside is which endpoint outside: one mapping for each, whoever it speaks to
  * (RFC 4787 §4.1 REQ-1, RFC 5382 §4.1 REQ-1, RFC 5508 §3.1 REQ-1). A mapping lives as long as it has sessions.
  */
+
+import { EndpointIndex, KeyWord, putAddress } from '../base/endpoint-index.js';
+import { RowNumbers } from '../base/hash-slots.js';
 import { type Random, randomBelow } from '../base/random.js';
 import type { IpFamily } from '../wire/ip-address.js';
-import { EndpointIndex, KeyWord, putAddress, RowNumbers } from './endpoint-index.js';
 import type { Forwards } from './forwards.js';
 import type { OwnPorts } from './host.js';
 import type { NatStats } from './nat-stats.js';
@@ -213,7 +215,7 @@ export const familyOf = ({ w0, w1, w2 }: Endpoint): IpFamily =>
 /** Aims an index at one endpoint. */
 function aim(index: EndpointIndex, protocol: number, endpoint: Endpoint): void {
   const { probe } = index;
-  probe[KeyWord.PROTOCOL] = protocol;
+  probe[KeyWord.EXTRA] = protocol;
   putAddress(probe, KeyWord.NEAR, endpoint);
   probe[KeyWord.PORTS] = endpoint.port << 16;
 }

@@ -3,11 +3,12 @@
  * outside can fill no table.
  */
 import { DeadlineHeap } from '../base/deadline-heap.js';
+import { EndpointIndex, KeyWord, putAddress } from '../base/endpoint-index.js';
+import { RowNumbers } from '../base/hash-slots.js';
 import type { Random } from '../base/random.js';
 import type { IpFamily } from '../wire/ip-address.js';
 import { Protocol } from '../wire/ipv6.js';
 import { type Contacts } from './contacts.js';
-import { EndpointIndex, KeyWord, putAddress, RowNumbers } from './endpoint-index.js';
 import type { Mapping, MappingTable, Source } from './mappings.js';
 import type { NatStats } from './nat-stats.js';
 import type { ResolvedNatOptions } from './options.js';
@@ -279,7 +280,7 @@ export class SessionTable {
 
 function aim(index: EndpointIndex, protocol: number, near: Endpoint, far: Endpoint): void {
   const { probe } = index;
-  probe[KeyWord.PROTOCOL] = protocol;
+  probe[KeyWord.EXTRA] = protocol;
   putAddress(probe, KeyWord.NEAR, near);
   putAddress(probe, KeyWord.FAR, far);
   probe[KeyWord.PORTS] = (near.port << 16) | far.port;

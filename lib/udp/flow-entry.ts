@@ -50,7 +50,7 @@ export class FlowEntry implements FlowRow {
   readonly listener: AnyUdpListener;
   /** Its deadline's id. */
   readonly id: number;
-  hash = 0;
+  row = -1;
   readonly version: 4 | 6;
   readonly s0: number;
   readonly s1: number;

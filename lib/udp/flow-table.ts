@@ -1,7 +1,5 @@
-/**
- * Which flow a datagram belongs to: open addressing by a keyed hash, so that nobody can choose addresses and ports
- * that meet in one place, and nothing is allocated to look.
- */
+/** Which flow a datagram belongs to. Nothing is allocated to look. */
+import { HashSlots, RowNumbers } from '../base/hash-slots.js';
 import type { Random } from '../base/random.js';
 import { TableHash } from '../base/siphash.js';
 import type { IpFamily } from '../wire/ip-address.js';
@@ -26,8 +24,8 @@ export interface FlowEnds {
 
 /** What the table asks of a flow. */
 export interface FlowRow extends Readonly<FlowEnds> {
-  /** The hash it was added under; the table's own. */
-  hash: number;
+  /** Where it is in the table, which sets it. */
+  row: number;
 }
 
 /** The ends of a packet in hand. One object, filled anew for each. */
@@ -78,14 +76,13 @@ export class FlowKey implements FlowEnds {
   }
 }
 
-const FIRST_PLACES = 64;
-
 export class FlowTable<Row extends FlowRow> {
   readonly #hash: TableHash;
+  readonly #slots = new HashSlots();
+  readonly #numbers = new RowNumbers();
+  readonly #rows: (Row | undefined)[] = [];
   /** Whether the destination is part of what makes a flow. */
   readonly #byPair: boolean;
-  #places: (Row | undefined)[] = new Array<Row | undefined>(FIRST_PLACES).fill(undefined);
-  #size = 0;
 
   constructor(random: Random, byPair: boolean) {
     this.#hash = new TableHash(random);
@@ -93,67 +90,41 @@ export class FlowTable<Row extends FlowRow> {
   }
 
   get size(): number {
-    return this.#size;
+    return this.#slots.size;
   }
 
-  find(ends: FlowEnds): Row | undefined {
-    const places = this.#places;
-    const mask = places.length - 1;
-    for (let i = this.#hashOf(ends) & mask; ; i = (i + 1) & mask) {
-      const row = places[i];
-      if (row === undefined || this.#isSame(row, ends)) return row;
+  find(ends: Readonly<FlowEnds>): Row | undefined {
+    const slots = this.#slots;
+    for (let i = slots.first(this.#hashOf(ends)); i >= 0; i = slots.next(i)) {
+      const row = this.#rows[i];
+      if (row !== undefined && this.#isSame(row, ends)) return row;
     }
+    return undefined;
   }
 
   /** Adds a flow that is not there. */
-  add(row: Row): void {
-    // A quarter is always free, so that a search for what is not there ends soon.
-    if (this.#size * 4 >= this.#places.length * 3) this.#grow();
-    row.hash = this.#hashOf(row);
-    this.#place(row);
-    this.#size++;
+  add(flow: Row): void {
+    flow.row = this.#numbers.take();
+    this.#slots.add(flow.row, this.#hashOf(flow));
+    this.#rows[flow.row] = flow;
   }
 
-  remove(row: Row): void {
-    const places = this.#places;
-    const mask = places.length - 1;
-    let gap = row.hash & mask;
-    while (places[gap] !== row) {
-      if (places[gap] === undefined) return;
-      gap = (gap + 1) & mask;
-    }
-    this.#size--;
-    // Those behind move up to where a search would look for them, so that no marks of the removed are needed.
-    for (let i = (gap + 1) & mask; ; i = (i + 1) & mask) {
-      const next = places[i];
-      if (next === undefined) break;
-      if (((i - next.hash) & mask) < ((i - gap) & mask)) continue;
-      places[gap] = next;
-      gap = i;
-    }
-    places[gap] = undefined;
+  /** Removes a flow that may be there. */
+  remove(flow: Row): void {
+    const { row } = flow;
+    if (this.#rows[row] !== flow) return;
+    this.#slots.remove(row);
+    this.#rows[row] = undefined;
+    this.#numbers.give(row);
   }
 
   /** All flows, in no order; a copy, which may be gone through while they are removed. */
   rows(): Row[] {
-    return this.#places.filter((row) => row !== undefined);
+    return this.#rows.filter((flow) => flow !== undefined);
   }
 
-  #place(row: Row): void {
-    const places = this.#places;
-    const mask = places.length - 1;
-    let i = row.hash & mask;
-    while (places[i] !== undefined) i = (i + 1) & mask;
-    places[i] = row;
-  }
-
-  #grow(): void {
-    const rows = this.rows();
-    this.#places = new Array<Row | undefined>(this.#places.length * 2).fill(undefined);
-    for (const row of rows) this.#place(row);
-  }
-
-  #hashOf(ends: FlowEnds): number {
+  /** The link is not hashed: few hosts have the same address behind several. */
+  #hashOf(ends: Readonly<FlowEnds>): number {
     const byPair = this.#byPair;
     const ports = (ends.sourcePort << 16) | (byPair ? ends.destinationPort : 0);
     let digest = this.#hash.hash3(ends.s3, byPair ? ends.d3 : 0, ports);
@@ -163,7 +134,7 @@ export class FlowTable<Row extends FlowRow> {
     return this.#hash.hash3(this.#hash.hash3(digest, ends.s2, ends.d0), ends.d1, ends.d2);
   }
 
-  #isSame(row: Row, ends: FlowEnds): boolean {
+  #isSame(row: Row, ends: Readonly<FlowEnds>): boolean {
     if (row.sourcePort !== ends.sourcePort || row.s3 !== ends.s3 || row.link !== ends.link) return false;
     if (row.s2 !== ends.s2 || row.s1 !== ends.s1 || row.s0 !== ends.s0) return false;
     if (row.version !== ends.version) return false;

@@ -1,6 +1,6 @@
 /** A translator beside what the stack does itself at the same addresses, and beside those who would fill its tables. */
 import { expect } from 'chai';
-import { EndpointIndex, KeyWord } from '../../../lib/nat/endpoint-index.js';
+import { EndpointIndex, KeyWord } from '../../../lib/base/endpoint-index.js';
 import { SeededRandom } from '../../../lib/sim/seeded-random.js';
 import type { TcpRequest } from '../../../lib/stack/any-tcp.js';
 import { checksumOf, pseudoHeader, readIcmp, tcp, u16, v4 } from '../../support/ip-wire.js';
