@@ -2,19 +2,19 @@
  * A DHCP client (RFC 2131 §4.4): gets an address for an Ethernet link of a stack, with routes, keeps it, and gives it
  * back. It speaks below the stack, which has no address yet.
  */
-import { type Alarm, type Clock, NEVER } from '../base/clock.js';
+import type { Alarm, Clock } from '../base/clock.js';
 import { StackError } from '../base/errors.js';
 import { randomFraction } from '../base/random.js';
 import type { EthernetLink } from '../ethernet/ethernet-link.js';
-import { BROADCAST_MAC } from '../ethernet/mac-address.js';
-import { ANY_V4, IpAddress, LIMITED_BROADCAST } from '../wire/ip-address.js';
+import { ANY_V4, type IpAddress } from '../wire/ip-address.js';
 import {
-  checkClientOptions,
+  type ClientSettings,
   type DhcpClientOptions,
   type DhcpClientState,
   DhcpClientStats,
-  defaultClientId,
+  resolveClientOptions,
 } from './client-options.js';
+import { type ClientMessage, ClientSender } from './client-sender.js';
 import { type DhcpLease, type ReadLease, readLease } from './lease.js';
 import { LeaseConfiguration } from './lease-configuration.js';
 import {
@@ -24,48 +24,35 @@ import {
   INFINITE_LEASE,
   DhcpOption as O,
   readDhcp,
-  SERVER_PORT,
-  writeDhcp,
 } from './message.js';
-import { addressBytes, addressIn, textBytes, uint16Bytes } from './option-values.js';
-import { readUdp, writeUdp } from './udp-packet.js';
+import { addressBytes, addressIn, textBytes } from './option-values.js';
+import { readUdp } from './udp-packet.js';
 
 /** RFC 2131 §4.1: 4, 8, 16, 32, 64 s, each a second more or less. */
 const FIRST_WAIT_US = 4_000_000;
 const MAX_WAIT_US = 64_000_000;
-/** Requests for an offered address before the search begins anew. */
+/** Requests for an offered address before the search begins anew, and for the one it had before. */
 const MAX_REQUESTS = 4;
+const MAX_REBOOT_REQUESTS = 2;
 /** RFC 2131 §4.4.5: no renewal is repeated sooner. */
 const MIN_RENEW_WAIT_US = 60_000_000;
-/** RFC 2131 §3.1 (5): so long a client waits after it declined an address. */
+/** RFC 2131 §3.1 (5): so long a client waits after it declined an address, or could not use it. */
 const DECLINE_WAIT_US = 10_000_000;
-const MAX_MESSAGE_BYTES = 1472;
-const WISHES = Uint8Array.of(
-  O.SubnetMask,
-  O.ClasslessRoutes,
-  O.Router,
-  O.DnsServers,
-  O.Domain,
-  O.SearchDomains,
-  O.Mtu,
-  O.Broadcast,
-  O.RenewalTime,
-  O.RebindingTime,
-);
 
 /** Gets and keeps an address by DHCP; begins at once. */
 export class DhcpClient {
   /** What it has seen. */
   readonly stats = new DhcpClientStats();
-  readonly #options: DhcpClientOptions;
+  readonly #settings: ClientSettings;
   readonly #link: EthernetLink;
   readonly #clock: Clock;
   readonly #alarm: Alarm;
+  readonly #sender: ClientSender;
+  readonly #configuration: LeaseConfiguration;
   readonly #unhook: () => void;
-  readonly #clientId: Uint8Array;
   #state: DhcpClientState = 'selecting';
   #transaction = 0;
-  /** When this search began, µs. */
+  /** When this search, or this renewal, began, µs. */
   #beganUs = 0;
   /** When the last request went out, and the one that the lease in force answers: from then its times count, µs. */
   #requestedUs = 0;
@@ -74,27 +61,29 @@ export class DhcpClient {
   #wanted: IpAddress | undefined;
   /** The offer taken, then the lease in force. */
   #lease: ReadLease | undefined;
-  readonly #configuration: LeaseConfiguration;
 
   /**
    * @throws StackError ENODEV where the link is in no stack, EADDRINUSE where it has a client; ArgumentTypeError,
-   *   ArgumentRangeError
+   *   ArgumentRangeError, ArgumentValueError
    */
   constructor(options: DhcpClientOptions) {
-    const { link, clock, clientId, requestAddress } = options;
-    if (link?.host === undefined) throw new StackError('ENODEV', 'dhcp', link?.name);
-    checkClientOptions(options);
-    this.#options = options;
+    const settings = resolveClientOptions(options);
+    const { link, clock } = settings;
+    if (link.host === undefined) throw new StackError('ENODEV', 'dhcp', link.name);
+    this.#settings = settings;
     this.#link = link;
     this.#clock = clock;
-    this.#clientId = clientId ?? defaultClientId(link);
-    this.#configuration = new LeaseConfiguration(link, options);
-    this.#wanted = requestAddress === undefined ? undefined : IpAddress.parse(requestAddress);
+    this.#sender = new ClientSender(link, settings.clientId, settings.hostname);
+    this.#configuration = new LeaseConfiguration(link, settings);
+    this.#wanted = settings.wanted;
     this.#alarm = clock.createAlarm(() => this.#ring());
     // A lease alone does not keep a process alive.
     this.#alarm.unref?.();
-    this.#unhook = link.hookUdp(CLIENT_PORT, (packet, isVerified) => this.#input(packet, isVerified));
-    this.#begin();
+    this.#unhook = link.hookUdp(CLIENT_PORT, (packet, isVerified) => {
+      this.#input(packet, isVerified);
+      return true;
+    });
+    this.#begin(this.#wanted === undefined ? 'selecting' : 'rebooting');
   }
 
   /** Where it stands. */
@@ -117,10 +106,11 @@ export class DhcpClient {
     if (this.#state === 'released') return;
     const lease = this.#lease;
     if (this.#configuration.isApplied && lease !== undefined) {
-      const options = new Map([[O.ServerId as number, addressBytes([lease.server])]]);
-      this.#send(DhcpType.Release, { options, clientAddress: lease.prefix.address, isToServer: true });
+      const options = [[O.ServerId, addressBytes([lease.server])]] as const;
+      this.#send(DhcpType.Release, { options, lease, isToServer: true });
     }
-    this.#deconfigure();
+    this.#configuration.clear();
+    this.#lease = undefined;
     this.#state = 'released';
     this.#alarm.clear();
     this.#unhook();
@@ -140,14 +130,17 @@ export class DhcpClient {
       return;
     }
     if (message.type === DhcpType.Offer && this.#state === 'selecting') this.#offered(message);
-    else if (message.type === DhcpType.Ack && this.#isAsking) this.#acknowledged(message);
-    else if (message.type === DhcpType.Nak && this.#isAsking) this.#refused(message);
+    else if (message.type === DhcpType.Ack && this.#asked !== undefined) this.#acknowledged(message);
+    else if (message.type === DhcpType.Nak && this.#asked !== undefined) this.#refused(message);
     else this.stats.ignored++;
   }
 
-  /** Whether a server is to answer for an address. */
-  get #isAsking(): boolean {
-    return this.#state === 'requesting' || this.#state === 'renewing' || this.#state === 'rebinding';
+  /** The address for which a server is to answer now. */
+  get #asked(): IpAddress | undefined {
+    const state = this.#state;
+    if (state === 'rebooting') return this.#wanted;
+    const isAsking = state === 'requesting' || state === 'renewing' || state === 'rebinding';
+    return isAsking ? this.#lease?.prefix.address : undefined;
   }
 
   #isForUs(message: DhcpMessage): boolean {
@@ -155,7 +148,7 @@ export class DhcpClient {
     if (!message.mac.equals(this.#link.mac)) return false;
     // RFC 6842 §3: who echoes another client's identifier answers another client.
     const echoed = message.options.get(O.ClientId);
-    return echoed === undefined || isSame(echoed, this.#clientId);
+    return echoed === undefined || isSame(echoed, this.#settings.clientId);
   }
 
   #offered(message: DhcpMessage): void {
@@ -168,25 +161,25 @@ export class DhcpClient {
     this.#lease = offer;
     this.#state = 'requesting';
     this.#tries = 0;
-    this.#request();
+    this.#request(offer.prefix.address, offer.server);
   }
 
   #acknowledged(message: DhcpMessage): void {
     const lease = readLease(message);
-    const before = this.#lease;
     // RFC 2131 §4.4.5: it must be for the address that was asked for.
-    if (lease === undefined || before === undefined || !lease.prefix.address.equals(before.prefix.address)) {
+    if (lease === undefined || this.#asked?.equals(lease.prefix.address) !== true) {
       this.stats.malformed++;
       return;
     }
     this.stats.received++;
+    const before = this.#lease;
     this.#lease = lease;
     if (this.#configuration.isApplied) {
       this.stats.renewals++;
       this.#bind(lease, before);
       return;
     }
-    const { probeMs = 1000 } = this.#options;
+    const { probeMs } = this.#settings;
     if (probeMs === 0) {
       this.#bind(lease, undefined);
       return;
@@ -209,20 +202,26 @@ export class DhcpClient {
     }
     this.stats.received++;
     this.stats.naks++;
-    this.#lose('refused');
-    this.#wanted = undefined;
-    this.#begin();
+    // A server that knows nothing of the address it had before may lend it all the same.
+    if (this.#state !== 'rebooting') this.#wanted = undefined;
+    this.#startAnew('refused');
   }
 
-  #decline({ prefix, server }: ReadLease): void {
+  #decline(lease: ReadLease): void {
     this.stats.conflicts++;
-    const options = new Map([
-      [O.RequestedAddress as number, addressBytes([prefix.address])],
-      [O.ServerId, addressBytes([server])],
-      [O.Message, textBytes('address in use')],
-    ]);
-    this.#send(DhcpType.Decline, { options });
-    this.#options.onLost?.('conflict');
+    this.#send(DhcpType.Decline, {
+      options: [
+        [O.RequestedAddress, addressBytes([lease.prefix.address])],
+        [O.ServerId, addressBytes([lease.server])],
+        [O.Message, textBytes('address in use')],
+      ],
+    });
+    this.#wait();
+    this.#settings.onLost?.('conflict');
+  }
+
+  /** Looks for another address, but not at once. */
+  #wait(): void {
     this.#lease = undefined;
     this.#wanted = undefined;
     this.#state = 'waiting';
@@ -233,95 +232,100 @@ export class DhcpClient {
 
   #bind(lease: ReadLease, before: ReadLease | undefined): void {
     const { description } = lease;
-    if (before === undefined) this.stats.leases++;
     const hasChanged = JSON.stringify(before?.description) !== JSON.stringify(description);
-    if (hasChanged) this.#configuration.apply(lease);
+    if (hasChanged && !this.#configuration.apply(lease)) {
+      this.stats.unusable++;
+      this.#wait();
+      return;
+    }
+    if (before === undefined) this.stats.leases++;
     this.#state = 'bound';
     this.#wanted = lease.prefix.address;
     this.#boundUs = this.#requestedUs;
     const { leaseSeconds, renewSeconds } = description;
-    const renewUs = leaseSeconds === INFINITE_LEASE ? NEVER : this.#boundUs + renewSeconds * 1e6;
-    if (renewUs === NEVER) this.#alarm.clear();
-    else this.#alarm.setAt(renewUs);
-    this.#options.onLease?.(description);
+    if (leaseSeconds === INFINITE_LEASE) this.#alarm.clear();
+    else this.#alarm.setAt(this.#boundUs + renewSeconds * 1e6);
+    this.#settings.onLease?.(description);
   }
 
-  #deconfigure(): void {
-    this.#configuration.clear();
-    this.#lease = undefined;
-  }
-
-  #lose(reason: 'expired' | 'refused'): void {
+  /** Takes away what there is of a lease, and looks for another. */
+  #startAnew(reason: 'expired' | 'refused'): void {
     const had = this.#configuration.isApplied;
-    this.#deconfigure();
-    if (had) this.#options.onLost?.(reason);
+    this.#configuration.clear();
+    this.#begin('selecting');
+    // Told last: whoever hears it may close the client.
+    if (had) this.#settings.onLost?.(reason);
   }
 
   // ---- out, and time ----------------------------------------------------------------------------
 
-  /** Looks for servers. */
-  #begin(): void {
-    this.#state = 'selecting';
+  /** Looks for servers, or asks them for the address it had before (RFC 2131 §4.4.2). */
+  #begin(state: 'selecting' | 'rebooting'): void {
+    this.#state = state;
+    this.#lease = undefined;
     this.#tries = 0;
-    this.#transaction = this.#options.random.uint32();
+    this.#transaction = this.#settings.random.uint32();
     this.#beganUs = this.#clock.nowUs();
     // RFC 2131 §4.4.1: hosts that start together do not ask together.
-    this.#alarm.setAt(this.#beganUs + randomFraction(this.#options.random) * 1e6);
+    this.#alarm.setAt(this.#beganUs + randomFraction(this.#settings.random) * 1e6);
   }
 
   #ring(): void {
-    const nowUs = this.#clock.nowUs();
     if (this.#link.isClosed) return;
     switch (this.#state) {
-      case 'selecting':
-        this.#discover(nowUs);
-        break;
+      case 'rebooting':
       case 'requesting':
-        if (this.#tries >= MAX_REQUESTS) this.#begin();
-        else this.#request();
+        this.#requestAgain();
+        break;
+      case 'selecting':
+        this.#discover();
         break;
       case 'waiting':
-        this.#begin();
+        this.#begin('selecting');
         break;
       case 'bound':
         this.#renew();
         break;
       case 'renewing':
       case 'rebinding':
-        this.#renewAgain(nowUs);
+        this.#renewAgain(this.#clock.nowUs());
         break;
       default:
     }
   }
 
-  #discover(nowUs: number): void {
-    const options = new Map<number, Uint8Array>();
-    if (this.#wanted !== undefined) options.set(O.RequestedAddress, addressBytes([this.#wanted]));
-    this.#send(DhcpType.Discover, { options });
-    this.#alarm.setAt(nowUs + this.#backoffUs());
+  #discover(): void {
+    const wanted = this.#wanted;
+    this.#send(DhcpType.Discover, {
+      options: wanted === undefined ? [] : [[O.RequestedAddress, addressBytes([wanted])]],
+    });
+    this.#alarm.setAt(this.#clock.nowUs() + this.#backoffUs());
   }
 
-  /** RFC 2131 §4.3.2: asks the server whose offer it took; the others see that it was not theirs. */
-  #request(): void {
-    const lease = this.#lease;
-    if (lease === undefined) return;
-    const nowUs = this.#clock.nowUs();
-    this.#requestedUs = nowUs;
-    const options = new Map([
-      [O.RequestedAddress as number, addressBytes([lease.prefix.address])],
-      [O.ServerId, addressBytes([lease.server])],
-    ]);
-    this.#send(DhcpType.Request, { options });
-    this.#alarm.setAt(nowUs + this.#backoffUs());
+  #requestAgain(): void {
+    const asked = this.#asked;
+    const most = this.#state === 'rebooting' ? MAX_REBOOT_REQUESTS : MAX_REQUESTS;
+    if (asked === undefined || this.#tries >= most) this.#begin('selecting');
+    else this.#request(asked, this.#lease?.server);
+  }
+
+  /** RFC 2131 §4.3.2: asks the server whose offer it took, and the others see that it was not theirs; or all. */
+  #request(address: IpAddress, server: IpAddress | undefined): void {
+    this.#requestedUs = this.#clock.nowUs();
+    const wish = [O.RequestedAddress, addressBytes([address])] as const;
+    this.#send(DhcpType.Request, {
+      options: server === undefined ? [wish] : [wish, [O.ServerId, addressBytes([server])]],
+    });
+    this.#alarm.setAt(this.#requestedUs + this.#backoffUs());
   }
 
   #backoffUs(): number {
     const waitUs = Math.min(FIRST_WAIT_US * 2 ** this.#tries++, MAX_WAIT_US);
-    return waitUs + (2 * randomFraction(this.#options.random) - 1) * 1e6;
+    return waitUs + (2 * randomFraction(this.#settings.random) - 1) * 1e6;
   }
 
   #renew(): void {
-    this.#transaction = this.#options.random.uint32();
+    this.#transaction = this.#settings.random.uint32();
     this.#beganUs = this.#clock.nowUs();
     this.#state = 'renewing';
     this.#renewAgain(this.#beganUs);
@@ -332,62 +336,26 @@ export class DhcpClient {
     const lease = this.#lease;
     if (lease === undefined) return;
     const { leaseSeconds, rebindSeconds } = lease.description;
-    const baseUs = this.#boundUs;
-    const endUs = baseUs + leaseSeconds * 1e6;
-    const rebindUs = baseUs + rebindSeconds * 1e6;
+    const endUs = this.#boundUs + leaseSeconds * 1e6;
+    const rebindUs = this.#boundUs + rebindSeconds * 1e6;
     if (nowUs >= endUs) {
       this.stats.expirations++;
-      this.#lose('expired');
-      this.#begin();
+      this.#startAnew('expired');
       return;
     }
     if (nowUs >= rebindUs) this.#state = 'rebinding';
     const isToServer = this.#state === 'renewing';
     this.#requestedUs = nowUs;
-    this.#send(DhcpType.Request, { options: new Map(), clientAddress: lease.prefix.address, isToServer });
+    this.#send(DhcpType.Request, { lease, isToServer });
     const untilUs = isToServer ? rebindUs : endUs;
     const waitUs = Math.max((untilUs - nowUs) / 2, MIN_RENEW_WAIT_US);
     this.#alarm.setAt(Math.min(untilUs, nowUs + waitUs));
   }
 
-  #send(
-    type: number,
-    what: { options: Map<number, Uint8Array>; clientAddress?: IpAddress; isToServer?: boolean },
-  ): void {
-    const { options, clientAddress = ANY_V4, isToServer = false } = what;
-    const { hostname } = this.#options;
-    options.set(O.ClientId, this.#clientId);
-    // RFC 2131 Table 5: those who give an address back say nothing else.
-    if (type === DhcpType.Discover || type === DhcpType.Request) {
-      options.set(O.MaxSize, uint16Bytes(Math.min(MAX_MESSAGE_BYTES, this.#link.mtu)));
-      options.set(O.ParameterList, WISHES);
-      if (hostname !== undefined) options.set(O.HostName, textBytes(hostname));
-    }
-    const payload = writeDhcp({
-      isRequest: true,
-      type,
-      transaction: this.#transaction,
-      seconds: Math.min(0xffff, Math.floor((this.#clock.nowUs() - this.#beganUs) / 1e6)),
-      isBroadcast: false,
-      clientAddress,
-      yourAddress: ANY_V4,
-      relay: ANY_V4,
-      mac: this.#link.mac,
-      options,
-    });
+  #send(type: number, what: Omit<ClientMessage, 'transaction' | 'seconds'>): void {
+    const seconds = (this.#clock.nowUs() - this.#beganUs) / 1e6;
     this.stats.sent++;
-    const server = isToServer ? this.#lease?.server : undefined;
-    const ports = { sourcePort: CLIENT_PORT, destinationPort: SERVER_PORT, payload };
-    const destination = server ?? LIMITED_BROADCAST;
-    const packet = writeUdp({ source: clientAddress, destination, ...ports });
-    this.#link.sendIpv4(packet, server === undefined ? BROADCAST_MAC : this.#nextHop(server));
-  }
-
-  /** Where packets to the server go: to itself, or by the first router. */
-  #nextHop(server: IpAddress): IpAddress {
-    const lease = this.#lease;
-    if (lease === undefined || lease.prefix.contains(server)) return server;
-    return lease.routers[0] ?? server;
+    this.#sender.send(type, { ...what, transaction: this.#transaction, seconds });
   }
 }
 

@@ -40,10 +40,6 @@ export class LeaseTable {
     this.#next = settings.first;
   }
 
-  get count(): number {
-    return this.#byAddress.size;
-  }
-
   ofClient(client: string): Lease | undefined {
     return this.#byClient.get(client);
   }
@@ -55,8 +51,9 @@ export class LeaseTable {
   /** Whether an address could be lent to a client: it is in the pool or kept for it, and nobody else has it. */
   isFreeFor(address: IpAddress, client: string, nowUs: number): boolean {
     const { first, last, prefix } = this.#settings;
+    if (address.family !== 4) return false;
     const word = address.w3 >>> 0;
-    const kept = this.#keptFor(address);
+    const kept = this.#kept.get(address.w3);
     if (kept !== undefined ? kept !== client : word < first || word > last) return false;
     if (address.equals(prefix.address) || this.#isOurs(address)) return false;
     const lease = this.at(address);
@@ -101,10 +98,6 @@ export class LeaseTable {
     return [...this.#byAddress.values()]
       .filter((lease) => lease.isBound && lease.untilUs > nowUs)
       .map((lease) => describeLease(lease, nowUs));
-  }
-
-  #keptFor(address: IpAddress): string | undefined {
-    return this.#kept.get(address.w3);
   }
 }
 

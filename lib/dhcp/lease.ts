@@ -53,9 +53,13 @@ const MIN_MTU = 68;
 /** Shorter leases are not worth having: they would do nothing but renew. */
 const MIN_LEASE_SECONDS = 10;
 
-/** Whether an address may be a host's. */
+/** Whether an address may be that of a host of IPv4. */
 export const isHostAddress = (address: IpAddress): boolean =>
-  !address.isUnspecified && !address.isLoopback && !address.isMulticast && address.w3 >>> 28 !== 15;
+  address.family === 4 &&
+  !address.isUnspecified &&
+  !address.isLoopback &&
+  !address.isMulticast &&
+  address.w3 >>> 28 !== 15;
 
 /** Reads an offer or acknowledgement; undefined when something without which it is no lease is missing or wrong. */
 export function readLease(message: DhcpMessage): ReadLease | undefined {
@@ -70,7 +74,10 @@ export function readLease(message: DhcpMessage): ReadLease | undefined {
     : naturalLength(address);
   if (length === undefined || length < 1) return undefined;
   const times = renewal(message, leaseSeconds);
-  const routes = routesIn(message, O.ClasslessRoutes);
+  const routes = routesIn(message, O.ClasslessRoutes).filter(
+    ({ destination, gateway }) =>
+      (gateway.isUnspecified || isHostAddress(gateway)) && !destination.address.isMulticast,
+  );
   const routers = addressesIn(message, O.Router).filter(isHostAddress);
   const domain = textIn(message, O.Domain);
   const mtu = uint16In(message, O.Mtu);

@@ -5,6 +5,7 @@ import type { EthernetLink } from '../ethernet/ethernet-link.js';
 import { MacAddress } from '../ethernet/mac-address.js';
 import { IpAddress, IpPrefix } from '../wire/ip-address.js';
 import { DhcpOption as O } from './message.js';
+import { checkInteger, checkObjects } from './option-checks.js';
 import {
   addressBytes,
   domainBytes,
@@ -69,11 +70,17 @@ export interface DhcpServerOptions {
   readonly probeMs?: number;
   /** How long an address that a client declined, or that somebody has, is not lent, s; 600 by default. */
   readonly declineSeconds?: number;
-  /** Whether it refuses addresses it knows nothing of; true by default. For the only server of a network. */
+  /**
+   * Whether it refuses addresses it knows nothing of; true by default, for the only server of a network. Others leave
+   * clients alone that they have not lent anything (RFC 2131 §4.3.2), unless those ask for the address of another network.
+   */
   readonly authoritative?: boolean;
   /** Leases from before, as `leases()` gave them; those that do not fit are left out. */
   readonly leases?: readonly ServedLease[];
-  /** Hears of each lease that begins, is renewed or ends, to keep them somewhere. */
+  /**
+   * Hears of each lease that begins, is renewed, or is given back or declined (0 `secondsLeft`), to keep them somewhere;
+   * not of those whose time is up.
+   */
   readonly onLease?: (lease: ServedLease) => void;
 }
 
@@ -81,7 +88,7 @@ export interface DhcpServerOptions {
 export class DhcpServerStats {
   /** Packets that could not be read. */
   malformed = 0;
-  /** Messages that were not answered: another server's, by a relay, without anything to lend. */
+  /** Messages that were not answered: another server's, by a relay, of clients that were lent nothing here. */
   ignored = 0;
   /** Clients that looked for a server. */
   discovers = 0;
@@ -124,8 +131,16 @@ const MAX_POOL = 65_536;
 const MAX_LIST = 16;
 const MAX_ROUTES = 64;
 
+const KEYS: ReadonlySet<string> = new Set(
+  (
+    'link clock address pool leaseSeconds statics router dnsServers domain searchDomains routes mtu probeMs ' +
+    'declineSeconds authoritative leases onLease'
+  ).split(' '),
+);
+
 /** @throws ArgumentTypeError, ArgumentRangeError, ArgumentValueError */
 export function resolveServerOptions(options: DhcpServerOptions): ServerSettings {
+  checkObjects(options, KEYS);
   const { leaseSeconds = 3600, probeMs = 500, declineSeconds = 600, authoritative = true, pool } = options;
   const prefix = IpPrefix.parse(options.address);
   if (prefix.family !== 4 || prefix.length > 30) {
@@ -136,9 +151,10 @@ export function resolveServerOptions(options: DhcpServerOptions): ServerSettings
   if (last < first || last - first >= MAX_POOL) {
     throw new ArgumentRangeError(`a pool has 1 .. ${MAX_POOL} addresses: ${pool.join(' .. ')}`);
   }
-  checkRange('leaseSeconds', leaseSeconds, 60, 0xffff_ffff);
-  checkRange('probeMs', probeMs, 0, 10_000);
-  checkRange('declineSeconds', declineSeconds, 1, 0xffff_ffff);
+  checkInteger('leaseSeconds', leaseSeconds, [60, 0xffff_ffff]);
+  checkInteger('probeMs', probeMs, [0, 10_000]);
+  checkInteger('declineSeconds', declineSeconds, [1, 0xffff_ffff]);
+  if (typeof authoritative !== 'boolean') throw new ArgumentTypeError('authoritative must be a boolean');
   return {
     prefix,
     first,
@@ -161,7 +177,13 @@ function readStatics({ statics = [] }: DhcpServerOptions, prefix: IpPrefix): Map
     if (clientId !== undefined && !/^([\da-f]{2}){2,255}$/i.test(clientId)) {
       throw new ArgumentValueError(`not a client identifier: "${clientId}"`);
     }
-    kept.set(whose, inNetwork(address, prefix));
+    const parsed = inNetwork(address, prefix);
+    if (parsed.equals(prefix.address) || [...kept.values()].some((other) => other.equals(parsed))) {
+      throw new ArgumentValueError(
+        `a static lease for ${address}, which is the server's or another client's`,
+      );
+    }
+    kept.set(whose, parsed);
   }
   return kept;
 }
@@ -173,13 +195,13 @@ function readTold(options: DhcpServerOptions, prefix: IpPrefix): Map<number, Uin
   told.set(O.SubnetMask, wordBytes(maskOf(prefix.length)));
   if (routes.length > 0) told.set(O.ClasslessRoutes, routeBytes(readRoutes(routes, router)));
   if (router !== undefined) told.set(O.Router, addressBytes([parse4(router)]));
-  checkRange('the number of dnsServers', dnsServers.length, 0, MAX_LIST);
+  checkInteger('the number of dnsServers', dnsServers.length, [0, MAX_LIST]);
   if (dnsServers.length > 0) told.set(O.DnsServers, addressBytes(dnsServers.map(parse4)));
   if (domain !== undefined) told.set(O.Domain, textBytes(checkDomain(domain)));
-  checkRange('the number of searchDomains', searchDomains.length, 0, MAX_LIST);
+  checkInteger('the number of searchDomains', searchDomains.length, [0, MAX_LIST]);
   if (searchDomains.length > 0) told.set(O.SearchDomains, domainBytes(searchDomains.map(checkDomain)));
   if (mtu !== undefined) {
-    checkRange('mtu', mtu, 68, 65_535);
+    checkInteger('mtu', mtu, [68, 65_535]);
     told.set(O.Mtu, uint16Bytes(mtu));
   }
   if (prefix.broadcast !== undefined) told.set(O.Broadcast, addressBytes([prefix.broadcast]));
@@ -191,7 +213,7 @@ function readRoutes(
   routes: readonly { readonly destination: string; readonly gateway: string }[],
   router: string | undefined,
 ): { destination: IpPrefix; gateway: IpAddress }[] {
-  checkRange('the number of routes', routes.length, 0, MAX_ROUTES);
+  checkInteger('the number of routes', routes.length, [0, MAX_ROUTES]);
   const list = routes.map(({ destination, gateway }) => {
     const prefix = IpPrefix.parse(destination);
     if (prefix.family !== 4) throw new ArgumentValueError(`not an IPv4 prefix: "${destination}"`);
@@ -207,7 +229,7 @@ function parse4(text: string): IpAddress {
   return address;
 }
 
-/** An address a client may have: not the network's, nor that of everybody in it, nor the server's. */
+/** An address that a host may have: not the network's, nor that of everybody in it. */
 function inNetwork(text: string, prefix: IpPrefix): IpAddress {
   const address = parse4(text);
   const isReserved = address.equals(prefix.network.address) || prefix.broadcast?.equals(address) === true;
@@ -215,13 +237,6 @@ function inNetwork(text: string, prefix: IpPrefix): IpAddress {
     throw new ArgumentRangeError(`${text} is no address for a host in ${prefix.network.toString()}`);
   }
   return address;
-}
-
-function checkRange(name: string, value: number, least: number, most: number): void {
-  if (typeof value !== 'number') throw new ArgumentTypeError(`${name} must be a number`);
-  if (!Number.isInteger(value) || value < least || value > most) {
-    throw new ArgumentRangeError(`${name} must be an integer within ${least} .. ${most}, not ${value}`);
-  }
 }
 
 function checkDomain(domain: string): string {

@@ -5,7 +5,7 @@
  */
 import type { Clock } from '../base/clock.js';
 import { NEVER } from '../base/clock.js';
-import { ArgumentTypeError, StackError } from '../base/errors.js';
+import { StackError } from '../base/errors.js';
 import type { EthernetLink } from '../ethernet/ethernet-link.js';
 import { BROADCAST_MAC, MacAddress } from '../ethernet/mac-address.js';
 import { ANY_V4, IpAddress, LIMITED_BROADCAST } from '../wire/ip-address.js';
@@ -28,15 +28,17 @@ import {
   type ServedLease,
   type ServerSettings,
 } from './server-options.js';
-import { readUdp, writeUdp } from './udp-packet.js';
+import { readUdp, type UdpPacket, writeUdp } from './udp-packet.js';
 
 /** How long an address is kept for a client that was offered it, µs. */
 const OFFER_US = 60_000_000;
 /** Clients whose address is being looked for by ARP at one time. */
 const MAX_PROBES = 256;
-/** Options of an answer, bytes: what every client takes (RFC 2131 §2), its header apart. */
-const MAX_OPTION_BYTES = 312;
+/** What every client takes, bytes (RFC 2131 §2), and what of that is no options: headers, fixed fields, cookie. */
+const MIN_MESSAGE_BYTES = 576;
 const FIRST_BYTES = 28 + 236 + 4;
+/** Longer names for a client, or of a host, are not read. */
+const MAX_NAME_BYTES = 255;
 
 /** Lends addresses to the hosts of a link; begins at once. */
 export class DhcpServer {
@@ -57,12 +59,10 @@ export class DhcpServer {
    *   ArgumentRangeError, ArgumentValueError
    */
   constructor(options: DhcpServerOptions) {
-    if (options === null || typeof options !== 'object')
-      throw new ArgumentTypeError('options must be an object');
-    const { link, clock, leases = [] } = options;
-    if (link?.host === undefined) throw new StackError('ENODEV', 'dhcp', link?.name);
-    this.#options = options;
     this.#settings = resolveServerOptions(options);
+    const { link, clock, leases = [] } = options;
+    if (link.host === undefined) throw new StackError('ENODEV', 'dhcp', link.name);
+    this.#options = options;
     this.#link = link;
     this.#clock = clock;
     this.#table = new LeaseTable(this.#settings, (address) => link.host?.owns(address) === true);
@@ -104,10 +104,23 @@ export class DhcpServer {
 
   // ---- in ---------------------------------------------------------------------------------------
 
-  #input(packet: Uint8Array, isVerified: boolean): void {
+  /** @returns false for what is on its way to another server, through us */
+  #input(packet: Uint8Array, isVerified: boolean): boolean {
     const udp = readUdp(packet, isVerified);
+    if (udp !== undefined && !this.#isForUs(udp.destination)) return false;
+    this.#read(udp);
+    return true;
+  }
+
+  #isForUs(destination: IpAddress): boolean {
+    const { prefix } = this.#settings;
+    const isToAll = destination.isLimitedBroadcast || prefix.broadcast?.equals(destination) === true;
+    return isToAll || destination.equals(prefix.address) || this.#link.host?.owns(destination) === true;
+  }
+
+  #read(udp: UdpPacket | undefined): void {
     const message = udp === undefined ? undefined : readDhcp(udp.payload);
-    if (message === undefined || !message.isRequest || message.mac.isGroup || message.mac.isZero) {
+    if (message === undefined || !isSound(message)) {
       this.stats.malformed++;
       return;
     }
@@ -209,24 +222,31 @@ export class DhcpServer {
     const isTheirs = lease?.client === client && (lease.isBound || lease.untilUs > nowUs);
     if (address !== undefined && isTheirs && this.#table.isFreeFor(address, client, nowUs)) {
       this.#bind(message, address);
-    } else if (server !== undefined || address === undefined || this.#knowsBetter(address, client, nowUs)) {
+    } else if (server !== undefined || address === undefined || this.#knowsBetter(message, address)) {
       this.#refuse(message);
     } else {
       this.stats.ignored++;
     }
   }
 
-  /** Whether a client that was not lent an address here must be told that it cannot have it. */
-  #knowsBetter(address: IpAddress, client: string, nowUs: number): boolean {
+  /**
+   * Whether a client that was not lent an address here must be told that it cannot have it (RFC 2131 §4.3.2). Where
+   * another server may have lent it, only who has lent it to somebody else may say so: silence is a MUST otherwise.
+   */
+  #knowsBetter(message: DhcpMessage, address: IpAddress): boolean {
     const { prefix, authoritative } = this.#settings;
-    // RFC 2131 §4.3.2: who is on the wrong network is told so by any server; who is unknown only by the one in charge.
-    if (!prefix.contains(address)) return true;
-    return authoritative || !this.#table.isFreeFor(address, client, nowUs);
+    if (authoritative) return true;
+    // INIT-REBOOT on the wrong network; who renews may have its address from a server of another network on this link.
+    if (!prefix.contains(address)) return message.clientAddress.isUnspecified;
+    const lease = this.#table.at(address);
+    return lease?.isBound === true && lease.untilUs > this.#clock.nowUs();
   }
 
   #bind(message: DhcpMessage, address: IpAddress): void {
     const client = this.#clientOf(message);
-    const hostname = textIn(message, O.HostName) ?? this.#table.at(address)?.hostname;
+    const said = textIn(message, O.HostName);
+    const isName = said !== undefined && said.length <= MAX_NAME_BYTES;
+    const hostname = isName ? said : this.#table.at(address)?.hostname;
     const untilUs = this.#untilUs(this.#settings.leaseSeconds);
     const lease = { address, client, mac: message.mac, hostname, isBound: true, untilUs };
     this.#table.set(lease);
@@ -245,18 +265,26 @@ export class DhcpServer {
     this.stats.declines++;
     const address = addressIn(message, O.RequestedAddress);
     const lease = address === undefined ? undefined : this.#table.at(address);
-    if (address !== undefined && lease?.client === this.#clientOf(message)) this.#forbid(address);
-    else this.stats.ignored++;
+    if (lease === undefined || lease.client !== this.#clientOf(message)) {
+      this.stats.ignored++;
+      return;
+    }
+    this.#forbid(lease.address);
+    if (lease.isBound) this.#end(lease);
   }
 
   #released(message: DhcpMessage): void {
     this.stats.releases++;
     const lease = this.#table.at(message.clientAddress);
-    if (lease?.client !== this.#clientOf(message)) {
+    if (lease?.isBound !== true || lease.client !== this.#clientOf(message)) {
       this.stats.ignored++;
       return;
     }
     // The entry stays, so that the client may have the address again.
+    this.#end(lease);
+  }
+
+  #end(lease: Lease): void {
     lease.isBound = false;
     lease.untilUs = this.#clock.nowUs();
     this.#tell(lease);
@@ -344,7 +372,10 @@ export class DhcpServer {
     told: ReadonlyMap<number, Uint8Array>,
   ): void {
     const wishes = message.options.get(O.ParameterList);
-    const most = Math.max(MAX_OPTION_BYTES, (uint32Or16(message) ?? 0) - FIRST_BYTES);
+    const taken = Math.max(MIN_MESSAGE_BYTES, uint32Or16(message) ?? 0);
+    // Nothing is fragmented: who gets the first fragment has no address for the second.
+    const most = Math.min(taken, this.#link.mtu) - FIRST_BYTES;
+    // The type of the message, and the end of the options.
     let bytes = 3 + 1;
     for (const { length } of options.values()) bytes += length + 2;
     for (const [code, value] of told) {
@@ -356,6 +387,10 @@ export class DhcpServer {
     }
   }
 }
+
+/** Whether a client sent it, and can be told from others and answered. */
+const isSound = ({ isRequest, mac, options }: DhcpMessage): boolean =>
+  isRequest && !mac.isGroup && !mac.isZero && (options.get(O.ClientId)?.length ?? 0) <= MAX_NAME_BYTES;
 
 /** The largest message a client takes (RFC 2132 §9.10), which some say in four bytes. */
 const uint32Or16 = (message: DhcpMessage): number | undefined => {

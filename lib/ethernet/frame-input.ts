@@ -16,8 +16,9 @@ const UDP = 17;
 /**
  * Takes an IPv4 packet with UDP for a port before the stack sees it; lent for the call.
  * @param isVerified the device vouches for the checksum of UDP, which may be unfinished
+ * @returns false to leave it to the stack, which may have to forward it
  */
-export type UdpHook = (packet: Uint8Array, isVerified: boolean) => void;
+export type UdpHook = (packet: Uint8Array, isVerified: boolean) => boolean;
 
 export class FrameInput {
   /** Who has packets for a UDP port before the stack. */
@@ -137,7 +138,8 @@ export class FrameInput {
     if (headerBytes < MIN_IPV4_BYTES || payloadBytes < headerBytes + 8) return false;
     const hook = this.udpHooks.get(view.getUint16(payloadAt + headerBytes + 2));
     const isVerified = checksum === ChecksumState.Valid || checksum === ChecksumState.Partial;
-    hook?.(new Uint8Array(view.buffer, view.byteOffset + payloadAt, payloadBytes), isVerified);
-    return hook !== undefined;
+    return (
+      hook?.(new Uint8Array(view.buffer, view.byteOffset + payloadAt, payloadBytes), isVerified) === true
+    );
   }
 }
