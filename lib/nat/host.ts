@@ -1,8 +1,8 @@
 /** What a translator asks of the stack it works in. */
 
 import type { DropReason } from '../base/drop-reason.js';
-import type { IpAddress } from '../wire/ip-address.js';
 import type { IpPacket } from '../wire/ip-packet.js';
+import type { LinkAddress } from './outside.js';
 import type { Endpoint } from './rewrite.js';
 
 /** The ports of the stack itself, which has the outside addresses too. */
@@ -26,8 +26,8 @@ export interface NatHost {
   drop(reason: DropReason): void;
   /** Changes whenever addresses may have changed. */
   generation(): number;
-  /** Addresses of the outside link, of which packets may leave with. */
-  linkAddresses(): readonly IpAddress[];
+  /** Addresses of the outside link that packets may leave with, in the order in which they are best used. */
+  linkAddresses(): readonly LinkAddress[];
   /** Answers a packet with an ICMP error, within the limits of the stack. */
   sendError(packet: IpPacket, kind: NatErrorKind): void;
   /** `nextDeadlineUs` may have become earlier. */

@@ -15,16 +15,16 @@ import type { OutsideAddress, OutsideAddresses } from './outside.js';
 import { Endpoint } from './rewrite.js';
 import type { Session } from './sessions.js';
 
-/** A host inside that has mappings: all of them have the same outside address. */
+/** A host inside that has mappings. */
 export class Source {
   readonly row: number;
-  readonly address: OutsideAddress;
+  /** That of all its mappings; where it ceases to be given to new ones, they get another (RFC 4862 §5.5.4). */
+  address: OutsideAddress | undefined = undefined;
   mappings = 0;
   sessions = 0;
 
-  constructor(row: number, address: OutsideAddress) {
+  constructor(row: number) {
     this.row = row;
-    this.address = address;
   }
 }
 
@@ -47,6 +47,23 @@ export class Mapping {
     this.source = source;
     this.address = address;
   }
+}
+
+/** Of an endpoint inside that is to be mapped. */
+export interface MappingWish {
+  readonly inside: Endpoint;
+  /** To whom it speaks first: nobody of this stack may speak to them from the same port. */
+  readonly far: Endpoint;
+  /** Where it must be seen, as a port forward says; undefined for any free port. */
+  readonly outside: Endpoint | undefined;
+  /** Another mapping was ended for this one: it need not look for room. */
+  readonly hasPlace?: boolean;
+}
+
+/** Where an endpoint inside is seen. */
+interface Place {
+  readonly address: OutsideAddress;
+  readonly port: number;
 }
 
 interface MappingParts {
@@ -106,30 +123,67 @@ export class MappingTable {
   }
 
   /**
-   * Maps an endpoint inside that has no mapping, or only one that `forward` does not want.
-   * @param outside where it must be seen, as a port forward says; undefined for any free port
-   * @param far to whom it speaks first: nobody of this stack may speak to them from the same port
+   * Maps an endpoint inside that has no mapping, or only one that a port forward does not want.
    * @returns undefined when it cannot be
    */
-  create(protocol: number, inside: Endpoint, far: Endpoint, outside?: Endpoint): Mapping | undefined {
-    const source = this.isFull ? undefined : this.#sourceOf(inside);
-    const mapping = source === undefined ? undefined : this.#make(protocol, inside, { source, far, outside });
-    if (mapping !== undefined) return mapping;
-    if (source !== undefined) this.#forgetSource(source);
+  create(protocol: number, wish: MappingWish): Mapping | undefined {
+    if (this.isFull) return undefined;
+    const { inside, outside } = wish;
+    const source = this.findSource(inside) ?? this.#newSource();
+    const place = outside === undefined ? this.#freePlace(protocol, source, wish) : this.#placeOf(outside);
+    if (place !== undefined) return this.#make(protocol, source, wish, place);
+    this.#forgetSource(source);
     return undefined;
   }
 
-  #make(
-    protocol: number,
-    inside: Endpoint,
-    wanted: { source: Source; far: Endpoint; outside: Endpoint | undefined },
-  ): Mapping | undefined {
-    const { stats, addresses, own } = this.#parts;
-    const { source, far, outside } = wanted;
-    const given = outside && addresses.find(outside.w0, outside.w1, outside.w2, outside.w3);
-    const address = given ?? source.address;
-    const port = outside?.port ?? this.#choosePort(protocol, inside.port, { address, far });
-    if (port < 0) return undefined;
+  /**
+   * Whose end makes room for a mapping that could not be created, of an endpoint inside that may have any port.
+   * @returns undefined where it is not for want of room
+   */
+  hindrance(protocol: number, inside: Endpoint): ((mapping: Mapping) => boolean) | undefined {
+    const source = this.findSource(inside);
+    const own = source?.mappings ?? 0;
+    if (own >= this.#parts.options.maxMappingsPerSource) return (mapping) => mapping.source === source;
+    // Nobody makes room for who has more.
+    if (own >= this.#left) return (mapping) => mapping.source.mappings >= own;
+    const addresses = this.#addressesOf(source, inside);
+    if (addresses.length === 0) return undefined;
+    return (mapping) => mapping.protocol === protocol && addresses.includes(mapping.address);
+  }
+
+  /** How many more there may be. */
+  get #left(): number {
+    return this.#parts.options.maxMappings - this.size;
+  }
+
+  /** No host inside has more than are left for all others, so that there is room for one more however many it is. */
+  #freePlace(protocol: number, source: Source, { inside, far, hasPlace }: MappingWish): Place | undefined {
+    const most = Math.min(this.#parts.options.maxMappingsPerSource, this.#left);
+    if (source.mappings >= most && hasPlace !== true) return undefined;
+    for (const address of this.#addressesOf(source, inside)) {
+      const port = this.#choosePort(protocol, inside.port, { address, far });
+      if (port >= 0) return { address, port };
+    }
+    return undefined;
+  }
+
+  #placeOf({ w0, w1, w2, w3, port }: Endpoint): Place | undefined {
+    const address = this.#parts.addresses.find(w0, w1, w2, w3);
+    return address && { address, port };
+  }
+
+  /** The one address of a host inside (RFC 4787 §4.1 REQ-2: "paired"), or all it may get, in random order. */
+  #addressesOf(source: Source | undefined, inside: Endpoint): OutsideAddress[] {
+    if (source?.address?.isOffered === true) return [source.address];
+    const choices = this.#parts.addresses.ofFamily(familyOf(inside));
+    if (choices.length < 2) return choices;
+    const first = randomBelow(this.#parts.random, choices.length);
+    return [...choices.slice(first), ...choices.slice(0, first)];
+  }
+
+  #make(protocol: number, source: Source, { inside }: MappingWish, { address, port }: Place): Mapping {
+    const { stats, own } = this.#parts;
+    if (source.address?.isOffered !== true) source.address = address;
     const mapping = new Mapping(this.#numbers.take(), protocol, source, address);
     copy(inside, mapping.inside, inside.port);
     copy(address.address, mapping.outside, port);
@@ -170,17 +224,11 @@ export class MappingTable {
     return row < 0 ? undefined : this.#sources[row];
   }
 
-  /** As `findSource`, made with the outside address it will have (RFC 4787 §4.1 REQ-2: "paired"). */
-  #sourceOf(inside: Endpoint): Source | undefined {
-    const index = this.#sourceIndex;
-    const known = this.findSource(inside);
-    if (known !== undefined) return known;
-    const choices = this.#parts.addresses.ofFamily(familyOf(inside));
-    if (choices.length === 0) return undefined;
-    const address = choices[choices.length === 1 ? 0 : randomBelow(this.#parts.random, choices.length)];
-    const source = new Source(this.#sourceNumbers.take(), address);
+  /** A record for the host that `findSource` did not find. */
+  #newSource(): Source {
+    const source = new Source(this.#sourceNumbers.take());
     this.#sources[source.row] = source;
-    index.insert(source.row);
+    this.#sourceIndex.insert(source.row);
     return source;
   }
 

@@ -16,11 +16,11 @@ export class NatStats {
   sessionsExpired = 0;
   /** Sessions that made room for others: ended, or never answered. */
   sessionsEvicted = 0;
-  /** Flows refused because there were `maxSessions`, or `maxSessionsPerSource` of one host. */
+  /** Flows refused because of `maxSessions`, or `maxSessionsPerSource` of one host. */
   sessionsRefused = 0;
   /** Mappings made. */
   mappingsCreated = 0;
-  /** Flows refused for want of a mapping: `maxMappings`, no port left, or no outside address. */
+  /** Flows refused for want of a mapping: `maxMappings`, `maxMappingsPerSource`, no port left, or no outside address. */
   mappingsRefused = 0;
   /** Packets from the outside that the filtering refused. */
   filtered = 0;

@@ -8,6 +8,7 @@ import { Forward, type PortForwardOptions } from './forwards.js';
 import type { NatHost } from './host.js';
 import type { NatStats } from './nat-stats.js';
 import { type NatOptions, type ResolvedNatOptions, resolveNatOptions } from './options.js';
+import type { LinkAddress } from './outside.js';
 import type { Endpoint } from './rewrite.js';
 import type { Session } from './sessions.js';
 import { StackPorts } from './stack-ports.js';
@@ -100,7 +101,7 @@ export class Nat {
     return this.#translator.stats;
   }
 
-  /** The outside addresses in use. */
+  /** The outside addresses in use, those of new flows first; behind them those that only go on with what they have. */
   get addresses(): string[] {
     return this.#translator.addresses.list.map(({ address }) => address.toString());
   }
@@ -207,13 +208,12 @@ function textOf(endpoint: Endpoint, hasPort: boolean): string {
   return isFour ? `${address}:${port}` : `[${address}]:${port}`;
 }
 
-/** The first address of each version of IP that a link has for the world: what packets leave with. */
-function outsideAddresses(stack: Stack, link: number): IpAddress[] {
-  const found: IpAddress[] = [];
-  for (const entry of stack.ip.addresses(link)) {
-    if (entry.scope !== 0 || entry.deprecated) continue;
-    if (found.some(({ family }) => family === entry.family)) continue;
-    found.push(IpAddress.parse(entry.address.slice(0, entry.address.indexOf('/'))));
-  }
-  return found;
-}
+/** The addresses that a link has for the world, and may use. */
+const outsideAddresses = (stack: Stack, link: number): LinkAddress[] =>
+  stack.ip
+    .addresses(link)
+    .filter(({ scope, tentative }) => scope === 0 && !tentative)
+    .map(({ address, deprecated }) => ({
+      address: IpAddress.parse(address.slice(0, address.indexOf('/'))),
+      isDeprecated: deprecated,
+    }));

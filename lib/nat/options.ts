@@ -36,9 +36,14 @@ export interface NatOptions {
   readonly icmpMs?: number;
   /** Whether what comes in keeps a session alive, as what leaves always does; true by default (RFC 4787 §4.3 REQ-6). */
   readonly inboundRefresh?: boolean;
-  /** Most mappings of endpoints inside; 32,768 by default. */
+  /**
+   * Most mappings of endpoints inside; 32,768 by default. No address inside has more than are left for all others:
+   * one alone may have half of them, each of two a third.
+   */
   readonly maxMappings?: number;
-  /** Most sessions; 65,536 by default. */
+  /** Most mappings, and so outside ports, of one address inside; 16,384 by default (RFC 6888 §3 REQ-4). */
+  readonly maxMappingsPerSource?: number;
+  /** Most sessions; 65,536 by default, shared as mappings are. */
   readonly maxSessions?: number;
   /** Most sessions of one address inside; 16,384 by default. */
   readonly maxSessionsPerSource?: number;
@@ -69,6 +74,7 @@ export interface ResolvedNatOptions {
   readonly icmpMs: number;
   readonly inboundRefresh: boolean;
   readonly maxMappings: number;
+  readonly maxMappingsPerSource: number;
   readonly maxSessions: number;
   readonly maxSessionsPerSource: number;
   readonly maxForwards: number;
@@ -89,6 +95,7 @@ const DEFAULTS: Required<NatOptions> = Object.freeze<Required<NatOptions>>({
   icmpMs: 60_000,
   inboundRefresh: true,
   maxMappings: 32_768,
+  maxMappingsPerSource: 16_384,
   maxSessions: 65_536,
   maxSessionsPerSource: 16_384,
   maxForwards: 1024,
@@ -104,6 +111,7 @@ const RANGES: Readonly<Record<string, readonly [number, number]>> = {
   tcpTransitoryMs: [1000, 0x7fff_ffff],
   icmpMs: [1000, 0x7fff_ffff],
   maxMappings: [1, 1 << 22],
+  maxMappingsPerSource: [1, 1 << 22],
   maxSessions: [1, 1 << 22],
   maxSessionsPerSource: [1, 1 << 22],
   maxForwards: [0, 65_536],

@@ -7,7 +7,7 @@ import { Protocol } from '../wire/ipv6.js';
 import type { Contacts } from './contacts.js';
 import type { Forwards } from './forwards.js';
 import type { OwnPorts } from './host.js';
-import { familyOf, type Mapping, type MappingTable } from './mappings.js';
+import { type Mapping, type MappingTable, type MappingWish } from './mappings.js';
 import type { NatStats } from './nat-stats.js';
 import type { ResolvedNatOptions } from './options.js';
 import type { OutsideAddresses } from './outside.js';
@@ -114,25 +114,21 @@ export class NatPaths {
 
   /** A new mapping, where a port forward says or anywhere. */
   #mappingOf({ protocol, nowUs }: Passing, inside: Endpoint, far: Endpoint): Mapping | undefined {
-    const outside = this.#isForwarded(protocol, inside) ? this.outside : undefined;
-    const ends = { inside, far, outside };
-    const mapping = this.#mappingAt(protocol, ends);
-    if (mapping !== undefined) return mapping;
     const { mappings, sessions } = this.#parts;
-    const isFreed = sessions.makeMappingRoom(mappings.isFull ? 0 : protocol, familyOf(inside), nowUs);
-    return isFreed ? this.#mappingAt(protocol, ends) : undefined;
+    const outside = this.#isForwarded(protocol, inside) ? this.outside : undefined;
+    const wish = { inside, far, outside };
+    const mapping = this.#mappingAt(protocol, wish);
+    if (mapping !== undefined || (outside !== undefined && !mappings.isFull)) return mapping;
+    const hindrance = mappings.hindrance(protocol, inside);
+    if (hindrance === undefined || !sessions.makeMappingRoom(hindrance, nowUs)) return undefined;
+    return this.#mappingAt(protocol, { ...wish, hasPlace: true });
   }
 
-  #mappingAt(
-    protocol: number,
-    ends: { inside: Endpoint; far: Endpoint; outside: Endpoint | undefined },
-  ): Mapping | undefined {
+  #mappingAt(protocol: number, wish: MappingWish): Mapping | undefined {
     const { mappings } = this.#parts;
-    const { inside, far, outside } = ends;
-    if (outside === undefined) return mappings.create(protocol, inside, far);
-    const known = mappings.findOutside(protocol, outside);
-    if (known === undefined) return mappings.create(protocol, inside, far, outside);
-    return equals(known.inside, inside) ? known : undefined;
+    const known = wish.outside && mappings.findOutside(protocol, wish.outside);
+    if (known === undefined) return mappings.create(protocol, wish);
+    return equals(known.inside, wish.inside) ? known : undefined;
   }
 
   /**
@@ -183,7 +179,7 @@ export class NatPaths {
 
 /** The outside address a host inside has already. */
 const mappingsAddress = (mappings: MappingTable, inside: Endpoint) =>
-  mappings.findSource(inside)?.address.address;
+  mappings.findSource(inside)?.address?.address;
 
 function copy(from: Endpoint, to: Endpoint): void {
   to.set(from.w0, from.w1, from.w2, from.w3);

@@ -55,13 +55,16 @@ export class PortPool {
 
   /**
    * A free port for which `isFree` holds: `wanted` itself; else a random one of its class and parity
-   * (RFC 4787 §4.2.2 REQ-4, RFC 6056 §3.3.1), then one of its class.
+   * (RFC 4787 §4.2.2 REQ-4, RFC 6056 §3.3.1), then one of its class; one above 1023 where those below are taken.
    * @returns -1 when there is none
    */
   choose(wanted: number, isFree: (port: number) => boolean): number {
-    const low = this.#keepsClass && wanted < FIRST_HIGH_PORT;
-    const first = low ? 1 : this.#first;
-    const last = low ? FIRST_HIGH_PORT - 1 : this.#last;
+    const isLow = this.#keepsClass && wanted < FIRST_HIGH_PORT;
+    const low = isLow ? this.#chooseWithin(1, FIRST_HIGH_PORT - 1, wanted, isFree) : -1;
+    return low >= 0 ? low : this.#chooseWithin(this.#first, this.#last, wanted, isFree);
+  }
+
+  #chooseWithin(first: number, last: number, wanted: number, isFree: (port: number) => boolean): number {
     if (wanted >= first && wanted <= last && !this.isUsed(wanted) && isFree(wanted)) return wanted;
     const same = this.#search(first, last, (wanted & 1) === 0 ? EVEN : ODD, isFree);
     return same >= 0 ? same : this.#search(first, last, -1, isFree);

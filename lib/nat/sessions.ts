@@ -6,7 +6,6 @@ import { DeadlineHeap } from '../base/deadline-heap.js';
 import { EndpointIndex, KeyWord, putAddress } from '../base/endpoint-index.js';
 import { RowNumbers } from '../base/hash-slots.js';
 import type { Random } from '../base/random.js';
-import type { IpFamily } from '../wire/ip-address.js';
 import { Protocol } from '../wire/ipv6.js';
 import { type Contacts } from './contacts.js';
 import type { Mapping, MappingTable, Source } from './mappings.js';
@@ -124,27 +123,24 @@ export class SessionTable {
   }
 
   /**
-   * Whether one more session fits, if need be in place of one that has ended or was never answered.
-   * Connections that live are never ended.
+   * Whether one more session of a host inside fits, if need be in place of one that has ended or was never answered.
+   * Connections that live are never ended. No host has more than are left for all others.
+   * @param source undefined for one that has none yet
    */
   makeRoom(source: Source | undefined, nowUs: number): boolean {
     const { maxSessions, maxSessionsPerSource } = this.#parts.options;
-    if (source !== undefined && source.sessions >= maxSessionsPerSource && !this.#evict(source, nowUs)) {
-      return false;
-    }
-    return this.size < maxSessions || this.#evict(undefined, nowUs);
+    const own = source?.sessions ?? 0;
+    if (own >= maxSessionsPerSource) return this.#evict(({ mapping }) => mapping.source === source, nowUs);
+    if (own < maxSessions - this.size) return true;
+    return this.#evict(({ mapping }) => mapping.source.sessions >= own, nowUs);
   }
 
   /**
-   * Ends a mapping, with the only session it has, which has ended or was never answered.
-   * @param protocol of whose ports, of one family, one must become free; 0 where any will do
+   * Ends a mapping for which `fits` holds, with the only session it has, which has ended or was never answered.
    * @returns whether there was one
    */
-  makeMappingRoom(protocol: number, family: IpFamily, nowUs: number): boolean {
-    return this.#evictWhere(({ mapping }) => {
-      if (mapping.sessions > 1) return false;
-      return protocol === 0 || (mapping.protocol === protocol && mapping.address.address.family === family);
-    }, nowUs);
+  makeMappingRoom(fits: (mapping: Mapping) => boolean, nowUs: number): boolean {
+    return this.#evict(({ mapping }) => mapping.sessions === 1 && fits(mapping), nowUs);
   }
 
   /** Begins a session, for which there is room. @returns undefined when its ends are in use through another mapping */
@@ -246,12 +242,8 @@ export class SessionTable {
     return (seen & Seen.ANSWERED) !== 0 ? this.#alive : this.#unanswered;
   }
 
-  /** Ends one session, of a host or of any, that ended longest ago, or else was not answered for a while. */
-  #evict(source: Source | undefined, nowUs: number): boolean {
-    return this.#evictWhere(({ mapping }) => source === undefined || mapping.source === source, nowUs);
-  }
-
-  #evictWhere(fits: (session: Session) => boolean, nowUs: number): boolean {
+  /** Ends one session that fits: one that has ended, or else was not answered for a while. */
+  #evict(fits: (session: Session) => boolean, nowUs: number): boolean {
     const victim =
       this.#victim(this.#over, fits, nowUs) ?? this.#victim(this.#unanswered, fits, nowUs - UNANSWERED_US);
     if (victim === undefined) return false;

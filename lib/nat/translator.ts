@@ -6,7 +6,6 @@
 import { DropReason } from '../base/drop-reason.js';
 import type { Random } from '../base/random.js';
 import { type PacketTranslator, Verdict } from '../ip/forward-hook.js';
-import type { IpAddress } from '../wire/ip-address.js';
 import { ChecksumState, type IpPacket } from '../wire/ip-packet.js';
 import { Protocol } from '../wire/ipv6.js';
 import { TcpFlag } from '../wire/tcp.js';
@@ -191,14 +190,12 @@ export class Translator implements PacketTranslator {
   /** Looks at the outside addresses again; mappings of one that is gone end with it. */
   #readAddresses(): void {
     this.#generation = this.#host.generation();
+    const { addresses } = this;
     const given = this.#options.addresses;
-    const now: readonly IpAddress[] = given.length > 0 ? given : this.#host.linkAddresses();
-    const gone = this.addresses.set(now);
+    const gone = given.length > 0 ? addresses.set(given) : addresses.follow(this.#host.linkAddresses());
     if (gone.length === 0) return;
     for (const mapping of this.mappings) {
-      if (gone.includes(mapping.address) || gone.includes(mapping.source.address)) {
-        this.sessions.removeAll(mapping);
-      }
+      if (gone.includes(mapping.address)) this.sessions.removeAll(mapping);
     }
   }
 
@@ -284,7 +281,8 @@ export class Translator implements PacketTranslator {
       const mapping = this.mappings.findOutside(protocol, outside);
       if (mapping === undefined || this.#host.own.isTaken(protocol, outside.port)) return Verdict.Accept;
     }
-    const own = this.#sessionOf(packet, { inside: this.#far, far: outside, masquerade: true });
+    const ends = { inside: this.#far, far: outside, masquerade: true };
+    const own = this.#known(packet, ends.inside, ends.far) ?? this.#begin(packet, ends);
     if (own === undefined || own === null) return this.#refuse(packet);
     const seenAs = own.mapping.outside;
     const back = this.sessions.findOuter(protocol, outside, seenAs);
@@ -325,7 +323,7 @@ export class Translator implements PacketTranslator {
     const far = this.#far;
     far.set(packet.d0, packet.d1, packet.d2, packet.d3);
     far.port = view.destinationPort(packet);
-    const session = this.#known(packet, inside, far) ?? this.#sessionOf(packet, { inside, far, masquerade });
+    const session = this.#known(packet, inside, far) ?? this.#begin(packet, { inside, far, masquerade });
     if (session === null) return Verdict.Accept;
     if (session === undefined) return this.#refuse(packet);
     rewriteSource(packet, view, session.mapping.outside);
@@ -348,13 +346,11 @@ export class Translator implements PacketTranslator {
     return session;
   }
 
-  /** As `#known`, begun if need be: undefined where it cannot be, `null` where nothing is to be translated. */
-  #sessionOf(
+  /** Begins the session of what leaves: undefined where it cannot be, `null` where nothing is to be translated. */
+  #begin(
     packet: IpPacket,
     ends: { inside: Endpoint; far: Endpoint; masquerade: boolean },
   ): Session | undefined | null {
-    const known = this.#known(packet, ends.inside, ends.far);
-    if (known !== undefined) return known;
     const isTcp = this.#passing.protocol === Protocol.Tcp;
     const seen = isTcp ? beginTcp(this.#view.tcpFlags(packet)) : 0;
     const session = this.#paths.open(this.#passing, { ...ends, seen });

@@ -37,27 +37,90 @@ describe('NAT limits', function () {
     expect(world.clock.pending).to.equal(0);
   });
 
-  for (const limit of ['maxSessions', 'maxMappings', 'maxSessionsPerSource'] as const) {
+  /** One of many hosts inside. */
+  const host = (i: number): string => `192.168.0.${10 + i}`;
+
+  /** Flows a host gets, one after the other, until it is refused one. */
+  const takeAll = (from: string): number => {
+    let count = 0;
+    while (flow(2000 + count, from)) count++;
+    return count;
+  };
+
+  for (const limit of ['maxSessions', 'maxMappings'] as const) {
     it(`${limit}: one below, at and above [NL-1]`, () => {
+      begin({ [limit]: 20 });
+      for (let i = 0; i < 20; i++) expect(flow(1000, host(i)), `flow ${i + 1}`).to.equal(true);
+      expect(flow(1000, host(20)), 'one too many').to.equal(false);
+      expect(flow(1000, host(0)), 'those that are there go on').to.equal(true);
+      const { sessions, mappings, sessionsRefused, mappingsRefused } = world.nat.stats;
+      expect([sessions, mappings]).to.deep.equal([20, 20]);
+      expect(sessionsRefused + mappingsRefused).to.equal(1);
+    });
+
+    it(`${limit}: leaves room for others, however many hosts take all they get [NL-9]`, () => {
+      begin({ [limit]: 64 });
+      expect([0, 1, 2, 3, 4].map((i) => takeAll(host(i)))).to.deep.equal([32, 16, 8, 4, 2]);
+      expect(flow(1000, host(5)), 'the next').to.equal(true);
+    });
+
+    it(`${limit}: gives hosts that take turns the same [NL-9]`, () => {
+      begin({ [limit]: 60 });
+      let taken = 0;
+      while (flow(1000 + taken, host(taken % 2))) taken++;
+      expect(taken).to.equal(40);
+      expect(takeAll(host(2)), 'and as much to who comes then').to.equal(10);
+    });
+
+    it(`${limit}: a host makes room for those that have less, not for those that have more [NL-9]`, () => {
+      begin({ [limit]: 12 });
+      expect([0, 1, 2, 3].map((i) => takeAll(host(i)))).to.deep.equal([6, 3, 2, 1]);
+      world.pass(3000);
+      // Those of the second host stay fresh; the others are due to give way.
+      for (let i = 0; i < 3; i++) flow(2000 + i, host(1));
+      world.pass(3001);
+      for (let i = 0; i < 3; i++) flow(2000 + i, host(1));
+      world.takeInside();
+      expect(flow(3000, host(3)), 'one of those with as much or more').to.equal(true);
+      const before = world.nat.stats.sessionsEvicted;
+      expect(flow(3000, host(0)), 'one of its own').to.equal(true);
+      expect(world.nat.stats.sessionsEvicted).to.equal(before + 1);
+      for (let i = 0; i < 3; i++) expect(flow(2000 + i, host(1)), 'still there').to.equal(true);
+    });
+  }
+
+  for (const limit of ['maxSessionsPerSource', 'maxMappingsPerSource'] as const) {
+    it(`${limit}: one below, at and above (RFC 6888 §3 REQ-4) [NL-1]`, () => {
       begin({ [limit]: 20 });
       for (let i = 0; i < 20; i++) expect(flow(1000 + i), `flow ${i + 1}`).to.equal(true);
       expect(flow(1020), 'one too many').to.equal(false);
       expect(flow(1000), 'those that are there go on').to.equal(true);
-      const { sessions, mappings, sessionsRefused, mappingsRefused } = world.nat.stats;
-      expect([sessions, mappings]).to.deep.equal([20, 20]);
-      expect(sessionsRefused + mappingsRefused).to.equal(1);
-      expect(flow(1000, HOST_2), 'another host').to.equal(limit === 'maxSessionsPerSource');
+      expect(flow(1000, HOST_2), 'another host').to.equal(true);
+      const other = world.out(udpPacket(place(HOST, 1000), place(PEER, 54)));
+      expect(other, 'another session of a mapping').to.have.length(limit === 'maxMappingsPerSource' ? 1 : 0);
+      world.pass(6001);
+      expect(flow(1020), 'in place of one of its own').to.equal(true);
+      expect(world.nat.stats.sessionsEvicted).to.equal(1);
     });
   }
 
+  it('leaves a port forward its mapping, whatever else its host has', () => {
+    begin({ maxMappingsPerSource: 5 });
+    world.nat.forward({ protocol: 'udp', outsidePort: 53, insideAddress: HOST });
+    expect(takeAll(HOST)).to.equal(5);
+    world.takeInside();
+    only(world.in(udpPacket(place(PEER, 1000), place(OUTSIDE, 53))));
+    expect(only(world.out(udpPacket(place(HOST, 53), place(PEER, 1000)))).from.port).to.equal(53);
+  });
+
   it('gives the place of a flow that was never answered to another, after a while [NL-3]', () => {
     begin({ maxSessions: 10 });
-    for (let i = 0; i < 10; i++) flow(1000 + i);
+    for (let i = 0; i < 10; i++) flow(1000 + i, host(i));
     only(world.in(udpPacket(place(PEER, 53), place(OUTSIDE, 1000))));
-    expect(flow(2000)).to.equal(false);
+    expect(flow(2000, host(10))).to.equal(false);
     world.pass(6001);
-    for (let i = 0; i < 9; i++) expect(flow(2000 + i)).to.equal(true);
-    expect(flow(3000)).to.equal(false);
+    for (let i = 0; i < 9; i++) expect(flow(2000 + i, host(10 + i))).to.equal(true);
+    expect(flow(3000, host(20))).to.equal(false);
     expect(world.takeInside(), 'refusals').to.have.length(2);
     only(world.in(udpPacket(place(PEER, 53), place(OUTSIDE, 1000))));
     expect(world.nat.stats.sessionsEvicted).to.equal(9);
@@ -66,10 +129,10 @@ describe('NAT limits', function () {
   it('gives the place of a connection that has ended to another at once, and never that of a living one [NL-3]', () => {
     begin({ maxSessions: 2 });
     const server = place(PEER, 80);
-    for (const port of [1000, 1001]) {
-      world.out(tcpPacket(place(HOST, port), server, 'S'));
+    for (const [i, port] of [1000, 1001].entries()) {
+      world.out(tcpPacket(place(host(i), port), server, 'S'));
       world.in(tcpPacket(server, place(OUTSIDE, port), 'S.'));
-      world.out(tcpPacket(place(HOST, port), server, '.'));
+      world.out(tcpPacket(place(host(i), port), server, '.'));
     }
     world.pass(3_600_000);
     expect(world.out(tcpPacket(place(HOST, 1002), server, 'S'))).to.be.empty;
@@ -228,6 +291,14 @@ describe('a pool of ports', function () {
     expect(pool.choose(2000, () => true)).to.equal(-1);
     pool.release(33_333);
     expect(pool.choose(2000, () => true)).to.equal(33_333);
+  });
+
+  it('gives one above 1023 where all below are taken (RFC 4787 §4.2.1 REQ-3 a recommends, no more) [NU-3]', () => {
+    const pool = new PortPool(new SeededRandom(3), [2000, 2001], true);
+    for (let port = 1; port < 1024; port++) pool.use(port);
+    expect(pool.choose(500, () => true)).to.equal(2000);
+    pool.release(7);
+    expect(pool.choose(500, () => true)).to.equal(7);
   });
 
   it('chooses by chance, evenly (RFC 6056 §3.3.1)', () => {
