@@ -6,6 +6,7 @@ import { bytesText } from '../frame/text.js';
 import { delivered } from '../network/delivery.js';
 import { openNetwork } from '../network/network.js';
 import type { NetworkOptions } from '../network/options.js';
+import { endLeftovers } from '../run/leftovers.js';
 import { runProgram } from '../run/program.js';
 import { programSide } from '../run/run.js';
 import { type ServiceOptions, startServices } from '../run/services.js';
@@ -49,6 +50,7 @@ export async function capture(context: CaptureContext): Promise<number> {
   if (tun !== undefined && args.length > 0) {
     // Standard output is the capture's.
     const stdio = ['inherit', 2, 2] as const;
+    context.defer(() => endLeftovers(tun.pid));
     ways.push(runProgram(context, { ...programSide(context, network, tun), line: args, stdio }));
   } else {
     output.note(`capturing on ${network.name}, where the stack is ${network.addresses.join(' and ')}`);

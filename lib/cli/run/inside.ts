@@ -4,6 +4,7 @@ import v8 from 'node:v8';
 import type { PrivateTun } from '../../index.js';
 import type { CommandContext } from '../frame/context.js';
 import { CliError, UsageError } from '../frame/errors.js';
+import { endLeftovers } from './leftovers.js';
 import { runProgram } from './program.js';
 
 /** A namespace that programs are started in: of a TUN, of a gateway or of a tunnel. */
@@ -78,6 +79,7 @@ export const sweepHere = (): void => v8.setFlagsFromString('--no-concurrent-arra
 /** Runs the program of the command line to its end, or stays until it is interrupted. @returns the exit status */
 export async function serveInside(context: CommandContext, inside: Inside): Promise<number> {
   if (context.args.length > 0) {
+    context.defer(() => endLeftovers(inside.pid));
     return runProgram(context, { space: inside.space, line: context.args, env: inside.env ?? {} });
   }
   describe(context, inside);
