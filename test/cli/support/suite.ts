@@ -24,6 +24,8 @@ const HTTP_SERVER = `
       response.write('half', () => response.destroy());
     } else if (request.url === '/none') request.socket.destroy();
     else if (request.url === '/never') request.resume();
+    else if (request.url === '/switch') response.writeHead(101, { connection: 'upgrade', upgrade: 'x' }).end();
+    else if (request.url === '/twice') response.end(request.headersDistinct['x-a'].join());
     else if (request.url === '/long') response.end(Buffer.alloc(200_000));
     else if (request.method === 'POST') request.pipe(response);
     else response.end(request.method + ' ' + request.url + ' of ' + request.headers.host);
@@ -35,6 +37,11 @@ const CAPITALS_SERVER = `
     let text = '';
     socket.on('data', (piece) => { text += piece; }).on('end', () => socket.end(text.toUpperCase()));
   }).listen(7001, '::', () => console.log('serving'));
+`;
+/** Where only `::1` is listened on. */
+const SIX_SERVER = `
+  require('node:http').createServer((request, response) => response.end('six of ' + request.headers.host))
+    .listen(7003, '::1', () => console.log('serving'));
 `;
 const UDP_SERVER = `
   const socket = require('node:dgram').createSocket('udp6', (message, from) => {
@@ -62,7 +69,7 @@ export function describeCommands(title: string): void {
       if (!privateNamespace.works) skip(this, `no private TUN here: ${privateNamespace.problem}`);
       namespace = await TestNamespace.createOrSkip(this);
       folder = mkdtempSync(join(tmpdir(), 'tunstack-cli-'));
-      for (const server of [HTTP_SERVER, CAPITALS_SERVER, UDP_SERVER]) {
+      for (const server of [HTTP_SERVER, CAPITALS_SERVER, UDP_SERVER, SIX_SERVER]) {
         const child = namespace.spawn(process.execPath, ['--eval', server], { limitMs: 15 * 60_000 });
         await child.output(/serving/);
       }
@@ -231,6 +238,23 @@ function describeTun(namespace: () => TestNamespace): void {
       expect((await running.ended()).status).to.equal(0);
       expect(await state()).to.equal(before);
     });
+
+    it('is served by tun2socks, and left as it was', async () => {
+      const before = await state();
+      const args = ['tun2socks', '--tun', 'tun9', '--proxy', 'socks5://127.0.0.1'];
+      const running = start(args, { namespace: namespace() });
+      await running.child.output(/serving tun9/);
+      process.kill(running.child.pid, 'SIGINT');
+      expect((await running.ended()).status).to.equal(0);
+      expect(await state()).to.equal(before);
+    });
+
+    it('is told from an interface that is no TUN', async () => {
+      const args = ['ping', '--tun', 'lo', '--address', '10.9.0.2/24', '10.9.0.1'];
+      const { stderr, status } = await cli(args, { namespace: namespace() });
+      expect(stderr).to.match(/lo is no TUN that can be taken/);
+      expect(status).to.equal(2);
+    });
   });
 
   // Nobody else may enter the namespace of others.
@@ -317,6 +341,59 @@ function describeRun(folder: () => string): void {
       ]);
   });
 
+  it('run: knows the stack by name, and refuses other names at once', async () => {
+    const script =
+      'getent ahosts stack; getent hosts "$(hostname)"; getent hosts web.invalid || echo unknown $?';
+    const { stdout, stderr, status } = await cli(['run', '--', 'sh', '-c', script]);
+    expect(stdout)
+      .to.match(/^10\.0\.0\.1 +STREAM/m)
+      .and.match(/^fd00::1 +STREAM/m);
+    expect(stdout)
+      .to.match(/^(127\.0\.0\.1|::1) +localhost/m)
+      .and.match(/\nunknown 2\n$/);
+    expect([stderr, status]).to.deep.equal(['', 0]);
+  });
+
+  it('run: is interrupted by a second signal where the program does not listen, and leaves nothing', async () => {
+    const env = { TMPDIR: mkdtempSync(join(folder(), 'tmp-')) };
+    const script = '(trap "" TERM; sleep 60) & trap "echo told" TERM; echo ready; while ! read x; do :; done';
+    const running = start(['run', '--', 'sh', '-c', script], { env, openStdin: true });
+    await running.child.output(/ready/);
+    process.kill(running.child.pid, 'SIGTERM');
+    await running.child.output(/told/);
+    process.kill(running.child.pid, 'SIGTERM');
+    expect((await running.ended()).status).to.equal(143);
+    expect(readdirSync(env.TMPDIR)).to.deep.equal([]);
+  });
+
+  it('run: leaves Ctrl-C to what runs at its terminal', async function () {
+    if (!(await installed('script'))) skip(this, 'script is not installed');
+    const script = 'trap "echo heard" INT; echo ready; while ! read x; do :; done; echo "got $x"; exit 3';
+    const line = [process.execPath, ...NODE, 'run', '--', 'sh', '-c', `'${script}'`].join(' ');
+    const terminal = new Child('script', ['-qec', line, '/dev/null'], { openStdin: true, limitMs: LIMIT_MS });
+    await terminal.output(/ready/);
+    terminal.stdin.write('\x03');
+    await terminal.output(/heard/);
+    terminal.stdin.write('\x03');
+    await terminal.output(/heard[^]*heard/);
+    terminal.stdin.write('a word\n');
+    await terminal.output(/got a word/);
+    expect((await terminal.ended).status).to.equal(3);
+  });
+
+  it('run: tells programs how to enter, as JSON', async () => {
+    const running = start(['run', '--echo', '--json']);
+    await running.child.output(/^\}$/m);
+    process.kill(running.child.pid, 'SIGTERM');
+    const { stdout, status } = await running.ended();
+    const told = JSON.parse(stdout) as { pid: number; stack: string[]; services: object[]; enter: string };
+    expect(told.enter)
+      .to.match(/nsenter --target \d+ /)
+      .and.include(String(told.pid));
+    expect([told.stack, told.services]).to.deep.equal([['10.0.0.1', 'fd00::1'], [{ name: 'echo', port: 7 }]]);
+    expect(status).to.equal(0);
+  });
+
   it('run: without a program stays until it is interrupted', async () => {
     const running = start(['run', '--echo']);
     await running.child.output(/enter: +\S+nsenter .*[^]*It stays until it is interrupted/);
@@ -342,9 +419,11 @@ function describeNc(namespace: () => TestNamespace): void {
   for (const [network, options, host] of [
     ['across a TUN', TUN, '10.7.0.2'],
     ['through the sockets of the host', [], '127.0.0.1'],
+    ['on localhost', [], 'localhost'],
   ] as const) {
     it(`nc: listens, and each side hears the other to its end, ${network}`, async () => {
-      const running = start(['nc', ...options, '-l', '7100'], {
+      const place = host === 'localhost' ? ['localhost', '7100'] : ['7100'];
+      const running = start(['nc', ...options, '-l', ...place], {
         namespace: namespace(),
         input: 'from the stack\n',
       });
@@ -364,6 +443,8 @@ function describeNc(namespace: () => TestNamespace): void {
     `;
     const client = namespace().spawn(process.execPath, ['--eval', reset], { openStdin: true });
     await running.child.output(/broken off/);
+    const impatient = "const s = require('node:net').connect(7100, '10.7.0.2', () => s.resetAndDestroy())";
+    await namespace().exec(process.execPath, ['--eval', impatient]);
     client.stdin.end();
     await client.ended;
     await running.child.output(/tunstack nc: .*ECONNRESET/);
@@ -373,6 +454,20 @@ function describeNc(namespace: () => TestNamespace): void {
     process.kill(running.child.pid, 'SIGTERM');
     const { stdout, status } = await running.ended();
     expect([stdout, status]).to.deep.equal([`broken off\n${'from the kernel\n'.repeat(2)}`, 143]);
+  });
+
+  it('nc, http: find the host by whichever of its addresses is listened on', async () => {
+    const input = 'GET / HTTP/1.0\r\nHost: you\r\n\r\n';
+    const asked = await cli(['nc', '-v', 'localhost', '7003'], { namespace: namespace(), input });
+    expect(asked.stdout).to.match(/\r\n\r\nsix of you$/);
+    expect(asked.stderr).to.match(
+      /ECONNREFUSED 10\.0\.2\.2:7003; there is .*\nconnected to \[fd00::2\]:7003\n$/,
+    );
+    const fetched = await cli(['http', '-s', 'localhost:7003'], { namespace: namespace() });
+    expect([fetched.stdout, fetched.status]).to.deep.equal(['six of localhost:7003', 0]);
+    const four = await cli(['http', '-4', 'http://127.0.0.1:7003/'], { namespace: namespace() });
+    expect(four.stderr).to.match(/^tunstack http: 127\.0\.0\.1:7003: connect ECONNREFUSED/);
+    expect(four.status).to.equal(7);
   });
 
   it('nc: waits for a datagram, and answers who sent it', async () => {
@@ -425,6 +520,8 @@ function describeHttp(namespace: () => TestNamespace, folder: () => string): voi
   it('http: fetches, posts and follows, with and without a TUN', async () => {
     const plain = await fetchIn('http://localhost:8080/page');
     expect([plain.stdout, plain.status]).to.deep.equal(['GET /page of localhost:8080', 0]);
+    const twice = await fetchIn('-H', 'X-A: 1', '-H', 'x-a: 2', 'http://localhost:8080/twice');
+    expect([twice.stdout, twice.status]).to.deep.equal(['1,2', 0]);
     const posted = await fetchIn('-d', 'a=1', '-d', 'b=2', ...TUN, 'http://10.7.0.1:8080/');
     expect([posted.stdout, posted.status]).to.deep.equal(['a=1&b=2', 0]);
     const followed = await fetchIn('-i', '-L', 'localhost:8080/moved');
@@ -482,6 +579,7 @@ function describeHttp(namespace: () => TestNamespace, folder: () => string): voi
       [35, ['https://localhost:8080/']],
       [47, ['-L', '--max-redirects', '0', 'http://localhost:8080/moved']],
       [52, ['http://localhost:8080/none']],
+      [52, ['http://localhost:8080/switch']],
       [77, ['--cacert', '/nonexistent/file', 'https://localhost:8080/']],
     ];
     const outcomes = await Promise.all(cases.map(([, args]) => fetchIn(...args)));
