@@ -107,6 +107,8 @@ const CHOICES = {
   dns: ['tcp', 'udp'],
   icmp: ['drop', 'answer'],
 } as const;
+const PROXY_KEYS: readonly string[] = ['host', 'port', 'username', 'password'];
+const NO_USER = 'a password of a proxy is for a user';
 const OTHERS: readonly string[] = ['stack', 'link', 'proxy', 'nameServer', 'timers'];
 
 /** @throws ArgumentTypeError, ArgumentValueError, ArgumentRangeError */
@@ -120,6 +122,7 @@ export function resolveTunnelOptions(options: SocksTunnelOptions): TunnelSetting
   }
   const { stack, link, nameServer, timers = HOST_TIMERS } = options;
   if (!(stack instanceof Stack)) throw new ArgumentTypeError('a tunnel needs a stack');
+  checkTimers(timers);
   const { host, port = DEFAULT_PORT, username, password } = proxyOf(options.proxy);
   const credentials = username === undefined ? undefined : { username, password: password ?? '' };
   if (credentials !== undefined) checkCredentials(credentials);
@@ -164,8 +167,9 @@ export function parseSocksProxy(text: string): SocksProxy {
   }
   const isBare = (pathname === '' || pathname === '/') && search === '' && hash === '';
   if (host === '' || !isBare) throw new ArgumentValueError('a proxy has a host, and nothing behind the port');
+  if (username === '' && password !== '') throw new ArgumentValueError(NO_USER);
   return {
-    host,
+    host: decoded(host),
     port: port === '' ? DEFAULT_PORT : Number(port),
     ...(username === '' ? {} : { username: decoded(username), password: decoded(password) }),
   };
@@ -175,7 +179,7 @@ function decoded(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    throw new ArgumentValueError('user and password of a proxy are percent-encoded UTF-8');
+    throw new ArgumentValueError('host, user and password of a proxy are percent-encoded UTF-8');
   }
 }
 
@@ -184,13 +188,23 @@ function proxyOf(given: string | SocksProxy): SocksProxy {
   if (given === null || typeof given !== 'object') {
     throw new ArgumentTypeError('a proxy is a URL or an object');
   }
+  const unknown = Object.keys(given).find((key) => !PROXY_KEYS.includes(key));
+  if (unknown !== undefined) throw new ArgumentValueError(`unknown option "${unknown}" of a proxy`);
   const { host, username, password } = given;
   if (typeof host !== 'string') throw new ArgumentTypeError('the host of a proxy is a string');
   if (host === '') throw new ArgumentValueError('a proxy has a host');
   if (username === undefined && password !== undefined) {
-    throw new ArgumentValueError('a password of a proxy is for a user');
+    throw new ArgumentValueError(NO_USER);
   }
   return given;
+}
+
+function checkTimers(timers: RelayTimers): void {
+  const isTimers =
+    timers !== null &&
+    typeof timers === 'object' &&
+    [timers.now, timers.setTimeout, timers.clearTimeout].every((part) => typeof part === 'function');
+  if (!isTimers) throw new ArgumentTypeError('timers have now, setTimeout and clearTimeout');
 }
 
 /** `192.0.2.1`, `192.0.2.1:5353`, `[2001:db8::1]:5353`, `2001:db8::1`. */

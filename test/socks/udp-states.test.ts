@@ -6,7 +6,7 @@ import { expect } from 'chai';
 import type { SocksTunnelStats } from '../../lib/socks/counters.js';
 import { eventually } from '../support/interop-wait.js';
 import { OUTSIDE, type RawPort, RawWorld } from './support/raw-world.js';
-import type { Step } from './support/scripted-proxy.js';
+import { ScriptedProxy, type Step } from './support/scripted-proxy.js';
 
 type Counts = Partial<SocksTunnelStats>;
 
@@ -38,9 +38,9 @@ class Relay {
     });
   }
 
-  static async open(): Promise<Relay> {
-    const socket = createSocket('udp4');
-    socket.bind(0, '127.0.0.1');
+  static async open(address = '127.0.0.1'): Promise<Relay> {
+    const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4');
+    socket.bind(0, address);
     await once(socket, 'listening');
     return new Relay(socket);
   }
@@ -51,7 +51,8 @@ class Relay {
 
   /** Sends to the tunnel. */
   async send(bytes: readonly number[], to = this.peer): Promise<void> {
-    await new Promise((resolve) => this.#socket.send(Uint8Array.from(bytes), to, '127.0.0.1', resolve));
+    const { address } = this.#socket.address();
+    await new Promise((resolve) => this.#socket.send(Uint8Array.from(bytes), to, address, resolve));
   }
 
   close(): void {
@@ -205,6 +206,26 @@ describe('a tunnel, UDP: states and events', function () {
       expect(world.counted()).to.deep.equal({ udpRequests: 1, udpAssociated: 1, udpOut: 1, udpIn: 1 });
     });
   }
+
+  it('sends to the relay of a proxy at an address of IPv6', async () => {
+    await world.close();
+    const proxy = await ScriptedProxy.start(0, '::1');
+    world = await RawWorld.open({ proxy: { host: '::1', port: proxy.port } });
+    await world.proxy.close();
+    world.proxy = proxy;
+    for (const place of [[], [4, ...new Array<number>(15).fill(0), 1], [3, 3, ...Buffer.from('::1')]]) {
+      relay.close();
+      relay = await Relay.open('::1');
+      const port = await asks([...ASKED, reply(...place)]);
+      await eventually(
+        'the datagram',
+        () => relay.heard.length,
+        (length) => length === 1,
+      );
+      await relay.send([...HEADER, 104, 105]);
+      expect(await port.hears()).to.deep.equal([`${OUTSIDE[4]} 7: hi`]);
+    }
+  });
 
   for (const [name, place, counts] of [
     ['port 0', [5, 0, 0, 1, 127, 0, 0, 1, 0, 0], { proxyMalformed: 1 }],

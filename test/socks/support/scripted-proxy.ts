@@ -28,10 +28,10 @@ export class ScriptedProxy {
   }
 
   /** @param port one of before, for a proxy that comes back */
-  static async start(port = 0): Promise<ScriptedProxy> {
+  static async start(port = 0, address = '127.0.0.1'): Promise<ScriptedProxy> {
     const server = createServer({ allowHalfOpen: true });
     const proxy = new ScriptedProxy(server);
-    server.listen(port, '127.0.0.1');
+    server.listen(port, address);
     await once(server, 'listening');
     return proxy;
   }

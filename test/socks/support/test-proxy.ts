@@ -45,10 +45,10 @@ export class TestProxy {
     server.on('connection', (socket) => this.#connected(socket));
   }
 
-  static async start(behaviour: ProxyBehaviour = {}): Promise<TestProxy> {
+  static async start(behaviour: ProxyBehaviour = {}, address = '127.0.0.1'): Promise<TestProxy> {
     const server = createServer({ allowHalfOpen: true });
     const proxy = new TestProxy(server, behaviour);
-    server.listen(0, '127.0.0.1', 4096);
+    server.listen(0, address, 4096);
     await once(server, 'listening');
     return proxy;
   }
