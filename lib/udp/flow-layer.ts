@@ -134,14 +134,23 @@ export class UdpFlows implements FlowHost {
   #begin(listener: AnyUdpListener, packet: IpPacket, refused: FlowEntry | undefined): FlowEntry | undefined {
     const { options, table } = listener;
     if (listener.books.pending >= options.maxPending) return undefined;
-    if (refused === undefined && table.size >= options.maxFlows) return undefined;
+    const isFull = refused === undefined && table.size >= options.maxFlows;
+    if (isFull && !this.#forgetRefusal(listener)) return undefined;
     const entry = refused ?? this.#add(listener, packet);
+    listener.refused.delete(entry);
     entry.aimAt(packet, this.#key);
     entry.state = FlowState.New;
     entry.first = keepPacket(packet, QUOTED_BYTES);
     listener.books.pending++;
     this.#deadlines.set(entry.id, packet.nowUs + 1000 * options.pendingMs);
     return entry;
+  }
+
+  /** A refusal is a memory, and no flow: the oldest makes room for one. @returns whether there was any */
+  #forgetRefusal({ refused }: AnyUdpListener): boolean {
+    const [oldest] = refused;
+    if (oldest !== undefined) this.end(oldest, 'idle');
+    return oldest !== undefined;
   }
 
   #add(listener: AnyUdpListener, packet: IpPacket): FlowEntry {
@@ -195,6 +204,7 @@ export class UdpFlows implements FlowHost {
     if (kind === 0) listener.books.ignored++;
     else listener.books.rejected++;
     this.#decide(entry, FlowState.Refused);
+    listener.refused.add(entry);
     entry.refusal = kind;
     this.#news.forget(entry);
     if (kind !== 0 && first !== undefined) {
@@ -252,6 +262,7 @@ export class UdpFlows implements FlowHost {
     if (state === FlowState.Ended) return;
     entry.state = FlowState.Ended;
     listener.table.remove(entry);
+    listener.refused.delete(entry);
     this.#deadlines.clear(entry.id);
     this.#entries[entry.id] = undefined;
     this.#freeIds.push(entry.id);

@@ -54,6 +54,8 @@ export class AnyUdpListener {
     pending: 0,
     flows: 0,
   };
+  /** Flows that were refused and are remembered, the oldest first. @hidden */
+  readonly refused = new Set<FlowEntry>();
   /** Index of the only link it takes flows of; -1 for any. @hidden */
   readonly link: number;
   readonly #options: FlowOptions;

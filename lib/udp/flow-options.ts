@@ -19,7 +19,10 @@ export interface AnyUdpOptions extends AnyFilter {
   readonly idleMs?: number;
   /** Whether answers keep a flow alive too, which lets those outside do so (RFC 4787 §4.3 REQ-6); false by default. */
   readonly refreshInbound?: boolean;
-  /** Flows at once, those asked about and those refused lately included; one more is refused. 4096 by default. */
+  /**
+   * Flows at once, those asked about included; datagrams that would begin one more are dropped. 4096 by default. Those
+   * refused lately are remembered only as long as no other flow needs their place.
+   */
   readonly maxFlows?: number;
   /** Flows asked about and not decided on, at once; one more is refused. 1024 by default. */
   readonly maxPending?: number;

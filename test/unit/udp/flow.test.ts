@@ -236,6 +236,20 @@ describe('UDP flows to any address', () => {
     expect(world.gateway.udp.memoryBytes).to.equal(0);
   });
 
+  it('find room where others were refused: what is remembered of those is no flow', () => {
+    const listener = world.listen({ maxFlows: 3 });
+    world.decide = (request) => {
+      if (request.destinationPort === 9) request.reject();
+      else request.accept();
+    };
+    for (let i = 0; i < 10; i++) world.socket().send('x', ELSEWHERE[4], 9);
+    expect(listener.counts).to.include({ requested: 10, rejected: 10, overflows: 0 });
+    for (let i = 0; i < 4; i++) world.socket().send('x', ELSEWHERE[4], 53);
+    expect(listener.counts).to.include({ accepted: 3, overflows: 1, flows: 3 });
+    world.clock.advanceBy(10e6);
+    expect(listener.flows).to.equal(3);
+  });
+
   it('are refused beyond maxFlows and maxPending, and counted', () => {
     const listener = world.listen({ maxFlows: 3, maxPending: 2 });
     for (let i = 0; i < 3; i++) world.socket().send('x', ELSEWHERE[4], 53);
