@@ -7,6 +7,7 @@ import { Buffer } from 'node:buffer';
 import { writeSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { copyBytes } from '../base/copy.js';
+import { descriptorOf, hiddenError } from '../relay/host-socket.js';
 import { reset } from '../relay/relay.js';
 import type { TcpEndpoint, TcpEndpointHandler } from '../stack/tcp-endpoint.js';
 import { CHUNK_BYTES, type Chunk, type ChunkPool } from './chunks.js';
@@ -24,10 +25,6 @@ export interface PumpHost {
   pumpEnded(pump: Pump, error: string): void;
 }
 
-/** The descriptor of a socket; -1 where it has none. */
-const descriptorOf = (socket: Socket): number =>
-  (socket as unknown as { _handle?: { fd?: number } | null })._handle?.fd ?? -1;
-
 /** Joins an endpoint and a connected socket of the host, which must allow half-open connections. */
 export class Pump implements TcpEndpointHandler, TextSink {
   /** `tick` of the host when something last happened. */
@@ -35,7 +32,7 @@ export class Pump implements TcpEndpointHandler, TextSink {
   readonly #host: PumpHost;
   readonly #endpoint: TcpEndpoint;
   readonly #socket: Socket;
-  readonly #written = (): void => this.#hostTook();
+  readonly #written = (error?: Error | null): void => this.#hostTook(error);
   /** Text for the host that is being gathered, or that it has not taken yet. */
   #chunk: Chunk | undefined;
   /** The host has not taken all it was given: nothing more is taken from the stack. */
@@ -51,6 +48,8 @@ export class Pump implements TcpEndpointHandler, TextSink {
   #isOver = false;
   /** The handshake is still to be done, by this side: closed now, the connection would be forgotten. */
   #isConnecting: boolean;
+  /** Bytes the stack's peer had not acknowledged when that was last looked at. */
+  #unackedBytes = 0;
 
   /** @param isConnecting whether the endpoint was only just told to connect */
   constructor(host: PumpHost, endpoint: TcpEndpoint, socket: Socket, isConnecting = false) {
@@ -77,6 +76,14 @@ export class Pump implements TcpEndpointHandler, TextSink {
     return this.#hostEnded && this.#stackEnded && this.#rest === undefined;
   }
 
+  /** What was admitted long ago and is taken only now is activity too: a slow reader is no idle one. */
+  noteProgress(): void {
+    const { unackedBytes } = this.#endpoint;
+    if (unackedBytes === this.#unackedBytes) return;
+    this.#unackedBytes = unackedBytes;
+    this.touched = this.#host.tick;
+  }
+
   /** Ends both with an RST. @param why code for the counters */
   abort(why: string): void {
     this.#end(why);
@@ -101,6 +108,11 @@ export class Pump implements TcpEndpointHandler, TextSink {
   }
 
   #hostFinished(): void {
+    const code = hiddenError(this.#socket);
+    if (code !== '') {
+      this.#end(code);
+      return;
+    }
     this.#hostEnded = true;
     this.touched = this.#host.tick;
     if (this.#rest === undefined && !this.#isClosed && !this.#isConnecting) this.#endpoint.shutdown();
@@ -190,9 +202,10 @@ export class Pump implements TcpEndpointHandler, TextSink {
     }
   }
 
-  #hostTook(): void {
+  #hostTook(error: Error | null | undefined): void {
     const { writableLength, destroyed } = this.#socket;
-    if (!this.#isBlocked || writableLength > 0 || destroyed || this.#isOver) return;
+    // Of an error the socket itself tells right after.
+    if (error || !this.#isBlocked || writableLength > 0 || destroyed || this.#isOver) return;
     this.#isBlocked = false;
     if (this.#chunk !== undefined) this.#chunk.filled = 0;
     this.#pull();

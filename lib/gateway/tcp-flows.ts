@@ -33,6 +33,9 @@ const REJECTIONS: Readonly<Record<string, IcmpRejection>> = {
   EPERM: 'prohibited',
 };
 
+/** The host has no more descriptors, or no memory, for another socket. */
+const EXHAUSTED: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM']);
+
 /** A failure of the host's socket as an answer to whoever asked: RST where the other end has said no. */
 export const rejectionOf = (code: string | undefined): 'reset' | IcmpRejection =>
   REJECTIONS[code ?? ''] ?? 'reset';
@@ -46,7 +49,8 @@ export class TcpFlows implements PumpHost {
   readonly #idleTicks: number;
   readonly #halfCloseTicks: number;
   readonly #pumps = new Set<Pump>();
-  readonly #dialling = new Set<Socket>();
+  /** Sockets that are connecting, and what gives each up. */
+  readonly #dialling = new Map<Socket, (code: string) => void>();
   readonly #buffer = Buffer.allocUnsafeSlow(READ_BYTES);
   #isClosed = false;
 
@@ -162,8 +166,7 @@ export class TcpFlows implements PumpHost {
 
   close(): void {
     this.#isClosed = true;
-    for (const socket of this.#dialling) socket.destroy();
-    this.#dialling.clear();
+    for (const giveUpDialling of this.#dialling.values()) giveUpDialling('ECONNABORTED');
     for (const pump of this.#pumps) pump.abort('ECONNABORTED');
     this.#sweeper.stop();
   }
@@ -198,7 +201,7 @@ export class TcpFlows implements PumpHost {
     };
     const fail = (code: string): void => {
       if (!settle()) return;
-      this.#stats.tcpUnreachable++;
+      this.#countFailure(code);
       socket.destroy();
       failed(code);
     };
@@ -211,11 +214,17 @@ export class TcpFlows implements PumpHost {
       if (endpoint === undefined) socket.resetAndDestroy();
       else pump = this.#join(endpoint, socket);
     });
-    this.#dialling.add(socket);
+    this.#dialling.set(socket, fail);
     return socket;
   }
 
-  /** The stack may have no room, or no way back any more; then nobody is answered, as if the host had not connected. */
+  #countFailure(code: string): void {
+    if (this.#isClosed) this.#stats.tcpCancelled++;
+    else if (EXHAUSTED.has(code)) this.#stats.tcpFull++;
+    else this.#stats.tcpUnreachable++;
+  }
+
+  /** undefined where nobody wants it any more, or the stack has no room or no way back. */
   #accepted(accept: () => TcpEndpoint | undefined): TcpEndpoint | undefined {
     try {
       const endpoint = accept();
@@ -238,6 +247,7 @@ export class TcpFlows implements PumpHost {
 
   #sweep(): boolean {
     for (const pump of this.#pumps) {
+      pump.noteProgress();
       const limit = pump.isHalfClosed ? this.#halfCloseTicks : this.#idleTicks;
       if (this.tick - pump.touched >= limit) pump.abort(IDLE);
     }

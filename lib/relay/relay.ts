@@ -5,7 +5,8 @@
 import { Buffer } from 'node:buffer';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { ArgumentRangeError, ArgumentTypeError } from '../base/errors.js';
+import { ArgumentRangeError, ArgumentTypeError, StackError } from '../base/errors.js';
+import { hiddenError } from './host-socket.js';
 import { HOST_TIMERS, IdleWatch, type RelayTimers } from './relay-timers.js';
 
 export type { RelayTimers };
@@ -109,6 +110,10 @@ class Side {
   bytes = 0;
   /** Whether it was paused because the other had enough. */
   isHeld = false;
+  /** Whether it is to be ended once it has taken all that it was given. */
+  owesEnd = false;
+  /** Called when it has taken what it was given. */
+  took: () => void = ignore;
   /** Whether it has said all. */
   hasEnded = false;
   /** Whether all it was given has left it. */
@@ -165,6 +170,7 @@ class Relay {
   #watch(side: Side): void {
     const { stream } = side;
     stream.allowHalfOpen = true;
+    side.took = () => this.#took(side);
     this.#on(side, 'data', (chunk: Uint8Array | string) => this.#pass(side, chunk));
     this.#on(side, 'end', () => this.#ended(side));
     this.#on(side, 'drain', () => this.#drained(side));
@@ -182,7 +188,8 @@ class Relay {
   #pass(side: Side, chunk: Uint8Array | string): void {
     this.#idle.touch();
     side.bytes += typeof chunk === 'string' ? Buffer.byteLength(chunk) : chunk.length;
-    if (side.other.stream.write(chunk) || this.#isOver) return;
+    const { stream, took } = side.other;
+    if (stream.write(chunk, took) || this.#isOver) return;
     side.isHeld = true;
     side.stream.pause();
   }
@@ -197,13 +204,28 @@ class Relay {
 
   #ended(side: Side): void {
     if (side.hasEnded) return;
+    const code = hiddenError(side.stream);
+    if (code !== '') {
+      this.#end(side.name, new StackError(code, 'read'));
+      return;
+    }
     side.hasEnded = true;
     const { other } = side;
     const { stream } = other;
     if (stream.writableFinished) other.hasFinished = true;
-    else if (!stream.writableEnded) stream.end();
+    // A socket that was told to end cannot be reset any more: it is not told before it has passed all on.
+    else if (stream.writableLength > 0) other.owesEnd = true;
+    else stream.end();
     this.#idle.start(this.#settings.halfCloseIdleMs);
     this.#look();
+  }
+
+  #took(side: Side): void {
+    const { owesEnd, stream } = side;
+    if (!owesEnd || stream.writableLength > 0 || this.#isOver) return;
+    side.owesEnd = false;
+    this.#idle.touch();
+    stream.end();
   }
 
   #finished(side: Side): void {
@@ -250,7 +272,8 @@ function guard(stream: Duplex): void {
 
 /**
  * Whether it is a kernel's socket that waits for its FIN to be sent. Node 20 forgets such a one when it is
- * reset, without closing it, and the process then never ends.
+ * reset, without closing it, and the process then never ends. Closed instead it ends in order, which is true of what was
+ * sent: who ends a socket only when it has passed all on makes nobody take a part for the whole.
  */
 const isShuttingDown = (stream: MaybeSocket): boolean =>
   stream instanceof Socket && stream.writableEnded && !stream.writableFinished;

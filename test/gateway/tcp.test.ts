@@ -220,6 +220,16 @@ describe('gateway: TCP', () => {
       (client) => {
         client.write(Buffer.alloc(64 << 20));
       },
+      (_client, far) => {
+        // The reset comes together with the last text.
+        far.write('text');
+      },
+      async (client, far) => {
+        client.end();
+        far.resume();
+        await once(far, 'end');
+        far.write('text');
+      },
     ];
     for (const [i, step] of steps.entries()) {
       const [client, far] = await joined();

@@ -2,9 +2,11 @@
 import { once } from 'node:events';
 import nodeNet, { type AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import nodeTls from 'node:tls';
 import { expect } from 'chai';
 import { SeededRandom, Stack, SystemClock, SystemRandom } from '../../lib/index.js';
+import { hiddenError } from '../../lib/relay/host-socket.js';
 import { type RelayResult, relay } from '../../lib/relay/relay.js';
 import { certificate } from '../net/support/certificate.js';
 import { ManualTimers } from './support/manual-timers.js';
@@ -176,6 +178,53 @@ describe('relay between sockets', () => {
       });
     }
   }
+
+  it('passes on all of a text before its end, so that a part is never taken for the whole', async () => {
+    const ends = await joined(kinds[0], kinds[0]);
+    const { left, right, a, b } = ends;
+    right.pause();
+    // Nobody reads: until the kernel's buffers are full, and a little waits in the stream.
+    const piece = Buffer.alloc(8192);
+    let written = 0;
+    for (let turns = 0; turns < 200; turns = b.writableLength > 0 ? turns + 1 : 0) {
+      if (b.writableLength === 0) {
+        left.write(piece);
+        written += piece.length;
+        while ((a as nodeNet.Socket).bytesRead < written) await nextTurn();
+      }
+      await nextTurn();
+    }
+    left.end();
+    await once(a, 'end');
+    expect(b.writableLength).to.equal(piece.length);
+    ends.timers.advance(240_000);
+    expect((await ends.result).endedBy).to.equal('idle');
+    const ended = once(right, 'end').then(
+      () => hiddenError(right),
+      (error: NodeJS.ErrnoException) => error.code,
+    );
+    right.resume();
+    expect(await ended).to.equal('ECONNRESET');
+    await isOver(ends);
+  });
+
+  it('takes no reset for an end that comes with the last text', async () => {
+    for (const hasEnded of [false, true]) {
+      const ends = await joined(kinds[0], kinds[1]);
+      const { left, right } = ends;
+      if (hasEnded) {
+        right.end();
+        await allOf(left);
+      }
+      left.write('text');
+      left.resetAndDestroy?.();
+      const [error] = (await once(right.resume(), 'error')) as [NodeJS.ErrnoException];
+      expect(error.code).to.equal('ECONNRESET');
+      const { endedBy, error: reason } = await ends.result;
+      expect([endedBy, (reason as NodeJS.ErrnoException).code]).to.deep.equal(['a', 'ECONNRESET']);
+      await isOver(ends);
+    }
+  });
 
   it('leaves nothing of 1,000 flows between stack and kernel that are reset at random [I]', async function () {
     this.timeout(60_000);

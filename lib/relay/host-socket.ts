@@ -1,0 +1,30 @@
+/** What Node does not tell of a socket of the host's. */
+import { Buffer } from 'node:buffer';
+import { readSync } from 'node:fs';
+import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+
+/** One byte that is never looked at. */
+const nothing = Buffer.alloc(1);
+
+/** The descriptor of a socket; negative where it has none, and once it is closed: its number may be another's then. */
+export const descriptorOf = (socket: Socket): number =>
+  (socket as unknown as { _handle?: { fd?: number } | null })._handle?.fd ?? -1;
+
+/**
+ * Why a stream that says it has ended did not, as a code; '' where it did. Where the last text and an RST come
+ * together, Node tells of an end: libuv takes the hang-up that goes with both for one. The error is still there to be
+ * read.
+ */
+export function hiddenError(stream: Duplex): string {
+  if (!(stream instanceof Socket) || 'encrypted' in stream) return '';
+  const fd = descriptorOf(stream);
+  if (fd < 0) return '';
+  try {
+    readSync(fd, nothing);
+    return '';
+  } catch (error) {
+    const { code = 'EIO' } = error as NodeJS.ErrnoException;
+    return code === 'EAGAIN' ? '' : code;
+  }
+}
