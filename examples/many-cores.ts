@@ -12,8 +12,8 @@ import { createShardedStack } from 'tunstack';
 
 const shards = Number(process.argv[2] ?? 2);
 const stack = await createShardedStack({
-  // What each thread does is in a module of its own.
-  module: new URL('./many-cores-shard.ts', import.meta.url),
+  // What each thread does is in a module of its own: JavaScript, as threads of Node 20 have no loader for TypeScript.
+  module: new URL('./many-cores-shard.mjs', import.meta.url),
   workerData: { greeting: 'hello from thread' },
   shards,
   tun: { address: '10.97.0.1/24' },
