@@ -10,10 +10,12 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { expect } from 'chai';
 import { installed, run } from '../support/child.js';
 import { needsTun } from '../support/needs-tun.js';
+import { TestNamespace } from '../support/netns.js';
 import { skip } from '../support/skip.js';
 import { npm } from './npm.js';
 
@@ -86,6 +88,8 @@ describe('the packed package', function () {
       'native/addon.cc',
       'native/gso.h',
       'man/tunstack.1',
+      'examples/README.md',
+      'examples/many-cores-shard.mjs',
       'LICENSE',
       'README.md',
     ]) {
@@ -123,5 +127,23 @@ describe('the packed package', function () {
     const { answer, addon } = JSON.parse(stdout) as Record<string, string>;
     expect(answer).to.equal('served /page');
     expect(addon).to.match(/node_modules\/tunstack\/prebuilds\/linux-(x64|arm64)\/tunstack\.node$/);
+  });
+
+  it('runs the examples that come with it', async () => {
+    const namespace = await TestNamespace.create();
+    const loader = pathToFileURL(resolve('node_modules/tsx/dist/loader.mjs')).href;
+    const example = async (name: string): Promise<string> => {
+      const line = ['--import', loader, join('node_modules/tunstack/examples', name)];
+      const { stdout } = await namespace.exec(process.execPath, line, { cwd: project, limitMs: 60_000 });
+      return stdout;
+    };
+    try {
+      expect(await example('own-link.ts')).to.match(/^You are 192\.168\.7\.1, /);
+      expect(await example('gateway.ts')).to.match(/^2 connections passed on, 1 denied$/m);
+      // Its threads load a module of their own.
+      expect(await example('many-cores.ts')).to.match(/^hello from thread 1$/m);
+    } finally {
+      await namespace.close();
+    }
   });
 });
