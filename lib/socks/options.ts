@@ -200,11 +200,9 @@ function proxyOf(given: string | SocksProxy): SocksProxy {
 }
 
 function checkTimers(timers: RelayTimers): void {
-  const isTimers =
-    timers !== null &&
-    typeof timers === 'object' &&
-    [timers.now, timers.setTimeout, timers.clearTimeout].every((part) => typeof part === 'function');
-  if (!isTimers) throw new ArgumentTypeError('timers have now, setTimeout and clearTimeout');
+  for (const name of ['now', 'setTimeout', 'clearTimeout'] as const) {
+    if (typeof timers?.[name] !== 'function') throw new ArgumentTypeError(`timers have a function ${name}`);
+  }
 }
 
 /** `192.0.2.1`, `192.0.2.1:5353`, `[2001:db8::1]:5353`, `2001:db8::1`. */
