@@ -184,6 +184,7 @@ export class BatchQueue {
     this.#waiting = this.#spareList;
     this.#delivering = true;
     let next = 0;
+    let hasThrown = true;
     try {
       while (next < list.length && !this.#closed) {
         const batch = list[next++];
@@ -193,13 +194,14 @@ export class BatchQueue {
         batch.clear();
         this.#free.push(batch);
       }
+      hasThrown = false;
     } finally {
-      // Only an exception of the receiver's leaves batches over: they keep their turn.
+      // Only an exception of the receiver's leaves batches over: they keep their turn, and whoever waits for room too.
       this.#delivering = false;
       if (next < list.length && !this.#closed) this.#waiting = list.slice(next).concat(this.#waiting);
       list.length = 0;
       this.#spareList = list;
-      if (this.#waiting.length > 0) this.#schedule();
+      if (this.#waiting.length > 0 || (hasThrown && this.#wanted)) this.#schedule();
     }
     if (this.#wanted && this.#hasRoom && !this.#closed) {
       this.#wanted = false;

@@ -69,8 +69,8 @@ class ByteStreamEnd {
 
   #arrived(chunk: unknown): void {
     const bytes = bytesOf(chunk);
-    if (bytes === undefined) {
-      this.#refuse('a chunk that is no bytes');
+    if (bytes === undefined || this.#isWaiting) {
+      this.#refuse(bytes === undefined ? 'a chunk that is no bytes' : 'a chunk though it was paused');
       return;
     }
     this.#framer.push(bytes);

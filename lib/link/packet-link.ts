@@ -184,6 +184,8 @@ export class PacketLink implements LinkDevice {
   open(onBatch: (batch: PacketBatch) => void): void {
     this.#onBatch = onBatch;
     this.#received.start();
+    // Of a failure before nobody was told.
+    if (this.#failure !== undefined) this.#alarm.setAt(this.#clock.nowUs());
   }
 
   borrow(): PacketBatch | undefined {
@@ -247,7 +249,8 @@ export class PacketLink implements LinkDevice {
   }
 
   #report(): void {
-    if (this.#closed) return;
+    // Before it is opened nobody hears what came in, nor why no more will.
+    if (this.#closed || this.#onBatch === undefined) return;
     if (this.#failure !== undefined) {
       this.#received.close();
       this.onDown(this.#failure);

@@ -1,6 +1,7 @@
 /** A link over streams whose chunks are packets. */
 import { DropReason } from '../base/stats.js';
 import { LinkError } from './link-error.js';
+import { MAX_PACKET_BYTES } from './packet-batch.js';
 import { type ChannelLinkOptions, PacketLink } from './packet-link.js';
 import { type LinkStreams, StreamChannel } from './stream-channel.js';
 
@@ -35,7 +36,11 @@ export function packetStreamLink(streams: LinkStreams, options: ChannelLinkOptio
       const packet = bytesOf(chunk);
       if (packet === undefined) {
         link.counters.dropIn(DropReason.LinkFraming);
-      } else if (link.fits(packet.length)) {
+      } else if (waiting !== undefined) {
+        // A stream that was paused, and goes on all the same.
+        link.counters.dropIn(DropReason.LinkQueueFull);
+      } else if (packet.length > MAX_PACKET_BYTES || link.fits(packet.length)) {
+        // Room for what is too large would never come: it is dropped and counted.
         link.receive(packet);
       } else {
         waiting = packet;

@@ -250,6 +250,7 @@ describe('PacketLink that sends batches', () => {
       const link = new PacketLink({ clock, mtu: 100, sendBatch: () => wrong, close: () => void closed++ });
       const down: string[] = [];
       link.onDown = (error) => down.push(error.message);
+      link.open(() => {});
       const batch = link.borrow() as PacketBatch;
       batch.appendPacket(pattern(10));
       batch.appendPacket(pattern(10));
@@ -300,5 +301,38 @@ describe('PacketLink that sends batches', () => {
     expect(link.receive(pattern(10))).to.equal(false);
     clock.runUntilIdle();
     expect(heard).to.deep.equal(['2 packets', 'gone']);
+  });
+
+  it('tells who opens it later that it has failed, behind what came before', () => {
+    const clock = new VirtualClock();
+    const heard: string[] = [];
+    const link = new PacketLink({ clock, mtu: 100, send: () => {} });
+    link.receive(pattern(10));
+    link.fail(new Error('gone'));
+    clock.runUntilIdle();
+    link.onDown = (error) => heard.push(error.message);
+    link.open((batch) => heard.push(`${batch.count} packets`));
+    clock.runUntilIdle();
+    expect(heard).to.deep.equal(['1 packets', 'gone']);
+  });
+
+  it('says that there is room also where the stack threw at what it was given', () => {
+    const clock = new VirtualClock();
+    let rooms = 0;
+    const link = new PacketLink({
+      clock,
+      mtu: 100,
+      send: () => {},
+      queuePackets: 10,
+      onRoom: () => void rooms++,
+    });
+    link.open(() => {
+      throw new Error('of a handler');
+    });
+    for (let i = 0; i < 10; i++) link.receive(pattern(10));
+    expect(link.fits(10)).to.equal(false);
+    expect(() => clock.advanceBy(0)).to.throw('of a handler');
+    clock.advanceBy(0);
+    expect(rooms).to.equal(1);
   });
 });
