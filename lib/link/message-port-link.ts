@@ -26,7 +26,7 @@ export interface PacketPort {
 
 /** Buffers of one direction: as many may be on their way, and with none left the stack waits. */
 const BUFFERS = 8;
-/** Bytes of one, which is as much as a stack sends in a turn over an Ethernet. */
+/** Bytes of each, which is as much as a stack sends in a turn over an Ethernet, and more than the largest packet. */
 const BUFFER_BYTES = 131_072;
 /** A packet stands behind its length in so many bytes. */
 const PREFIX_BYTES = 4;
@@ -71,11 +71,12 @@ interface Held {
 class MessagePortEnd {
   readonly link: PacketLink;
   readonly #port: PacketPort;
-  readonly #bufferBytes: number;
   /** Buffers of ours that are here. */
   readonly #free: ArrayBuffer[] = [];
   #made = 0;
   readonly #held: Held[] = [];
+  /** Why nothing comes behind what is held; '' while something may. */
+  #end = '';
   readonly #onMessage = (event: unknown): void => this.#arrived((event as { data: unknown }).data);
   readonly #onBad = (): void => this.link.counters.dropIn(DropReason.LinkFraming);
   readonly #onClose = (): void => this.#ended('the port was closed');
@@ -90,7 +91,6 @@ class MessagePortEnd {
       ref: () => port.ref?.(),
       unref: () => port.unref?.(),
     });
-    this.#bufferBytes = Math.max(BUFFER_BYTES, this.link.mtu + PREFIX_BYTES);
     port.addEventListener('message', this.#onMessage);
     port.addEventListener('messageerror', this.#onBad);
     port.addEventListener('close', this.#onClose);
@@ -110,7 +110,7 @@ class MessagePortEnd {
   #make(): ArrayBuffer | undefined {
     if (this.#made === BUFFERS) return undefined;
     this.#made++;
-    return new ArrayBuffer(this.#bufferBytes);
+    return new ArrayBuffer(BUFFER_BYTES);
   }
 
   /** Sends as many packets as the buffer has room for, which is one at least. @returns the first it had none for */
@@ -153,7 +153,7 @@ class MessagePortEnd {
 
   /** A buffer of ours comes back; what is none of ours is left to the collector. */
   #takeBack(buffer: ArrayBuffer): void {
-    if (buffer.byteLength !== this.#bufferBytes || this.#free.length === this.#made) return;
+    if (buffer.byteLength !== BUFFER_BYTES || this.#free.length === this.#made) return;
     this.#free.push(buffer);
     this.link.ready();
   }
@@ -165,6 +165,7 @@ class MessagePortEnd {
       this.#held.shift();
       this.#post({ tunstack: 'buffer', buffer: held.buffer }, [held.buffer]);
     }
+    if (this.#end !== '') this.#fail();
   }
 
   /** @returns false when the queue of the link is full before the buffer is empty */
@@ -186,7 +187,13 @@ class MessagePortEnd {
   }
 
   #ended(what: string): void {
-    this.link.fail(new LinkError('ENETDOWN', this.link.name, what));
+    this.#end = what;
+    // What came before goes before.
+    if (this.#held.length === 0) this.#fail();
+  }
+
+  #fail(): void {
+    this.link.fail(new LinkError('ENETDOWN', this.link.name, this.#end));
   }
 
   #close(): void {
@@ -207,7 +214,8 @@ function readMessage(data: unknown): PortMessage | undefined {
   if (data === null || typeof data !== 'object') return undefined;
   const { tunstack, buffer, bytes } = data as { tunstack?: unknown; buffer?: unknown; bytes?: unknown };
   if (tunstack === 'end') return { tunstack };
-  if (!(buffer instanceof ArrayBuffer)) return undefined;
+  // No link makes larger ones, of which other programs could leave as many here as it has room to hold.
+  if (!(buffer instanceof ArrayBuffer) || buffer.byteLength > BUFFER_BYTES) return undefined;
   if (tunstack === 'buffer') return { tunstack, buffer };
   const isCount = Number.isInteger(bytes) && (bytes as number) >= 0 && (bytes as number) <= buffer.byteLength;
   return tunstack === 'packets' && isCount ? { tunstack, buffer, bytes: bytes as number } : undefined;

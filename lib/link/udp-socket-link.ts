@@ -76,11 +76,13 @@ interface Sender {
   readonly port: number;
 }
 
-/** A peer with its address as sockets report it. */
+/** A peer that was checked. */
 interface KnownPeer {
   readonly address: string;
   readonly port: number;
   readonly networks: readonly string[] | undefined;
+  /** Its address as sockets report it: IPv4 as such, IPv6 in its one canonical form, with its zone. */
+  readonly known: string;
 }
 
 function peersOf(given: DatagramPeer | readonly DatagramPeer[] | undefined): readonly KnownPeer[] {
@@ -96,10 +98,11 @@ function peersOf(given: DatagramPeer | readonly DatagramPeer[] | undefined): rea
     if (networks === undefined && list.length > 1) {
       throw new ArgumentValueError('of several peers each needs its networks');
     }
-    // A zone is for the socket, not a part of the address.
     if (typeof address !== 'string') throw new ArgumentTypeError('the address of a peer must be a string');
-    IpAddress.parse(address.replace(/%.*$/, ''));
-    return { address, port, networks };
+    // A zone is for the socket, not a part of the address.
+    const [plain, ...zone] = address.split('%');
+    const known = [IpAddress.parse(plain).toString(), ...zone].join('%');
+    return { address, port, networks, known };
   });
 }
 
@@ -180,7 +183,7 @@ class UdpSocketEnd {
     const plain = address.replace(MAPPED, '');
     const index = this.#table?.sourceOf(data) ?? 0;
     const peer = this.#peers[index];
-    return peer !== undefined && peer.port === port && peer.address.replace(MAPPED, '') === plain;
+    return peer !== undefined && peer.port === port && peer.known === plain;
   }
 
   #onError(error: Error): void {

@@ -133,9 +133,9 @@ class WebSocketEnd {
       this.link.counters.dropIn(DropReason.LinkFraming);
       return;
     }
-    this.link.receive(packet);
-    if (this.#socket.pause !== undefined && !this.link.fits(MARGIN_BYTES, MARGIN_PACKETS))
-      this.#socket.pause();
+    // What was not taken makes no room later, of which `onRoom` would tell.
+    if (!this.link.receive(packet) || this.#socket.pause === undefined) return;
+    if (!this.link.fits(MARGIN_BYTES, MARGIN_PACKETS)) this.#socket.pause();
   }
 
   #closed(code?: number, reason = ''): void {
@@ -148,5 +148,7 @@ class WebSocketEnd {
     if (this.#socket.readyState === OPEN || this.#socket.readyState === CONNECTING) {
       this.#socket.close(NORMAL_CLOSURE);
     }
+    // One that is paused would not hear that the other side closes too.
+    this.#socket.resume?.();
   }
 }

@@ -160,6 +160,33 @@ describe('messagePortLink', () => {
     }
   });
 
+  it('gives the stack all that came before the end, also what waited for room', () => {
+    for (const ending of ['link', 'port']) {
+      const { a, b, exchange } = pair(64);
+      a.send(...packets(60));
+      a.send(...packets(60, 60));
+      exchange();
+      if (ending === 'port') b.port.emit('close', {});
+      a.link.close();
+      exchange();
+      expect(b.link.isUp).to.equal(true);
+      b.clock.runUntilIdle();
+      expect(b.received, ending).to.deep.equal(packets(120));
+      expect(b.down.map(({ code }) => code)).to.deep.equal(['ENETDOWN']);
+      expect(b.port.closed).to.equal(1);
+    }
+  });
+
+  it('takes no buffer larger than links make', () => {
+    const { b } = pair();
+    for (const tunstack of ['packets', 'buffer']) {
+      const buffer = new ArrayBuffer(131_073);
+      b.port.emit('message', { data: { tunstack, buffer, bytes: 4 } });
+    }
+    expect(b.link.counters.dropped(DropReason.LinkFraming)).to.equal(2);
+    expect(b.port.posted).to.equal(0);
+  });
+
   it('counts what no link says, gives buffers back all the same, and is none the worse', () => {
     const { a, b, exchange } = pair();
     const bad = [

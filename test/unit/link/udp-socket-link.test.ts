@@ -55,6 +55,23 @@ describe('udpSocketLink', () => {
     expect(link.counters.dropped(DropReason.LinkPeer)).to.equal(2);
   });
 
+  it('knows a peer however its address is written', () => {
+    for (const [written, reported] of [
+      ['2001:DB8:0:0::3', '2001:db8::3'],
+      ['::ffff:c000:207', '192.0.2.7'],
+      ['::FFFF:192.0.2.7', '::ffff:192.0.2.7'],
+      ['FE80::1%eth0', 'fe80::1%eth0'],
+    ]) {
+      const { socket, clock, received, send } = linkTo({ address: written, port: 1 });
+      socket.emit('message', makePacket(), { address: reported, port: 1 });
+      socket.emit('message', makePacket(), { address: '2001:db8::4', port: 1 });
+      clock.advanceBy(0);
+      expect(received, written).to.have.length(1);
+      send(makePacket());
+      expect(socket.sent[0].to).to.equal(`${written} 1`);
+    }
+  });
+
   it('leaves peers to a socket that is connected', () => {
     const { socket, clock, received, send } = linkTo(undefined);
     send(makePacket());

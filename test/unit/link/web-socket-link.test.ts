@@ -119,6 +119,20 @@ describe('webSocketLink', () => {
     expect(isPaused).to.equal(false);
   });
 
+  it('is not paused for what it drops, and flows when it is closed, so that it hears its end', () => {
+    const socket = new FakeWebSocket() as FakeWebSocket & WebSocketLike;
+    const calls: string[] = [];
+    socket.pause = () => void calls.push('pause');
+    socket.resume = () => void calls.push('resume');
+    const { link } = linkOver(socket, { queuePackets: 10 });
+    socket.emit('message', { data: new Uint8Array(70_000) });
+    expect(link.counters.dropped(DropReason.LinkTooBig)).to.equal(1);
+    expect(calls).to.deep.equal([]);
+    socket.emit('message', { data: makePacket() });
+    link.close();
+    expect(calls).to.deep.equal(['pause', 'resume']);
+  });
+
   it('is down when the WebSocket closes or fails, and says why', () => {
     const closed = linkOver();
     closed.socket.readyState = 3;
