@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Child } from './child.js';
 import type { TestNamespace } from './netns.js';
 
+export const SSHD = '/usr/sbin/sshd';
 const PORT = 2222;
 /** Bytes of the one file in it. */
 export const BIG_BYTES = 3_000_000;
@@ -14,7 +15,7 @@ export const BIG_BYTES = 3_000_000;
  */
 const SERVE = `
 mount --bind "$1" /etc/passwd
-exec unshare --user --map-user=1000 --map-group=1000 -- /usr/sbin/sshd -D -e -f "$2"
+exec unshare --user --map-user=1000 --map-group=1000 -- ${SSHD} -D -e -f "$2"
 `;
 
 /** Makes the repository, and serves it at `address` from inside `host` until the child is killed. */

@@ -2,12 +2,13 @@
  * Programs no one here wrote, inside a namespace behind `tunstack gateway`. What plays the host is another namespace
  * of the test, whose loopback has the servers.
  */
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { NODE } from '../../cli/support/cli.js';
 import { type Child, type ChildOptions, installed, type Outcome } from '../../support/child.js';
+import { BIG_BYTES, cloneOverSsh, SSHD, serveGitOverSsh } from '../../support/git-over-ssh.js';
 import { iperf3Client } from '../../support/iperf3.js';
 import { needsTun } from '../../support/needs-tun.js';
 import { TestNamespace } from '../../support/netns.js';
@@ -143,13 +144,13 @@ export function programsBehindGateway(): void {
     expect(remote).to.equal(local);
   });
 
-  // sshd parts its rights, which only root can.
-  if (process.getuid?.() === 0) {
-    it('git clones over SSH', async function () {
-      await needs(this, 'ssh');
-      await cloneOverSsh(bed);
-    });
-  }
+  it('git clones over SSH', async function () {
+    for (const program of ['git', 'ssh', SSHD]) await needs(this, program);
+    const server = await serveGitOverSsh(bed.host, bed.directory, '127.0.0.1');
+    const { stdout } = await bed.shell(cloneOverSsh(bed.directory, GATEWAY));
+    expect(stdout.trim()).to.equal(String(BIG_BYTES));
+    await server.kill();
+  });
 
   it('iperf3 in both directions, over one connection and over eight, and UDP', async function () {
     await needs(this, 'iperf3');
@@ -243,35 +244,4 @@ export function programsBehindGateway(): void {
       await other.close();
     }
   });
-}
-
-async function cloneOverSsh(bed: ProgramBed): Promise<void> {
-  const { directory } = bed;
-  const at = (name: string): string => join(directory, name);
-  const lines = [
-    'ListenAddress 127.0.0.1:2222',
-    `HostKey ${at('host-key')}`,
-    `AuthorizedKeysFile ${at('user-key')}.pub`,
-    'PermitRootLogin prohibit-password',
-    'PasswordAuthentication no',
-    'StrictModes no',
-    'UsePAM no',
-    'PidFile none',
-  ];
-  writeFileSync(at('sshd_config'), `${lines.join('\n')}\n`);
-  await bed.host.shell(`
-    for key in host user; do ssh-keygen -q -t ed25519 -N '' -f '${directory}'/$key-key; done
-    git init -q --bare '${directory}/ssh.git'; git clone -q '${directory}/ssh.git' '${directory}/seed'
-    cd '${directory}/seed'; git config user.name T; git config user.email t@test
-    head -c 3000000 /dev/urandom > big; git add big; git commit -q -m one; git push -q origin HEAD:main`);
-  const run = `mount -t tmpfs -o mode=0755 tests /run && mkdir /run/sshd && exec /usr/sbin/sshd -D -e -f '${at('sshd_config')}'`;
-  const server = bed.host.spawn('unshare', ['--mount', '--', 'sh', '-c', run], { limitMs: LIMIT_MS });
-  await server.output(/Server listening/);
-  const { stdout } = await bed.shell(`
-    export GIT_SSH_COMMAND="ssh -p 2222 -i '${at('user-key')}' -F none -o IdentitiesOnly=yes \
-      -o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=no -o LogLevel=ERROR"
-    git clone -q -b main 'root@${GATEWAY}:${directory}/ssh.git' '${directory}/work-ssh'
-    cd '${directory}/work-ssh'; git fsck --full 2>&1; wc -c < big`);
-  expect(stdout.trim()).to.match(/3000000$/);
-  await server.kill();
 }

@@ -1,8 +1,8 @@
 /** Programs that ask much of a tunnel: iperf3, git, a browser, and a thousand connections at once. */
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type { Child } from '../../support/child.js';
+import { BIG_BYTES, cloneOverSsh, SSHD, serveGitOverSsh } from '../../support/git-over-ssh.js';
 import { iperf3Client } from '../../support/iperf3.js';
 import { type Bed, LIMIT_MS, needs, SERVER, statsOf } from './bed.js';
 
@@ -60,13 +60,13 @@ export function workloadsBehindProxy(bedOf: () => Bed): void {
     expect(remote).to.equal(local);
   });
 
-  // sshd parts its rights, which only root can.
-  if (process.getuid?.() === 0) {
-    it('git clones over SSH', async function () {
-      await needs(this, 'ssh', 'git');
-      await cloneOverSsh(bed);
-    });
-  }
+  it('git clones over SSH', async function () {
+    await needs(this, 'git', 'ssh', SSHD);
+    const sshd = await serveGitOverSsh(bed.world, bed.directory, SERVER[4]);
+    const stdout = await bed.shell('microsocks', `set -e; ${cloneOverSsh(bed.directory, SERVER[4])}`);
+    expect(stdout.trim()).to.equal(String(BIG_BYTES));
+    await sshd.kill();
+  });
 
   it('a thousand connections at once', async () => {
     const script = `test/gateway/support/many-flows.ts ${SERVER[4]} ${ports.echo} 1000`;
@@ -89,38 +89,4 @@ export function workloadsBehindProxy(bedOf: () => Bed): void {
     );
     expect(stdout).to.include('<title>got 20000000</title>');
   });
-}
-
-async function cloneOverSsh(bed: Bed): Promise<void> {
-  const { directory } = bed;
-  const at = (name: string): string => join(directory, name);
-  const lines = [
-    `ListenAddress ${SERVER[4]}:2222`,
-    `HostKey ${at('host-key')}`,
-    `AuthorizedKeysFile ${at('user-key')}.pub`,
-    'PermitRootLogin prohibit-password',
-    'PasswordAuthentication no',
-    'StrictModes no',
-    'UsePAM no',
-    'PidFile none',
-  ];
-  writeFileSync(at('sshd_config'), `${lines.join('\n')}\n`);
-  await bed.world.shell(`
-    for key in host user; do ssh-keygen -q -t ed25519 -N '' -f '${directory}'/$key-key; done
-    git init -q --bare '${directory}/ssh.git'; git clone -q '${directory}/ssh.git' '${directory}/seed' 2>&1
-    cd '${directory}/seed'; git config user.name T; git config user.email t@test
-    head -c 3000000 /dev/urandom > big; git add big; git commit -q -m one; git push -q origin HEAD:main`);
-  const run = `mount -t tmpfs -o mode=0755 tests /run && mkdir /run/sshd && exec /usr/sbin/sshd -D -e -f '${at('sshd_config')}'`;
-  const sshd = bed.world.spawn('unshare', ['--mount', '--', 'sh', '-c', run], { limitMs: LIMIT_MS });
-  await sshd.output(/Server listening/);
-  const stdout = await bed.shell(
-    'microsocks',
-    `set -e
-    export GIT_SSH_COMMAND="ssh -p 2222 -i '${at('user-key')}' -F none -o IdentitiesOnly=yes \
-      -o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=no -o LogLevel=ERROR"
-    git clone -q -b main 'root@${SERVER[4]}:${directory}/ssh.git' '${directory}/work-ssh'
-    cd '${directory}/work-ssh'; git fsck --full 2>&1; wc -c < big`,
-  );
-  expect(stdout.trim()).to.match(/3000000$/);
-  await sshd.kill();
 }
