@@ -73,6 +73,8 @@ export class Stack implements EndpointHost {
   readonly #collecting = (): void => this.schedule();
   /** Inside `receive`, `ring` or `flush`: what is scheduled now is done before the turn ends. */
   #inTurn = false;
+  /** Whether the turn, or the last one, came to its end. */
+  #isFlushed = true;
   /** When the turn began: the time of all that is sent in it, µs. */
   #turnUs = 0;
   #isClosed = false;
@@ -283,8 +285,7 @@ export class Stack implements EndpointHost {
     const nowUs = this.nowUs();
     const packet = this.#packet;
     const { drops } = this.stats;
-    this.#turnUs = nowUs;
-    this.#inTurn = true;
+    this.#beginTurn(nowUs);
     try {
       const { count } = batch;
       for (let i = 0; i < count; i++) {
@@ -300,8 +301,20 @@ export class Stack implements EndpointHost {
       }
       this.#flush(nowUs);
     } finally {
-      this.#inTurn = false;
+      this.#endTurn();
     }
+  }
+
+  #beginTurn(nowUs: number): void {
+    this.#turnUs = nowUs;
+    this.#inTurn = true;
+    this.#isFlushed = false;
+  }
+
+  /** What a turn did not come to, since somebody who was told something threw, is done in the next. */
+  #endTurn(): void {
+    this.#inTurn = false;
+    if (!this.#isFlushed) this.schedule();
   }
 
   /**
@@ -330,15 +343,14 @@ export class Stack implements EndpointHost {
     }
     this.#deferred = false;
     this.#alarmUs = NEVER;
-    this.#turnUs = nowUs;
-    this.#inTurn = true;
+    this.#beginTurn(nowUs);
     try {
       this.ip.deadlineReached(nowUs);
       this.tcp.deadlineReached(nowUs);
       this.udp.deadlineReached(nowUs);
       this.#flush(nowUs);
     } finally {
-      this.#inTurn = false;
+      this.#endTurn();
     }
   }
 
@@ -356,6 +368,7 @@ export class Stack implements EndpointHost {
         ? nowUs
         : Math.min(this.tcp.nextDeadlineUs, this.ip.nextDeadlineUs, this.udp.nextDeadlineUs);
     this.#setAlarm(due);
+    this.#isFlushed = true;
   }
 
   #setAlarm(deadlineUs: number): void {

@@ -77,7 +77,7 @@ export class FlowEntry implements FlowRow {
   first: IpPacket | undefined;
   request: UdpFlowRequest | undefined = undefined;
   flow: UdpFlow | undefined = undefined;
-  held: HeldDatagram[] = [];
+  readonly held: HeldDatagram[] = [];
   heldBytes = 0;
   /** The last ICMP error that was not told yet. */
   error: FlowError | undefined = undefined;

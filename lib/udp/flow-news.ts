@@ -7,7 +7,7 @@ import type { IpPacket } from '../wire/ip-packet.js';
 import type { UdpContext } from './context.js';
 import type { Datagram } from './datagram.js';
 import { UDP_HEADER_BYTES } from './datagram-sender.js';
-import { type FlowEntry, FlowState } from './flow-entry.js';
+import { type FlowEntry, FlowState, type HeldDatagram } from './flow-entry.js';
 import { FlowInbox } from './flow-inbox.js';
 
 /** Bytes of one turn for all flows; a batch has 1 MiB at most. */
@@ -23,7 +23,7 @@ export class FlowNews {
   readonly #inbox: FlowInbox;
   /** Asks about a flow nobody was asked about yet. */
   readonly #ask: (entry: FlowEntry) => void;
-  #ready: FlowEntry[] = [];
+  readonly #ready: FlowEntry[] = [];
 
   constructor(context: UdpContext, ask: (entry: FlowEntry) => void) {
     this.#context = context;
@@ -68,12 +68,11 @@ export class FlowNews {
     this.#ready.push(entry);
   }
 
-  /** Hands over what came in since the last call. */
+  /** Hands over what came in since the last call. An owner may throw: what is left is told the next time. */
   tell(): void {
-    if (this.#ready.length > 0) {
-      const ready = this.#ready;
-      this.#ready = [];
-      for (const entry of ready) this.#tellOne(entry);
+    for (let left = this.#ready.length; left > 0; left--) {
+      const entry = this.#ready.shift();
+      if (entry !== undefined) this.#tellOne(entry);
     }
     const inbox = this.#inbox;
     for (let entry = inbox.shift(); entry !== undefined; entry = inbox.shift()) {
@@ -84,10 +83,9 @@ export class FlowNews {
 
   /** Drops what waits for a flow. */
   forget(entry: FlowEntry): void {
-    const { held } = entry;
-    if (held.length === 0) return;
-    this.#takeHeld(entry);
-    for (let i = 0; i < held.length; i++) this.drop(entry);
+    for (let left = entry.held.length; left > 0; left--) this.drop(entry);
+    entry.held.length = 0;
+    this.#gaveUp(entry, entry.heldBytes);
   }
 
   /** Counts a datagram that nobody reads. */
@@ -120,16 +118,17 @@ export class FlowNews {
 
   /** What waited goes first. */
   #handHeld(entry: FlowEntry): void {
-    const { flow, held } = entry;
-    if (held.length === 0 || flow?.onDatagram === undefined) return;
-    this.#takeHeld(entry);
-    for (const { data, address, port } of held) {
-      if (entry.state !== FlowState.Open || flow.onDatagram === undefined) {
-        this.drop(entry);
-      } else {
+    const { held, flow } = entry;
+    if (held.length === 0) return;
+    try {
+      while (held.length > 0 && flow?.onDatagram !== undefined) {
+        const { data, address, port } = held.shift() as HeldDatagram;
+        this.#gaveUp(entry, data.length + HELD_OVERHEAD);
         flow.received++;
         flow.onDatagram(data, address, port);
       }
+    } finally {
+      if (held.length > 0 && flow?.onDatagram !== undefined) this.ready(entry);
     }
   }
 
@@ -145,9 +144,8 @@ export class FlowNews {
     context.memoryBytes += bytes;
   }
 
-  #takeHeld(entry: FlowEntry): void {
-    this.#context.memoryBytes -= entry.heldBytes;
-    entry.held = [];
-    entry.heldBytes = 0;
+  #gaveUp(entry: FlowEntry, bytes: number): void {
+    entry.heldBytes -= bytes;
+    this.#context.memoryBytes -= bytes;
   }
 }

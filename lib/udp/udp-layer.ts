@@ -41,8 +41,10 @@ export class UdpLayer {
   /** Ports that are not chosen as ephemeral, and how many keep them so. */
   readonly #reserved: Set<number>;
   readonly #kept = new Map<number, number>();
+  /** Those that have something to hear, and those that are being told. */
   #touched: UdpEndpoint[] = [];
-  #spareList: UdpEndpoint[] = [];
+  #telling: UdpEndpoint[] = [];
+  #told = 0;
   readonly #awaiting = new Set<UdpEndpoint>();
   readonly #searches = new Set<PathMtuSearch>();
   readonly #searchHost: SearchHost;
@@ -140,25 +142,24 @@ export class UdpLayer {
 
   /** Whether sockets, or flows, have something to hear: a batch ends with `tell`. */
   get hasTouched(): boolean {
-    return this.#touched.length > 0 || this.#flows.hasNews;
+    return this.#touched.length > 0 || this.#told < this.#telling.length || this.#flows.hasNews;
   }
 
-  /** Tells the owners of sockets and flows what has happened to them. */
+  /** Tells the owners of sockets and flows what has happened to them. One may throw: the others hear it the next time. */
   tell(): void {
-    for (const endpoint of this.takeTouched()) {
+    if (this.#told === this.#telling.length) {
+      const told = this.#telling;
+      told.length = 0;
+      this.#telling = this.#touched;
+      this.#touched = told;
+      this.#told = 0;
+    }
+    while (this.#told < this.#telling.length) {
+      const endpoint = this.#telling[this.#told++];
       const events = endpoint.takeEvents();
       if (events !== 0) endpoint.onEvents?.(events);
     }
     if (this.#flows.hasNews) this.#flows.tell();
-  }
-
-  /** The sockets whose `takeEvents` has news, each once. The list is lent until the next call. */
-  takeTouched(): readonly UdpEndpoint[] {
-    const list = this.#touched;
-    this.#touched = this.#spareList;
-    this.#touched.length = 0;
-    this.#spareList = list;
-    return list;
   }
 
   /** Links take packets again: tells the sockets that were turned away. */

@@ -2,6 +2,7 @@
 import { expect } from 'chai';
 import { createPipe } from '../../../lib/link/pipe-device.js';
 import { SeededRandom } from '../../../lib/sim/seeded-random.js';
+import { VirtualClock } from '../../../lib/sim/virtual-clock.js';
 import { Stack } from '../../../lib/stack/stack.js';
 import { IpAddress } from '../../../lib/wire/ip-address.js';
 import { StallingClock } from '../../support/stalling-clock.js';
@@ -48,4 +49,42 @@ describe('a turn of a stack', () => {
       server.close();
     });
   }
+
+  it('is gone on with at once where somebody who was told something has thrown', () => {
+    const clock = new VirtualClock(1e9);
+    const random = new SeededRandom(1);
+    const [near, far] = createPipe({ clock, delayMs: 1 });
+    const client = new Stack({ clock, random });
+    const server = new Stack({ clock, random });
+    client.addLink(near, { addresses: ['10.0.0.1/24'] });
+    server.addLink(far, { addresses: ['10.0.0.2/24'] });
+    const nothing = (): void => {};
+    const quiet = {
+      onConnect: nothing,
+      onReadable: nothing,
+      onWritable: nothing,
+      onEnd: nothing,
+      onClose: nothing,
+    };
+    const listener = server.listenTcp({ port: 80 });
+    listener.onConnection = () => {
+      const accepted = listener.accept();
+      if (accepted === undefined) return;
+      const onReadable = (): void => {
+        accepted.write(Uint8Array.of(2));
+        throw new Error('a mistake of its own');
+      };
+      accepted.handler = { ...quiet, onReadable };
+    };
+    const endpoint = client.connectTcp({ address: '10.0.0.2', port: 80 });
+    endpoint.handler = quiet;
+    clock.advanceBy(100_000);
+    endpoint.write(Uint8Array.of(1));
+    expect(() => clock.advanceBy(10_000)).to.throw('a mistake of its own');
+    clock.advanceBy(10_000);
+    expect(endpoint.readableBytes, 'what it had written').to.equal(1);
+    expect(client.stats.tcp.retransSegs).to.equal(0);
+    client.close();
+    server.close();
+  });
 });

@@ -24,6 +24,26 @@ describe('UDP flows to any address', () => {
   });
   afterEach(() => world.close());
 
+  it('hear what is left for them where one of their owners has thrown', () => {
+    world.listen();
+    const [first, second] = [world.socket(), world.socket()];
+    for (const words of ['a', 'b', 'c']) first.send(words, ELSEWHERE[4], 53);
+    for (const words of ['d', 'e']) second.send(words, ELSEWHERE[4], 53);
+    const flows = world.requests.map((request) => request.accept());
+    const heard: string[] = [];
+    for (const flow of flows) {
+      flow.onDatagram = (data) => {
+        if (heard.push(text(data)) === 1) throw new Error('a mistake of its own');
+      };
+    }
+    expect(() => world.settle()).to.throw('a mistake of its own');
+    world.settle();
+    expect(heard.sort()).to.deep.equal(['a', 'b', 'c', 'd', 'e']);
+    first.send('f', ELSEWHERE[4], 53);
+    expect(heard.pop()).to.equal('f');
+    expect(world.gateway.udp.memoryBytes).to.equal(0);
+  });
+
   for (const family of [4, 6] as const) {
     it(`are asked about with both ends, and answered from where they sent to, IPv${family}`, () => {
       const listener = world.listen();

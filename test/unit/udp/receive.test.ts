@@ -335,21 +335,44 @@ describe('UDP input', () => {
     }
   });
 
-  it('tells owners once for a batch, and again only after they looked', () => {
+  it('tells owners once for a batch', () => {
     const { host, socket } = listening(4);
     const { socket: other } = listening(4, 2001, host);
+    const told: string[] = [];
+    socket.onEvents = (events) => told.push(`socket ${events}`);
+    other.onEvents = (events) => told.push(`other ${events}`);
     for (let i = 0; i < 5; i++) host.receive({ payload: 'x' });
     host.receive({ payload: 'y', destinationPort: 2001 });
     expect(host.udp.hasTouched).to.equal(true);
-    expect([...host.udp.takeTouched()]).to.deep.equal([socket, other]);
-    expect(socket.takeEvents()).to.equal(UdpEvent.READABLE);
-    expect(socket.takeEvents()).to.equal(0);
-    host.receive({ payload: 'x' });
+    host.udp.tell();
+    expect(told.splice(0)).to.deep.equal([`socket ${UdpEvent.READABLE}`, `other ${UdpEvent.READABLE}`]);
+    expect(host.udp.hasTouched).to.equal(false);
+    host.udp.tell();
     host.receive({ payload: 'y', destinationPort: 2001 });
-    expect([...host.udp.takeTouched()]).to.deep.equal([socket]);
-    expect([...host.udp.takeTouched()]).to.deep.equal([]);
+    host.udp.tell();
+    expect(told).to.deep.equal([`other ${UdpEvent.READABLE}`]);
     socket.close();
     host.receive({ payload: 'x' });
+    expect(host.udp.hasTouched).to.equal(false);
+  });
+
+  it('tells the others the next time where an owner throws', () => {
+    const { host, socket } = listening(4);
+    const { socket: other } = listening(4, 2001, host);
+    const told: string[] = [];
+    socket.onEvents = () => {
+      told.push('socket');
+      if (told.length === 1) throw new Error('a mistake of its own');
+    };
+    other.onEvents = () => told.push('other');
+    for (let round = 0; round < 2; round++) {
+      host.receive({ payload: 'x' });
+      host.receive({ payload: 'y', destinationPort: 2001 });
+      if (round === 0) expect(() => host.udp.tell()).to.throw('a mistake of its own');
+      expect(host.udp.hasTouched).to.equal(true);
+      host.udp.tell();
+    }
+    expect(told).to.deep.equal(['socket', 'other', 'socket', 'other']);
     expect(host.udp.hasTouched).to.equal(false);
   });
 });
