@@ -2,7 +2,11 @@
 import { ArgumentRangeError, ArgumentTypeError, ArgumentValueError, StackError } from '../base/errors.js';
 import { IpAddress } from '../wire/ip-address.js';
 import { Protocol } from '../wire/ipv6.js';
+import { newPortSet } from './port-pool.js';
 import type { Endpoint } from './rewrite.js';
+
+/** Those of a protocol without forwards. */
+const NO_PORTS = newPortSet();
 
 /** A port forward that is wanted. */
 export interface PortForwardOptions {
@@ -37,8 +41,9 @@ export class Forward {
       throw new ArgumentValueError("the protocol of a port forward must be 'tcp' or 'udp'");
     }
     this.options = Object.freeze({ ...options });
-    const { outsidePort } = options;
-    const [first, last] = typeof outsidePort === 'number' ? [outsidePort, outsidePort] : (outsidePort ?? []);
+    const unknown = Object.keys(options).find((name) => !OPTION_NAMES.has(name));
+    if (unknown !== undefined) throw new ArgumentValueError(`unknown option "${unknown}" of a port forward`);
+    const [first, last] = portsOf(options.outsidePort);
     this.protocol = options.protocol === 'tcp' ? Protocol.Tcp : Protocol.Udp;
     this.first = forwardPort(first, 'outsidePort');
     this.last = forwardPort(last, 'outsidePort');
@@ -77,6 +82,16 @@ export class Forward {
   }
 }
 
+const OPTION_NAMES: ReadonlySet<string> = new Set(
+  'protocol outsidePort insideAddress insidePort outsideAddress'.split(' '),
+);
+
+function portsOf(given: PortForwardOptions['outsidePort']): readonly [number, number] {
+  if (typeof given === 'number') return [given, given];
+  if (Array.isArray(given) && given.length === 2) return given as [number, number];
+  throw new ArgumentTypeError('outsidePort must be a number, or the first and last of a range');
+}
+
 function forwardPort(port: number | undefined, name: string): number {
   if (typeof port !== 'number') throw new ArgumentTypeError(`${name} must be a number`);
   if (!Number.isInteger(port) || port < 1 || port > 65_535) {
@@ -93,6 +108,8 @@ export class Forwards {
   #list: readonly Forward[] = [];
   /** How many forwards have a port, of TCP and of UDP; undefined until there is one. */
   readonly #counts = new Map<number, Uint16Array>();
+  /** The same ports as sets. */
+  readonly #ports = new Map<number, Int32Array>();
 
   constructor(limit: number) {
     this.#limit = limit;
@@ -124,6 +141,11 @@ export class Forwards {
     return counts !== undefined && counts[port] > 0;
   }
 
+  /** The ports outside that forwards have, at any address: the words of a set. */
+  portsOf(protocol: number): Int32Array {
+    return this.#ports.get(protocol) ?? NO_PORTS;
+  }
+
   /** Where what comes to `outside` is led: fills `inside`. @returns whether there is a forward */
   lead(protocol: number, outside: Endpoint, inside: Endpoint): boolean {
     const { port } = outside;
@@ -143,13 +165,23 @@ export class Forwards {
 
   /** The forward that leads to an endpoint inside. */
   to(protocol: number, inside: Endpoint): Forward | undefined {
-    return this.#list.find((forward) => forward.protocol === protocol && forward.leadsTo(inside));
+    const list = this.#list;
+    for (let i = 0; i < list.length; i++) {
+      if (list[i].protocol === protocol && list[i].leadsTo(inside)) return list[i];
+    }
+    return undefined;
   }
 
   #count(forward: Forward, by: number): void {
     const { protocol, first, last } = forward;
     const counts = this.#counts.get(protocol) ?? new Uint16Array(65_536);
     this.#counts.set(protocol, counts);
-    for (let port = first; port <= last; port++) counts[port] += by;
+    const ports = this.#ports.get(protocol) ?? newPortSet();
+    this.#ports.set(protocol, ports);
+    for (let port = first; port <= last; port++) {
+      counts[port] += by;
+      if (counts[port] > 0) ports[port >>> 5] |= 1 << (port & 31);
+      else ports[port >>> 5] &= ~(1 << (port & 31));
+    }
   }
 }

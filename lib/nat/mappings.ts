@@ -246,13 +246,9 @@ export class MappingTable {
     near.set(address.w0, address.w1, address.w2, address.w3);
     const isFree = (port: number): boolean => {
       near.port = port;
-      return (
-        !forwards.hasPort(protocol, port) &&
-        !own.isTaken(protocol, port) &&
-        !own.hasFlow(protocol, near, at.far)
-      );
+      return !own.isTaken(protocol, port) && !own.hasFlow(protocol, near, at.far);
     };
-    return at.address.pool(protocol).choose(wanted, isFree);
+    return at.address.pool(protocol).choose(wanted, { kept: forwards.portsOf(protocol), isFree });
   }
 }
 

@@ -163,9 +163,12 @@ describe('NAT port forwards', () => {
       { outsideAddress: '::1' },
       { protocol: 'icmp' },
       { outsidePort: '80' },
+      { outsidePort: {} },
+      { outsidePort: [80, 81, 82] },
+      { insideport: 80 },
     ]) {
       expect(() => world.nat.forward({ ...spec, ...(wrong as object) }), JSON.stringify(wrong)).to.throw(
-        /^(?!.*(EADDRINUSE|ENOBUFS))/,
+        /^(?!.*(EADDRINUSE|ENOBUFS|iterable))/,
       );
     }
   });

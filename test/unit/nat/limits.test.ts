@@ -1,7 +1,7 @@
 /** What a translator does at its limits, with floods, and with options that cannot be. */
 import { expect } from 'chai';
 import { Nat } from '../../../lib/nat/nat.js';
-import { PortPool } from '../../../lib/nat/port-pool.js';
+import { newPortSet, PortPool } from '../../../lib/nat/port-pool.js';
 import { SeededRandom } from '../../../lib/sim/seeded-random.js';
 import { Stack } from '../../../lib/stack/stack.js';
 import { bytesOf, v4 } from '../../support/ip-wire.js';
@@ -17,6 +17,9 @@ import {
   tcpPacket,
   udpPacket,
 } from '../../support/nat-world.js';
+
+/** Nobody else has ports. */
+const NOBODY = { kept: newPortSet(), isFree: () => true };
 
 describe('NAT limits', function () {
   this.timeout(60_000);
@@ -283,22 +286,35 @@ describe('a pool of ports', function () {
     const pool = new PortPool(new SeededRandom(3), [1024, 65_535], true);
     const seen = new Set<number>();
     for (let i = 0; i < 65_535 - 1023; i++) {
-      const port = pool.choose(1024 + (i % 7), () => true);
+      const port = pool.choose(1024 + (i % 7), NOBODY);
       expect(seen.has(port)).to.equal(false);
       seen.add(port);
       pool.use(port);
     }
-    expect(pool.choose(2000, () => true)).to.equal(-1);
+    expect(pool.choose(2000, NOBODY)).to.equal(-1);
     pool.release(33_333);
-    expect(pool.choose(2000, () => true)).to.equal(33_333);
+    expect(pool.choose(2000, NOBODY)).to.equal(33_333);
+  });
+
+  it('asks nobody about ports that are kept', () => {
+    const pool = new PortPool(new SeededRandom(3), [1024, 65_535], true);
+    const kept = newPortSet().fill(-1);
+    kept[40_000 >>> 5] = ~(1 << (40_000 & 31));
+    const asked: number[] = [];
+    const isFree = (port: number): boolean => asked.push(port) > 0;
+    expect(pool.choose(5000, { kept, isFree })).to.equal(40_000);
+    expect(asked).to.deep.equal([40_000]);
+    kept.fill(-1);
+    expect(pool.choose(5000, { kept, isFree })).to.equal(-1);
+    expect(asked).to.deep.equal([40_000]);
   });
 
   it('gives one above 1023 where all below are taken (RFC 4787 §4.2.1 REQ-3 a recommends, no more) [NU-3]', () => {
     const pool = new PortPool(new SeededRandom(3), [2000, 2001], true);
     for (let port = 1; port < 1024; port++) pool.use(port);
-    expect(pool.choose(500, () => true)).to.equal(2000);
+    expect(pool.choose(500, NOBODY)).to.equal(2000);
     pool.release(7);
-    expect(pool.choose(500, () => true)).to.equal(7);
+    expect(pool.choose(500, NOBODY)).to.equal(7);
   });
 
   it('chooses by chance, evenly (RFC 6056 §3.3.1)', () => {
@@ -306,7 +322,7 @@ describe('a pool of ports', function () {
     pool.use(2000);
     const quarters = [0, 0, 0, 0];
     for (let i = 0; i < 4000; i++) {
-      const port = pool.choose(2000, () => true);
+      const port = pool.choose(2000, NOBODY);
       expect(port % 2).to.equal(0);
       quarters[Math.floor(((port - 1024) / 64_512) * 4)]++;
     }
