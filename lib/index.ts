@@ -51,6 +51,7 @@ export {
   openNamespaceGateway,
 } from './gateway/namespace-gateway.js';
 export type { GatewayDns, GatewayOptions } from './gateway/options.js';
+export { StackNamespace, type StackNamespaceOptions } from './gateway/stack-namespace.js';
 export type { AddressDescription, AddressOptions } from './ip/addresses.js';
 export type { IpLayer } from './ip/ip-layer.js';
 export type { LinkIpOptions } from './ip/link-options.js';
@@ -228,7 +229,12 @@ export type { BytesToWrite } from './streams/byte-sink.js';
 export { createStreams } from './streams/stack-streams.js';
 export { StreamConnection } from './streams/stream-connection.js';
 export { StreamListener } from './streams/stream-listener.js';
-export type { StreamConnectOptions, StreamListenOptions, Streams } from './streams/streams.js';
+export type {
+  StreamAcceptOptions,
+  StreamConnectOptions,
+  StreamListenOptions,
+  Streams,
+} from './streams/streams.js';
 export type { ConnectionEnds } from './streams/wire.js';
 export type { AnyCounts } from './tcp/any-listener.js';
 export type {

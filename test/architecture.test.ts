@@ -87,7 +87,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'ip/prefix-mask',
   ],
   // A stack on one side, the host's sockets on the other.
-  socks: ['base', 'wire', 'link/tun-private', 'stack', 'net', 'udp', 'relay', 'gateway/dns-question'],
+  socks: ['base', 'wire', 'stack', 'net', 'udp', 'relay', 'gateway/dns-question', 'gateway/stack-namespace'],
   gateway: ['base', 'wire', 'link/tun-private', 'stack', 'udp', 'relay'],
   // Stacks side by side in threads, and what the layers of each ask their neighbours.
   shard: ['base', 'wire', 'link', 'stack', 'tcp/neighbours', 'udp/neighbours', 'index'],

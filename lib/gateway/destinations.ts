@@ -2,12 +2,14 @@
 import { IpAddress, IpPrefix } from '../wire/ip-address.js';
 
 /**
- * What is never dialled, whatever is allowed: addresses of this host alone, groups, and IPv4 written as IPv6 in the
- * old way. In the newer way, mapped, it is read as the IPv4 address it is.
+ * What is never dialled, whatever is allowed: addresses of this host or of its links alone, which nobody passes on
+ * (RFC 3927 §7, RFC 4291 §2.5.6), groups, and IPv4 written as IPv6 in the old way. In the newer way, mapped, it is read
+ * as the IPv4 address it is.
  */
 const NEVER = [
   '0.0.0.0/8',
   '127.0.0.0/8',
+  '169.254.0.0/16',
   '224.0.0.0/4',
   '255.255.255.255',
   '::/96',
@@ -27,22 +29,21 @@ export class Destinations {
   readonly #loopbacks: readonly IpAddress[];
   /** What the host's loopback is called inside, by its address. */
   readonly #shown = new Map<string, string>();
-
   readonly #isOwn: (address: IpAddress) => boolean;
 
   /**
-   * @param denied prefixes
+   * @param denied what nobody inside reaches
    * @param loopbacks addresses that stand for the host's loopback, at most one of each family
    * @param isOwn whether an address is the stack's: the host may know another by the same address
    * @throws ArgumentTypeError, ArgumentValueError
    */
   constructor(
-    denied: readonly string[],
+    denied: readonly IpPrefix[],
     loopbacks: readonly string[],
     isOwn: (address: IpAddress) => boolean,
   ) {
     this.#isOwn = isOwn;
-    this.#denied = denied.map((text) => IpPrefix.parse(text));
+    this.#denied = denied;
     this.#loopbacks = loopbacks.map((text) => IpAddress.parse(text));
     for (const address of this.#loopbacks) this.#shown.set(LOOPBACK[address.family], address.toString());
   }

@@ -3,7 +3,7 @@ import { getServers } from 'node:dns';
 import { ArgumentRangeError, ArgumentTypeError, ArgumentValueError } from '../base/errors.js';
 import { HOST_TIMERS, type RelayTimers } from '../relay/relay-timers.js';
 import { Stack } from '../stack/stack.js';
-import { IpAddress } from '../wire/ip-address.js';
+import { IpAddress, IpPrefix } from '../wire/ip-address.js';
 import { type Place, type PortForward, parseForward, parseServer } from './places.js';
 
 /** Name service for those inside. */
@@ -64,7 +64,7 @@ export interface GatewaySettings {
   readonly stack: Stack;
   readonly link: number | undefined;
   readonly hostLoopback: readonly string[];
-  readonly deny: readonly string[];
+  readonly deny: readonly IpPrefix[];
   readonly dnsAddresses: readonly string[];
   readonly dnsServers: readonly Place[];
   readonly publish: readonly PortForward[];
@@ -126,20 +126,40 @@ export function resolveOptions(options: GatewayOptions): GatewaySettings {
   if (icmp !== 'answer' && icmp !== 'drop') {
     throw new ArgumentValueError(`icmp is answer or drop, not ${String(icmp)}`);
   }
+  for (const [name, value] of Object.entries({ hostLoopback, deny, publish, reach, inside })) {
+    checkList(value, name);
+  }
   checkLoopbacks(hostLoopback);
+  const homes = inside.map((text) => IpAddress.parse(text).toString());
   return {
     stack,
     link,
     hostLoopback,
-    deny,
+    deny: deny.map((text) => IpPrefix.parse(text)),
     icmp,
     timers,
-    dnsAddresses: (dns?.addresses ?? []).map((text) => IpAddress.parse(text).toString()),
-    dnsServers: dns === undefined ? [] : (dns.servers?.map(parseServer) ?? hostServers()),
-    publish: publish.map((text) => toPublish(text, inside)),
+    ...namesOf(dns),
+    publish: publish.map((text) => toPublish(text, homes)),
     reach: reach.map(toReach),
     ...numbers(options),
   };
+}
+
+function namesOf(dns: GatewayDns | undefined): Pick<GatewaySettings, 'dnsAddresses' | 'dnsServers'> {
+  if (dns === undefined) return { dnsAddresses: [], dnsServers: [] };
+  if (dns === null || typeof dns !== 'object') throw new ArgumentTypeError('dns is an object');
+  const { addresses, servers } = dns;
+  checkList(addresses, 'dns.addresses');
+  if (servers !== undefined) checkList(servers, 'dns.servers');
+  if (servers?.length === 0) throw new ArgumentValueError('dns.servers names nobody to ask');
+  return {
+    dnsAddresses: addresses.map((text) => IpAddress.parse(text).toString()),
+    dnsServers: servers?.map(parseServer) ?? hostServers(),
+  };
+}
+
+function checkList(value: unknown, name: string): void {
+  if (!Array.isArray(value)) throw new ArgumentTypeError(`${name} is a list of strings`);
 }
 
 /** The host's own name servers. One that only a link of the host has is no use here. */
@@ -182,7 +202,7 @@ function toPublish(text: string, inside: readonly string[]): PortForward {
   return {
     protocol,
     from: { ...from, address: listens },
-    to: { ...to, address: IpAddress.parse(leads).toString() },
+    to: { ...to, address: leads },
   };
 }
 

@@ -7,6 +7,7 @@ import { type GatewayOptions, resolveOptions } from '../../lib/gateway/options.j
 import { parseForward, parseServer } from '../../lib/gateway/places.js';
 import { Sweeper } from '../../lib/gateway/sweeper.js';
 import { SeededRandom, Stack, VirtualClock } from '../../lib/index.js';
+import { IpPrefix } from '../../lib/wire/ip-address.js';
 import { ManualTimers } from '../relay/support/manual-timers.js';
 
 describe('gateway: ports that lead to the other side', () => {
@@ -68,7 +69,11 @@ describe('gateway: ports that lead to the other side', () => {
 describe('gateway: where the host dials', () => {
   const own = '10.0.2.2';
   const of = (denied: string[], loopbacks: string[]): Destinations =>
-    new Destinations(denied, loopbacks, (address) => String(address) === own);
+    new Destinations(
+      denied.map((text) => IpPrefix.parse(text)),
+      loopbacks,
+      (address) => String(address) === own,
+    );
 
   it('dials what is asked for', () => {
     for (const address of ['192.0.2.1', '2001:db8::1', '10.9.9.9']) {
@@ -80,6 +85,7 @@ describe('gateway: where the host dials', () => {
     const never = [
       '127.0.0.1',
       '127.9.9.9',
+      '169.254.169.254',
       '0.0.0.0',
       '255.255.255.255',
       '224.0.0.1',
@@ -141,6 +147,14 @@ describe('gateway: options', () => {
     expect(code({ stack, publish: ['8080:80'] })).to.equal('ERR_INVALID_ARG_VALUE');
     expect(code({ stack, reach: ['5432'] })).to.equal('ERR_INVALID_ARG_VALUE');
     expect(code({ stack, dns: { addresses: ['x'] } })).to.equal('ERR_INVALID_ARG_VALUE');
+    expect(code({ stack, dns: { addresses: '10.0.0.1' } })).to.equal('ERR_INVALID_ARG_TYPE');
+    expect(code({ stack, dns: { addresses: [], servers: [] } })).to.equal('ERR_INVALID_ARG_VALUE');
+    expect(code({ stack, dns: null })).to.equal('ERR_INVALID_ARG_TYPE');
+    for (const name of ['hostLoopback', 'deny', 'publish', 'reach', 'inside']) {
+      expect(code({ stack, [name]: '10.0.0.1' }), name).to.equal('ERR_INVALID_ARG_TYPE');
+      expect(code({ stack, [name]: [7] }), name).to.equal('ERR_INVALID_ARG_TYPE');
+    }
+    expect(code({ stack, deny: ['10.0.0.0/80'] })).to.equal('ERR_INVALID_ARG_VALUE');
     expect(code({ stack, tcpIdleMs: 0, publish: ['1:2'], inside: ['10.0.0.9'] })).to.equal(undefined);
   });
 
