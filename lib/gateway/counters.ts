@@ -8,11 +8,11 @@ export interface GatewayStats {
   tcpJoined: number;
   /** Refused: the destination is denied, or is none that leads anywhere. */
   tcpDenied: number;
-  /** Refused: there are as many as there may be. */
+  /** Refused: there are as many as there may be, or the host has no more sockets. */
   tcpFull: number;
   /** Not joined, as the other side could not be reached. */
   tcpUnreachable: number;
-  /** Given up by whoever asked, or too late for an answer, before the other side was reached. */
+  /** Given up before the other side was reached: by whoever asked, as too late for an answer, or as the gateway closed. */
   tcpCancelled: number;
   /** Joined, and over with both sides finished. */
   tcpFinished: number;
@@ -28,7 +28,10 @@ export interface GatewayStats {
   udpToHost: number;
   /** Datagrams that came from there. */
   udpToStack: number;
-  /** Datagrams dropped: denied destinations, and senders that nobody inside could answer. */
+  /**
+   * Datagrams dropped: denied destinations, and senders that nobody inside could answer. Where a flow begins with one,
+   * those that follow to the same destination within five seconds are dropped without being counted here.
+   */
   udpDenied: number;
   /** Datagrams the host's sockets, or the stack, did not take. */
   udpFailed: number;
@@ -36,7 +39,10 @@ export interface GatewayStats {
   dnsQueries: number;
   /** Answers passed back. */
   dnsAnswers: number;
-  /** Questions dropped: there are as many waiting as there may be, or they are none. */
+  /**
+   * Questions not asked: there are as many waiting as there may be, or they are none; or there is no name server, or no
+   * socket of the host's for it, which is answered by SERVFAIL.
+   */
   dnsDropped: number;
   /** Questions nobody answered in time. */
   dnsTimeouts: number;

@@ -86,6 +86,7 @@ export class DnsService {
   #waiting = 0;
   /** The server new questions go to. */
   #preferred = 0;
+  #isClosed = false;
 
   /** @throws StackError where the stack has not the addresses, or the port is taken */
   constructor(settings: GatewaySettings, stats: GatewayStats, tcp: TcpFlows) {
@@ -107,6 +108,7 @@ export class DnsService {
   }
 
   close(): void {
+    this.#isClosed = true;
     this.#sweeper.stop();
     for (const endpoint of this.#endpoints) endpoint.close();
     for (const listener of this.#listeners) listener.close();
@@ -130,7 +132,7 @@ export class DnsService {
       for (let next = listener.accept(); next !== undefined; next = listener.accept()) {
         const place = this.#settings.dnsServers[this.#preferred];
         if (place !== undefined) tcp.passToHost(next, place);
-        else next.close();
+        else next.abort();
       }
     };
   }
@@ -154,7 +156,7 @@ export class DnsService {
     const { payload, source, sourcePort, destination } = datagram;
     const end = questionEnd(payload);
     const isUsable = end > 0 && !isAnswer(payload) && payload.length <= MAX_MESSAGE_BYTES && sourcePort !== 0;
-    if (!isUsable || this.#waiting >= MAX_WAITING || this.#channels.length === 0) {
+    if (!isUsable || this.#waiting >= MAX_WAITING) {
       this.#stats.dnsDropped++;
       return;
     }
@@ -177,6 +179,7 @@ export class DnsService {
     const channel = this.#channel(waiting.server, random.uint32() % SOCKETS);
     if (channel === undefined) {
       this.#stats.dnsDropped++;
+      this.#reply(waiting, serverFailure(waiting.message));
       return;
     }
     let id = random.uint32() & 0xffff;
@@ -198,14 +201,16 @@ export class DnsService {
     }
   }
 
-  /** undefined where the host has no socket for it. */
+  /** undefined where there is no server, or the host has no socket for it. */
   #channel(server: number, number: number): Channel | undefined {
+    const place = this.#settings.dnsServers[server];
+    if (place === undefined) return undefined;
     const known = this.#channels[server][number];
     if (known !== undefined && known.asked < SOCKET_QUESTIONS) return known;
     let channel: Channel;
     try {
       channel = new Channel(
-        this.#settings.dnsServers[server],
+        place,
         (from, bytes) => this.#answered(from, bytes),
         (from) => this.#failed(from),
       );
@@ -258,6 +263,8 @@ export class DnsService {
 
   /** The server has no such port, or the host no way there, or no socket: its questions go to the next. */
   #failed(channel: Channel): void {
+    // A socket may tell of its end when all of them have been closed.
+    if (this.#isClosed) return;
     for (const channels of this.#channels) {
       const at = channels.indexOf(channel);
       if (at >= 0) channels[at] = undefined;

@@ -44,7 +44,12 @@ export class Gateway {
     this.#tcp = new TcpFlows(settings, this.#stats);
     this.#udp = new UdpFlows(this.#stats, destinations);
     this.#forwards = new Forwards(settings, this.#stats, this.#tcp);
-    this.#listen(destinations);
+    try {
+      this.#listen(destinations);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
   }
 
   /** Takes the ports of the host. @hidden */

@@ -17,6 +17,12 @@ export interface HostSocketOptions {
   readonly port?: number;
 }
 
+/** Most bytes that may wait in a socket; what comes then is dropped, as a router would. */
+const MAX_QUEUED_BYTES = 1 << 20;
+
+/** Whether a socket takes one more datagram. */
+export const hasRoom = (socket: Socket): boolean => socket.getSendQueueSize() <= MAX_QUEUED_BYTES;
+
 /** A socket that is bound. @throws the host's error: no more descriptors, a port that is taken */
 export function openHostSocket({ family, address, port = 0 }: HostSocketOptions): Socket {
   const socket = createSocket({

@@ -6,7 +6,7 @@ import { UdpEvent } from '../udp/datagram.js';
 import type { UdpEndpoint } from '../udp/udp-endpoint.js';
 import { IpAddress } from '../wire/ip-address.js';
 import type { GatewayStats } from './counters.js';
-import { openHostSocket } from './host-datagrams.js';
+import { hasRoom, openHostSocket } from './host-datagrams.js';
 import type { GatewaySettings } from './options.js';
 import type { Place, PortForward } from './places.js';
 import { Sweeper } from './sweeper.js';
@@ -25,6 +25,10 @@ export class PublishedUdp {
   readonly #peers = new Map<string, Peer>();
   readonly #sweeper: Sweeper;
   readonly #idleTicks: number;
+  readonly #sent = (error: Error | null): void => {
+    if (error === null) this.#stats.udpToHost++;
+    else this.#stats.udpFailed++;
+  };
 
   /** @throws the host's error where the port is not to be had */
   constructor(settings: GatewaySettings, stats: GatewayStats, { from, to }: PortForward) {
@@ -105,10 +109,8 @@ export class PublishedUdp {
     // Nobody inside at that port is no more than a lost datagram to whoever is outside.
     while (endpoint.takeError() !== undefined) this.#stats.udpFailed++;
     for (let datagram = endpoint.receive(); datagram !== undefined; datagram = endpoint.receive()) {
-      this.#stats.udpToHost++;
-      this.#socket.send(Buffer.from(datagram.payload), port, address, (error) => {
-        if (error !== null) this.#stats.udpFailed++;
-      });
+      if (hasRoom(this.#socket)) this.#socket.send(Buffer.from(datagram.payload), port, address, this.#sent);
+      else this.#stats.udpFailed++;
     }
   }
 

@@ -5,19 +5,22 @@
 import { Buffer } from 'node:buffer';
 import type { Socket } from 'node:dgram';
 import type { UdpFlow, UdpFlowRequest } from '../udp/flow.js';
+import type { IcmpRejection } from '../wire/icmp-rejection.js';
 import type { GatewayStats } from './counters.js';
 import { type Destinations, Refusal } from './destinations.js';
-import { openHostSocket } from './host-datagrams.js';
+import { hasRoom, openHostSocket } from './host-datagrams.js';
 
-/** Most bytes that may wait in one of the host's sockets; what comes then is dropped, as a router would. */
-const MAX_QUEUED_BYTES = 1 << 20;
+/** What those inside hear of a destination that is refused. */
+const rejectionOf = (refusal: Refusal): IcmpRejection =>
+  refusal === Refusal.Nobody ? 'port-unreachable' : 'prohibited';
 
 class HostFlow {
   readonly #flow: UdpFlow;
   readonly #flows: UdpFlows;
   readonly #socket: Socket;
   readonly #sent = (error: Error | null): void => {
-    if (error !== null) this.#flows.stats.udpFailed++;
+    if (error === null) this.#flows.stats.udpToHost++;
+    else this.#flows.stats.udpFailed++;
   };
   /** The destination asked for last, and what the host calls it. */
   #asked = '';
@@ -52,14 +55,13 @@ class HostFlow {
     const dialled = this.#dialled;
     if (typeof dialled !== 'string') {
       stats.udpDenied++;
-      this.#flow.reject(dialled === Refusal.Nobody ? 'port-unreachable' : 'prohibited', address, port);
+      this.#flow.reject(rejectionOf(dialled), address, port);
       return;
     }
-    if (this.#socket.getSendQueueSize() > MAX_QUEUED_BYTES) {
+    if (!hasRoom(this.#socket)) {
       stats.udpFailed++;
       return;
     }
-    stats.udpToHost++;
     // The link's memory is lent, and the host may send later.
     this.#socket.send(Buffer.from(data), port, dialled, this.#sent);
   }
@@ -101,6 +103,13 @@ export class UdpFlows {
   }
 
   request(request: UdpFlowRequest): void {
+    // No socket for who begins with what is denied.
+    const dialled = this.destinations.dialled(request.destinationAddress);
+    if (typeof dialled !== 'string') {
+      this.stats.udpDenied++;
+      request.reject(rejectionOf(dialled));
+      return;
+    }
     let socket: Socket;
     try {
       socket = openHostSocket({ family: request.family });
