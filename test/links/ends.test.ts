@@ -1,11 +1,15 @@
 /** How links end that are made from real channels of Node. */
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
 import { MessageChannel, Worker } from 'node:worker_threads';
 import { expect } from 'chai';
+import { WebSocket, WebSocketServer } from 'ws';
 import { Stack, SystemClock, SystemRandom } from '../../lib/index.js';
 import { byteStreamLink } from '../../lib/link/byte-stream-link.js';
 import { messagePortLink } from '../../lib/link/message-port-link.js';
 import type { PacketLink } from '../../lib/link/packet-link.js';
+import { webSocketLink } from '../../lib/link/web-socket-link.js';
 import { run } from '../support/child.js';
 import { tcpPair } from './channels.js';
 
@@ -70,5 +74,40 @@ describe('links of channels: how they end', function () {
     there.resume();
     await once(there, 'close');
     stack.close();
+  });
+
+  it('lets go of the standard streams of a program that never reads', async () => {
+    const child = spawn('sleep', ['60'], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const { stdin, stdout } = child;
+    const link = byteStreamLink({ readable: stdout, writable: stdin }, { clock, mtu: 60_000 });
+    link.open(() => {});
+    for (let batch = link.borrow(); batch !== undefined; batch = link.borrow()) {
+      batch.appendPacket(new Uint8Array(60_000));
+      link.send(batch);
+    }
+    expect(stdin.writableNeedDrain).to.equal(true);
+    link.close();
+    await once(stdin, 'close');
+    expect([stdin.destroyed, stdout.destroyed]).to.deep.equal([true, true]);
+    child.kill();
+  });
+
+  it('closes a WebSocket that was paused as soon as the other side agrees', async () => {
+    const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+    await once(server, 'listening');
+    const socket = new WebSocket(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    const [there] = (await once(server, 'connection')) as [WebSocket];
+    // Nobody opens it, so that it is full soon.
+    const link = webSocketLink(socket, { clock, mtu: 1500, queuePackets: 300 });
+    for (let i = 0; i < 400; i++) there.send(new Uint8Array(1500));
+    for (let i = 0; !socket.isPaused; i++) {
+      if (i === 10_000) throw new Error('it is never paused');
+      await new Promise((turn) => setImmediate(turn));
+    }
+    const closed = once(socket, 'close');
+    link.close();
+    const [code] = (await closed) as [number];
+    expect(code).to.equal(1000);
+    server.close();
   });
 });
