@@ -153,7 +153,12 @@ export { TcpListenerEndpoint } from './stack/tcp-listener-endpoint.js';
 export type { BytesToWrite } from './streams/byte-sink.js';
 export { StreamConnection } from './streams/stream-connection.js';
 export { StreamListener } from './streams/stream-listener.js';
-export type { StreamConnectOptions, StreamListenOptions, Streams } from './streams/streams.js';
+export type {
+  StreamAcceptOptions,
+  StreamConnectOptions,
+  StreamListenOptions,
+  Streams,
+} from './streams/streams.js';
 export type { ConnectionEnds } from './streams/wire.js';
 export type { AnyCounts } from './tcp/any-listener.js';
 export type {

@@ -1,8 +1,9 @@
 /** What streams ask of a stack. */
+import type { TcpRequest } from '../stack/any-tcp.js';
 import type { Stack } from '../stack/stack.js';
 import type { TcpEndpoint, TcpEndpointHandler, TcpOptions } from '../stack/tcp-endpoint.js';
 
-export type { TcpEndpoint, TcpEndpointHandler, TcpOptions };
+export type { TcpEndpoint, TcpEndpointHandler, TcpOptions, TcpRequest };
 
 export type ListenerEndpoint = ReturnType<Stack['listenTcp']>;
 

@@ -3,7 +3,7 @@ import { ArgumentRangeError, ArgumentValueError, StackError } from '../base/erro
 import { IpAddress } from '../wire/ip-address.js';
 import { StreamConnection } from './stream-connection.js';
 import { StreamListener } from './stream-listener.js';
-import type { Resolve, StreamsStack, TcpOptions } from './streams-stack.js';
+import type { Resolve, StreamsStack, TcpOptions, TcpRequest } from './streams-stack.js';
 
 // Here, and not where it is made so: whoever imports `createStreams` is told.
 declare module '../stack/stack.js' {
@@ -51,6 +51,14 @@ export interface StreamListenOptions {
   readonly signal?: AbortSignal;
 }
 
+/** How a request is accepted. */
+export interface StreamAcceptOptions {
+  /** Settings of the connection, in place of those of the listener. */
+  readonly options?: Partial<TcpOptions>;
+  /** Breaks the connection with its reason, as `abort` does, at any time. */
+  readonly signal?: AbortSignal;
+}
+
 /** What `stack.streams` is. */
 export interface Streams {
   /**
@@ -64,6 +72,13 @@ export interface Streams {
    *   an option nobody knows
    */
   listen(options?: StreamListenOptions): StreamListener;
+  /**
+   * Accepts a request for a connection to any address: one that `stack.listenAnyTcp` has put before its handler. The
+   * SYN-ACK leaves at once; `opened` tells when the handshake is complete.
+   * @throws StackError ECONNABORTED where it is over, ENETUNREACH and the like where the way back has gone, after which
+   *   it still waits; ArgumentValueError for an option nobody knows, and argument errors for settings
+   */
+  accept(request: TcpRequest, options?: StreamAcceptOptions): StreamConnection;
 }
 
 /** Makes the `streams` of a stack. @param resolve finds the addresses of a name */
@@ -75,10 +90,16 @@ export function createStreams(stack: StreamsStack, resolve: Resolve): Streams {
       const { signal, port = 0, ...place } = options;
       return new StreamListener(stack, stack.listenTcp({ ...place, port }), signal);
     },
+    accept(request, given = {}) {
+      checkNames(given, ACCEPT_OPTIONS);
+      const endpoint = request.accept(given.options);
+      return new StreamConnection(stack, { endpoint, isConnecting: true, signal: given.signal });
+    },
   };
 }
 
-const COMMON_OPTIONS = ['port', 'link', 'options', 'signal'];
+const ACCEPT_OPTIONS = ['options', 'signal'];
+const COMMON_OPTIONS = [...ACCEPT_OPTIONS, 'port', 'link'];
 const LISTEN_OPTIONS = [...COMMON_OPTIONS, 'address', 'backlog', 'ipv6Only', 'reusePort'];
 const CONNECT_OPTIONS = [...COMMON_OPTIONS, 'host', 'localAddress', 'localPort'];
 

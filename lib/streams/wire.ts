@@ -19,6 +19,8 @@ export interface ConnectionEnds {
 /** Where a connection comes from: made already, or to be made. */
 export interface ConnectionOrigin {
   readonly endpoint?: TcpEndpoint;
+  /** Its handshake is not complete yet; false by default. */
+  readonly isConnecting?: boolean;
   /** Makes the next attempt; undefined when there is none left. May throw what made it impossible. */
   readonly attempt?: () => TcpEndpoint | undefined;
   /** Breaks the connection as `abort` does. */
@@ -70,7 +72,7 @@ export class Wire implements TcpEndpointHandler {
     const { signal } = origin;
     if (signal?.aborted) this.break(signal.reason);
     else signal?.addEventListener('abort', this.#obeySignal, { once: true });
-    if (origin.endpoint !== undefined) this.onConnect();
+    if (origin.endpoint !== undefined && origin.isConnecting !== true) this.onConnect();
     this.#update();
   }
 
@@ -125,12 +127,14 @@ export class Wire implements TcpEndpointHandler {
       const { endpoint } = this;
       const { remoteAddress, remotePort } = endpoint as TcpEndpoint;
       const code = errorCode === '' ? 'ECONNABORTED' : errorCode;
-      this.#attemptFailed(new StackError(code, 'connect', remoteAddress.toString(), remotePort));
-    } else if (errorCode !== '') {
-      this.#over(new StackError(errorCode, 'read'));
-    } else {
+      const syscall = this.#origin.attempt === undefined ? 'accept' : 'connect';
+      this.#attemptFailed(new StackError(code, syscall, remoteAddress.toString(), remotePort));
+    } else if (errorCode === '' && this.endpoint?.isPeerClosed === true) {
       this.source.arrived();
       this.#over(undefined);
+    } else {
+      // Without a code it was this side that broke it: the endpoint was aborted, or the stack closed.
+      this.#over(new StackError(errorCode === '' ? 'ECONNABORTED' : errorCode, 'read'));
     }
   }
 
@@ -187,12 +191,14 @@ export class Wire implements TcpEndpointHandler {
 
   /** @param error what broke it; undefined where it ended in order */
   #over(error: unknown): void {
+    const wasOpening = this.#isOpening;
     this.#isOver = true;
     this.#isOpening = false;
     this.#origin.signal?.removeEventListener('abort', this.#obeySignal);
     if (this.endpoint !== undefined) this.endpoint.handler = undefined;
     if (error === undefined) {
       this.closed.resolve();
+      if (wasOpening) this.opened.reject(new StackError('ECONNABORTED', 'connect'));
     } else {
       this.opened.reject(error);
       this.source.failed(error);

@@ -364,6 +364,81 @@ describe('streams', () => {
       await once(server, 'close');
     });
 
+    it('gives up at once what is closed before it is connected, while its streams are locked', async () => {
+      const listener = world().serverStack.listenAnyTcp({ ports: [4711] }, (request) => request.ignore());
+      const connection = connect(4711);
+      const writer = connection.writable.getWriter();
+      const reading = connection.readable.getReader().read();
+      await connection.close();
+      expect(await codeOf(connection.opened)).to.equal('ECONNABORTED');
+      expect((await reading).done).to.equal(true);
+      expect(await codeOf(writer.closed)).to.not.equal('fulfilled');
+      await until(() => connections(world().clientStack) === 0);
+      listener.close();
+    });
+
+    it('tells its reader and its writer where the endpoint below is aborted', async () => {
+      const [client, server] = await pair();
+      const reading = client.readable.getReader().read();
+      const writer = client.writable.getWriter();
+      client.endpoint?.abort();
+      expect(await codeOf(reading)).to.equal('ECONNABORTED');
+      expect(await codeOf(writer.write(Uint8Array.of(1)))).to.equal('ECONNABORTED');
+      expect(await codeOf(client.closed)).to.equal('ECONNABORTED');
+      expect(await codeOf(server.closed)).to.equal('ECONNRESET');
+    });
+
+    it('accepts requests for any address, with all that was written before the handshake is complete', async () => {
+      const accepted: StreamConnection[] = [];
+      const listener = world().serverStack.listenAnyTcp({ ports: [4711] }, (request) => {
+        const connection = world().serverStack.streams.accept(request, { options: { noDelay: false } });
+        void send(connection.writable, pattern(10_000));
+        accepted.push(connection);
+      });
+      const client = connect(4711);
+      expect(sha1(await bytesOf(client.readable))).to.equal(sha1(pattern(10_000)));
+      const [server] = accepted;
+      expect(await server.opened).to.include({ localAddress: world().host, localPort: 4711 });
+      expect(server.endpoint?.getOption('noDelay')).to.equal(false);
+      await Promise.all([client.close(), server.close()]);
+      listener.close();
+    });
+
+    for (const [how, end] of [
+      ['aborted', (connection: StreamConnection) => connection.abort(new Error('no'))],
+      ['closed', (connection: StreamConnection) => void connection.close().catch(() => {})],
+    ] as const) {
+      it(`is ${how} before the handshake is complete`, async () => {
+        const { serverStack } = world();
+        const listener = serverStack.listenAnyTcp({ ports: [4711] }, (request) =>
+          end(serverStack.streams.accept(request)),
+        );
+        const client = connect(4711);
+        const outcome = await codeOf(bytesOf(client.readable));
+        expect(outcome).to.equal(how === 'closed' ? 'fulfilled' : 'ECONNREFUSED');
+        if (how === 'closed') await client.close();
+        await until(() => connections(serverStack) === 0);
+        listener.close();
+      });
+    }
+
+    it('obeys a signal while it is accepted, and refuses what cannot be', async () => {
+      const { serverStack } = world();
+      const outcomes: unknown[] = [];
+      const listener = serverStack.listenAnyTcp({ ports: [4711] }, (request) => {
+        const { streams } = serverStack;
+        const wrong = { sgnal: undefined } as object;
+        expect(() => streams.accept(request, wrong)).to.throw('unknown option "sgnal"');
+        const connection = streams.accept(request, { signal: AbortSignal.abort('enough') });
+        expect(() => streams.accept(request)).to.throw('ECONNABORTED');
+        outcomes.push(connection.opened, connection.closed);
+      });
+      expect(await codeOf(connect(4711).opened)).to.equal('ECONNREFUSED');
+      for (const outcome of outcomes) expect(await codeOf(outcome as Promise<void>)).to.equal('enough');
+      expect(connections(serverStack)).to.equal(0);
+      listener.close();
+    });
+
     it('leaves no connection behind', async () => {
       const { serverStack, clientStack } = world();
       for (let i = 0; i < 20; i++) {
