@@ -99,7 +99,9 @@ export class NetTcpRequest {
       socket.destroy();
       throw error;
     }
-    this.#connecting(socket, endpoint);
+    // By a signal that was aborted before: there is nobody to give the connection up later.
+    if (socket.destroyed) endpoint.abort();
+    else this.#connecting(socket, endpoint);
     // The class keeps Node's promises, which the types of its many overloads cannot be told.
     return socket as unknown as Socket & TcpSocket;
   }

@@ -53,6 +53,19 @@ const textOf = async (socket: Socket): Promise<string> => {
   return text;
 };
 
+it('listenAny: resets what is accepted with a signal that was aborted before', async () => {
+  const asked = request();
+  const client = connect(FOREIGN);
+  const socket = (await asked).accept({ signal: AbortSignal.abort() });
+  const failed = once(client, 'error');
+  const errors: string[] = [];
+  socket.on('error', ({ name }) => errors.push(name));
+  await new Promise((closed) => socket.once('close', closed));
+  expect(errors).to.deep.equal(['AbortError']);
+  expect(((await failed) as [NodeJS.ErrnoException])[0].code).to.equal('ECONNREFUSED');
+  expect([...place.proxy.tcp.entries()]).to.be.empty;
+});
+
 for (const host of [FOREIGN, FOREIGN6]) {
   describe(`listenAny: a connection to ${host}`, () => {
     it('becomes a socket with the address that was asked for', async () => {
