@@ -53,7 +53,7 @@ describe('a turn of a stack', () => {
   it('is gone on with at once where somebody who was told something has thrown', () => {
     const clock = new VirtualClock(1e9);
     const random = new SeededRandom(1);
-    const [near, far] = createPipe({ clock, delayMs: 1 });
+    const [near, far] = createPipe({ clock });
     const client = new Stack({ clock, random });
     const server = new Stack({ clock, random });
     client.addLink(near, { addresses: ['10.0.0.1/24'] });
