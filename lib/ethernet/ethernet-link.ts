@@ -17,7 +17,7 @@ import {
   type EthernetSettings,
   resolveEthernetOptions,
 } from './ethernet-options.js';
-import { EtherType } from './frame.js';
+import { EtherType, headerBytesOf } from './frame.js';
 import { FrameInput, type UdpHook } from './frame-input.js';
 import { FrameOutput } from './frame-output.js';
 import { eui64Identifiers, type InterfaceIdentifiers, stableIdentifiers } from './interface-identifier.js';
@@ -42,6 +42,7 @@ export class EthernetLink implements LinkDevice {
   readonly maxPacketBytes: number;
   readonly checksumOffload: boolean;
   readonly udpSegmentation: boolean;
+  readonly gathers: boolean;
   readonly resolves = true;
   /** Its Ethernet address. */
   readonly mac: MacAddress;
@@ -85,8 +86,11 @@ export class EthernetLink implements LinkDevice {
     const areFramesKnown = frames.framing === 'ethernet';
     this.checksumOffload = areFramesKnown && frames.checksumOffload;
     this.udpSegmentation = this.checksumOffload && frames.udpSegmentation === true;
+    this.gathers = this.checksumOffload && frames.gathers === true;
     // Super-packets pass where the device below takes them.
-    this.maxPacketBytes = this.checksumOffload && frames.maxPacketBytes > frames.mtu ? MAX_PACKET_BYTES : mtu;
+    const most = frames.maxPacketBytes - headerBytesOf(vlan);
+    const takesLarge = this.checksumOffload && frames.maxPacketBytes > frames.mtu;
+    this.maxPacketBytes = takesLarge ? Math.min(most, MAX_PACKET_BYTES) : mtu;
     this.#joins = settings.coalesce && this.maxPacketBytes === mtu;
     this.mac = mac;
     this.#identifiers = secret === undefined ? eui64Identifiers(mac) : stableIdentifiers(secret, mac);

@@ -5,7 +5,7 @@ import type { Random } from '../base/random.js';
 import type { LinkDevice } from '../link/link-device.js';
 import { IpPrefix } from '../wire/ip-address.js';
 import { DEFAULT_DETECTION, type DetectionOptions } from './address-detection.js';
-import { ETHERNET_HEADER_BYTES, MAX_VLAN, VLAN_TAG_BYTES } from './frame.js';
+import { headerBytesOf, MAX_VLAN } from './frame.js';
 import { MacAddress } from './mac-address.js';
 import { type NeighborOptions, resolveNeighborOptions } from './neighbor-options.js';
 import { checkDiscoveryOptions, type RouterDiscoveryOptions } from './router-discovery-options.js';
@@ -86,7 +86,7 @@ export function resolveEthernetOptions(options: EthernetLinkOptions): EthernetSe
   if (!Number.isInteger(vlan) || (vlan !== 0 && (vlan < 1 || vlan > MAX_VLAN))) {
     throw new ArgumentRangeError(`vlan must be an integer within 1 .. ${MAX_VLAN}, not ${vlan}`);
   }
-  const most = frames.mtu - ETHERNET_HEADER_BYTES - (vlan === 0 ? 0 : VLAN_TAG_BYTES);
+  const most = frames.mtu - headerBytesOf(vlan);
   const mtu = options.mtu ?? most;
   if (!Number.isInteger(mtu) || mtu < MIN_MTU || mtu > most) {
     throw new ArgumentRangeError(`mtu must be an integer within ${MIN_MTU} .. ${most}, not ${mtu}`);

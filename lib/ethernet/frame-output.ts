@@ -1,18 +1,16 @@
 /**
- * What leaves an Ethernet link: packets of the stack, each with its header, and the link's own messages. Both wait here,
- * within limits, while the device below is full.
+ * What leaves an Ethernet link: packets of the stack, whose headers are written before them where they lie, and the
+ * link's own messages, which wait here, within limits, while the device below is full.
  */
-import { copyBytes } from '../base/copy.js';
 import type { LinkDevice } from '../link/link-device.js';
-import { PacketBatch } from '../link/packet-batch.js';
+import type { PacketBatch } from '../link/packet-batch.js';
+import { moveSlot, prepend, truncate } from '../link/slots.js';
 import type { EthernetCounters } from './counters.js';
 import { EtherType, FrameHeader } from './frame.js';
 import type { MacAddress } from './mac-address.js';
 
 /** Messages of the link's own, and packets that waited for an address, that wait for the device; more are dropped. */
 const MAX_OWN = 512;
-/** Packets of a batch the stack fills. */
-const BATCH_PACKETS = 64;
 
 /** Where a packet goes: `header` has its destination set. */
 export const Route = { Send: 0, Skip: 1 } as const;
@@ -27,15 +25,16 @@ export class FrameOutput {
   readonly #route: Router;
   readonly #tick: () => void;
   readonly #header = new FrameHeader();
-  /** What the stack fills; until all of it is gone, nothing is lent. */
-  readonly #lent: PacketBatch;
   readonly #mtu: number;
   readonly #maxPacketBytes: number;
-  #slot = 0;
-  #isPending = false;
-  #isWanted = false;
-  #isDraining = false;
+  /** What the stack fills: a batch of the device's, with room for a header before each packet. */
+  #lent: PacketBatch | undefined;
+  /** Frames of the link's own that wait, oldest first. */
   #own: Uint8Array[] = [];
+  /** Whether frames are on their way to the device: what comes meanwhile waits. */
+  #isBusy = false;
+  /** Whether the stack was turned away and waits for `onWritable`. */
+  #isWanted = false;
   onWritable: () => void = () => {};
 
   constructor(
@@ -59,48 +58,62 @@ export class FrameOutput {
     this.#header.sourceHigh = parts.mac.high;
     this.#header.sourceLow = parts.mac.low;
     this.#header.vlan = parts.vlan;
-    const isPlain = parts.maxPacketBytes === parts.mtu;
-    this.#lent = isPlain
-      ? new PacketBatch(BATCH_PACKETS, BATCH_PACKETS * ((parts.mtu + 7) & -8))
-      : new PacketBatch();
   }
 
   /** A batch for the stack to fill; undefined while the device is full. */
   borrow(): PacketBatch | undefined {
-    if (!this.#isPending && this.#lent.room < this.#maxPacketBytes) this.send(this.#lent);
-    this.#isWanted = this.#isPending;
-    return this.#isPending ? undefined : this.#lent;
+    const lent = this.#lent;
+    if (lent !== undefined && lent.count > 0) {
+      if (lent.room >= this.#maxPacketBytes) return lent;
+      this.send(lent);
+    }
+    const batch = this.#frames.borrow();
+    if (batch !== undefined) batch.headroom = this.#header.bytes;
+    this.#lent = batch;
+    this.#isWanted = batch === undefined;
+    return batch;
   }
 
-  /** Sends what the stack filled, as far as the device takes it; the rest follows. */
+  /** Sends what the stack filled. */
   send(batch: PacketBatch): void {
-    if (batch !== this.#lent || this.#isPending) return;
-    this.#isPending = true;
-    this.#drain();
+    if (batch !== this.#lent) return;
+    this.#lent = undefined;
+    this.#isBusy = true;
+    try {
+      this.#frame(batch);
+      this.#appendOwn(batch);
+      if (batch.count > 0) this.#frames.send(batch);
+    } finally {
+      this.#isBusy = false;
+    }
+    if (this.#own.length > 0) this.#sendWaiting();
   }
 
   /** Sends one frame of the link's own; `payload` is copied. */
   sendOwn(destination: MacAddress, etherType: number, payload: Uint8Array): void {
+    const header = this.#header;
+    if (payload.length > this.#mtu) {
+      this.#counters.outTooBig++;
+      return;
+    }
     if (this.#own.length >= MAX_OWN) {
       this.#counters.outQueueFull++;
       return;
     }
-    const header = this.#header;
     const frame = new Uint8Array(header.bytes + payload.length);
     header.destinationHigh = destination.high;
     header.destinationLow = destination.low;
     header.write(new DataView(frame.buffer), 0, etherType);
     frame.set(payload, header.bytes);
     this.#own.push(frame);
-    if (!this.#isDraining) this.#sendWaiting();
+    if (!this.#isBusy) this.#sendWaiting();
   }
 
   /** The device takes frames again. */
   writable(): void {
-    if (this.#isDraining) return;
+    if (this.#isBusy) return;
     this.#sendWaiting();
-    if (this.#isPending) this.#drain();
-    if (this.#isPending || !this.#isWanted) return;
+    if (!this.#isWanted) return;
     this.#isWanted = false;
     this.onWritable();
   }
@@ -108,83 +121,64 @@ export class FrameOutput {
   /** Drops what waits. */
   close(): void {
     this.#own.length = 0;
-    this.#lent.clear();
-    this.#isPending = false;
+    this.#lent = undefined;
     this.#isWanted = false;
   }
 
-  #drain(): void {
-    const batch = this.#lent;
-    this.#isDraining = true;
+  /** Writes a header before each packet; those that cannot leave now are taken out. */
+  #frame(batch: PacketBatch): void {
     this.#tick();
-    let target: PacketBatch | undefined;
-    try {
-      for (; this.#slot < batch.count; this.#slot++) {
-        target = this.#roomFor(target, batch.length(this.#slot));
-        if (target === undefined) return;
-        this.#put(batch, target);
-      }
-      batch.clear();
-      this.#slot = 0;
-      this.#isPending = false;
-    } finally {
-      if (target !== undefined && target.count > 0) this.#frames.send(target);
-      this.#isDraining = false;
+    const { count } = batch;
+    let kept = 0;
+    for (let i = 0; i < count; i++) {
+      if (!this.#writeHeader(batch, i)) continue;
+      if (kept !== i) moveSlot(batch, i, kept);
+      kept++;
     }
-    if (this.#own.length > 0) this.#sendWaiting();
+    batch.headroom = 0;
+    if (kept === 0) return batch.clear();
+    if (batch.nextHops.length > 0) batch.nextHops.fill(undefined, 0, count);
+    truncate(batch, kept);
+    this.#counters.outFrames += kept;
   }
 
-  /** A batch of the device's with room for a packet; undefined while it has none. */
-  #roomFor(target: PacketBatch | undefined, length: number): PacketBatch | undefined {
-    const bytes = this.#header.bytes + length;
-    if (target !== undefined) {
-      if (target.room >= bytes) return target;
-      this.#frames.send(target);
-    }
-    return this.#frames.borrow();
-  }
-
-  #put(batch: PacketBatch, target: PacketBatch): void {
-    const offset = batch.offset(this.#slot);
-    const length = batch.length(this.#slot);
-    if (length > (batch.segmentSize(this.#slot) === 0 ? this.#mtu : this.#maxPacketBytes)) {
+  /** @returns whether the packet leaves now */
+  #writeHeader(batch: PacketBatch, i: number): boolean {
+    const offset = batch.offset(i);
+    if (batch.length(i) > (batch.segmentSize(i) === 0 ? this.#mtu : this.#maxPacketBytes)) {
       this.#counters.outTooBig++;
-      return;
+      return false;
     }
     const header = this.#header;
-    if (this.#route(batch, this.#slot, header) === Route.Skip) return;
-    const at = target.tail;
+    if (this.#route(batch, i, header) === Route.Skip) return false;
     const isV4 = batch.bytes[offset] >> 4 === 4;
-    header.write(target.view, at, isV4 ? EtherType.Ipv4 : EtherType.Ipv6);
-    copyBytes(batch.view, offset, target.view, at + header.bytes, length);
-    const slot = this.#slot;
-    target.append(
-      header.bytes + length,
-      batch.checksum(slot),
-      batch.segmentSize(slot),
-      batch.headerBytes(slot),
-    );
-    this.#counters.outFrames++;
+    header.write(batch.view, offset - header.bytes, isV4 ? EtherType.Ipv4 : EtherType.Ipv6);
+    prepend(batch, i, header.bytes);
+    return true;
   }
 
   /** Sends the link's own frames, oldest first, as far as the device takes them. */
   #sendWaiting(): void {
-    this.#isDraining = true;
-    let sent = 0;
-    let target: PacketBatch | undefined;
-    for (; sent < this.#own.length; sent++) {
-      const frame = this.#own[sent];
-      if (target !== undefined && target.room < frame.length) {
-        this.#frames.send(target);
-        target = undefined;
-      }
-      target ??= this.#frames.borrow();
-      if (target === undefined) break;
-      target.appendPacket(frame);
-      this.#counters.outFrames++;
+    // Behind what the stack has filled, which it is about to send.
+    if (this.#lent !== undefined && this.#lent.count > 0) return;
+    this.#lent = undefined;
+    this.#isBusy = true;
+    while (this.#own.length > 0) {
+      const batch = this.#frames.borrow();
+      if (batch === undefined) break;
+      batch.headroom = 0;
+      this.#appendOwn(batch);
+      this.#frames.send(batch);
     }
-    if (target !== undefined && target.count > 0) this.#frames.send(target);
-    this.#own = sent === this.#own.length ? [] : this.#own.slice(sent);
-    this.#isDraining = false;
+    this.#isBusy = false;
+  }
+
+  #appendOwn(batch: PacketBatch): void {
+    const own = this.#own;
+    let sent = 0;
+    while (sent < own.length && own[sent].length <= batch.room) batch.appendPacket(own[sent++]);
+    if (sent === 0) return;
+    this.#counters.outFrames += sent;
+    this.#own = own.slice(sent);
   }
 }

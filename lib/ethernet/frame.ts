@@ -9,6 +9,10 @@ export const EtherType = { Ipv4: 0x0800, Arp: 0x0806, Vlan: 0x8100, Ipv6: 0x86dd
 /** Highest number of a VLAN (IEEE 802.1Q §9.6). */
 export const MAX_VLAN = 4094;
 
+/** Bytes of a header in a VLAN, or (0) in none. */
+export const headerBytesOf = (vlan: number): number =>
+  vlan === 0 ? ETHERNET_HEADER_BYTES : ETHERNET_HEADER_BYTES + VLAN_TAG_BYTES;
+
 const NO_VIEW = new DataView(new ArrayBuffer(0));
 
 export class EthernetFrame {
@@ -66,7 +70,7 @@ export class FrameHeader {
 
   /** Bytes of the header. */
   get bytes(): number {
-    return this.vlan === 0 ? ETHERNET_HEADER_BYTES : ETHERNET_HEADER_BYTES + VLAN_TAG_BYTES;
+    return headerBytesOf(this.vlan);
   }
 
   write(view: DataView, at: number, etherType: number): void {

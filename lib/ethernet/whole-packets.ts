@@ -10,6 +10,7 @@ export class WholePackets {
 
   /** Copies packet `i`; a super-packet as what it is on the wire. None for one that contradicts itself. */
   copy(batch: PacketBatch, i: number): Uint8Array[] {
+    batch.takeText(i);
     const at = batch.offset(i);
     const length = batch.length(i);
     if (batch.segmentSize(i) > 0) return this.#segments(batch, i);

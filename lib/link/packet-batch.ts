@@ -62,6 +62,8 @@ export class PacketBatch {
   readonly limit: number;
   /** Memories that texts lie in, of packets for a link that gathers them. */
   readonly memories: Uint8Array[] = [];
+  /** Bytes left free before each packet that is appended, for a header that a link writes there; 0 but for such a link. */
+  headroom = 0;
   /** First hops of packets for a link that resolves them, by slot; absent where that is the destination itself. */
   readonly nextHops: (IpAddress | undefined)[] = [];
 
@@ -83,12 +85,12 @@ export class PacketBatch {
     return this.words[BatchWord.COUNT];
   }
 
-  /** First free byte of the arena. */
+  /** First free byte of the arena: where the next packet goes. */
   get tail(): number {
-    return this.words[BatchWord.TAIL];
+    return this.words[BatchWord.TAIL] + this.headroom;
   }
 
-  /** Bytes left in the arena; 0 when all slots are taken. */
+  /** Bytes left in the arena for one packet more; 0 or less when there are none, 0 when all slots are taken. */
   get room(): number {
     return this.count === this.limit ? 0 : this.bytes.length - this.tail;
   }
@@ -196,6 +198,18 @@ export class PacketBatch {
     words[slot + SlotWord.TEXT_AT] = at;
     words[slot + SlotWord.TEXT_BYTES] = length;
     words[slot + SlotWord.TEXT_MEMORY] = memories.length - 1;
+  }
+
+  /** Copies the text of a packet to where it belongs in the arena, if it lies elsewhere. */
+  takeText(i: number): void {
+    const { words } = this;
+    const slot = slotAt(i);
+    const length = words[slot + SlotWord.TEXT_BYTES];
+    if (length === 0) return;
+    const at = words[slot + SlotWord.TEXT_AT];
+    const text = this.memories[words[slot + SlotWord.TEXT_MEMORY]].subarray(at, at + length);
+    this.bytes.set(text, this.offset(i) + this.length(i) - length);
+    words[slot + SlotWord.TEXT_BYTES] = 0;
   }
 
   /** Says by which router the last packet goes. For links that `resolves` only. */

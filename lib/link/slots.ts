@@ -14,6 +14,12 @@ export function forgetHost(batch: PacketBatch, i: number): void {
   batch.words[slotAt(i) + SlotWord.VERDICT] = 0;
 }
 
+/** Takes the `bytes` before a packet to it: a header. */
+export function prepend(batch: PacketBatch, i: number, bytes: number): void {
+  batch.words[slotAt(i) + SlotWord.OFFSET] -= bytes;
+  batch.words[slotAt(i) + SlotWord.LENGTH] += bytes;
+}
+
 /** Moves slot `from` to the place `to`, whose packet is dropped; the bytes stay where they are. */
 export function moveSlot(batch: PacketBatch, from: number, to: number): void {
   batch.words.copyWithin(slotAt(to), slotAt(from), slotAt(from) + SLOT_WORDS);

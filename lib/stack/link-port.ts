@@ -59,7 +59,8 @@ export class LinkPort implements OutputPort {
   reserve(): boolean {
     if (!this.isUp) return false;
     if (this.#batch !== undefined && this.#batch.room < this.device.maxPacketBytes) this.flush();
-    const batch = this.#batch ?? this.device.borrow();
+    // A link with neighbours sends messages of its own in between, in what it has lent and is still empty.
+    const batch = (this.resolves ? undefined : this.#batch) ?? this.device.borrow();
     if (batch === undefined) return false;
     this.#batch = batch;
     this.view = batch.view;
