@@ -56,10 +56,12 @@ export class ShardIcmp {
   #error(packet: IpPacket): void {
     const quoted = this.#quoted;
     if (!quoted.read(packet)) return;
-    const { board } = this.#handOver;
+    const { board, others } = this.#handOver;
     const { localPort } = quoted;
     if (quoted.protocol === Protocol.Udp) {
-      this.#handOver.copy(board.udpShards(localPort), packet);
+      // Flows (`listenAny`) have no port: only their shard knows of them.
+      const shards = packet.isForeign ? 0 : board.udpShards(localPort);
+      this.#handOver.copy(shards === 0 ? others : shards, packet);
       return;
     }
     const found = board.flows.find(quoted.words, 0);
