@@ -66,7 +66,13 @@ class StackLinkHost implements LinkHost {
   }
 
   settle(address: IpAddress): void {
-    this.#ip.settleAddress(this.index, address);
+    try {
+      this.#ip.settleAddress(this.index, address);
+    } catch (error) {
+      if (!(error instanceof StackError)) throw error;
+      // Without room for its routes it is of no use; nobody who waits for it can be told but by its absence.
+      this.removeAddress(address);
+    }
   }
 
   addRoute(route: LinkRoute): () => void {

@@ -234,6 +234,18 @@ describe('Ethernet address detection', () => {
     expect(b.stack.ip.addresses(b.index)).to.deep.equal([]);
   });
 
+  it('takes away an address for whose routes there is no room, once it is known to be free', () => {
+    const lan = new Lan();
+    const a = lan.host('a', { ethernet: { linkLocal: false }, stack: { ip: { routes: 10 } } });
+    a.stack.ip.addAddress(a.index, 'fd00::1/64', { probe: true });
+    const { routes } = a.stack.routing;
+    for (let i = routes.list().length; i < 10; i++)
+      routes.add({ destination: `10.${i}.0.0/16`, port: a.index });
+    lan.advanceMs(3000);
+    expect(a.stack.ip.addresses(a.index)).to.deep.equal([]);
+    expect(routes.list()).to.have.length(10);
+  });
+
   it('answers whoever asks for the same address by the time the first has waited', () => {
     const lan = new Lan();
     const a = lan.host('a', { addresses: ['10.0.0.1/24'] });
