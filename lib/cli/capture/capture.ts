@@ -61,7 +61,8 @@ export async function capture(context: CaptureContext): Promise<number> {
   // The end of its connections may follow the end of a program.
   if (!signal.aborted && ways.length > 2) await delivered(network.stack, LAST_WORDS_MS);
   const { passed, packets } = printer;
-  const where = file === undefined ? '' : `, ${bytesText(file.bytes)} in ${options.write}`;
+  const place = options.write === '-' ? 'on standard output' : `in ${options.write}`;
+  const where = file === undefined ? '' : `, ${bytesText(file.bytes)} ${place}`;
   output.note(`${packets} of ${passed} packets captured${where}`);
   return ended;
 }

@@ -4,6 +4,7 @@ import { release } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { type NativeAddon, nativeAddon } from '../../link/tun-addon.js';
 import { openPrivateTun } from '../../link/tun-private.js';
+import type { CommandContext } from '../frame/context.js';
 import { anyObstacle } from '../network/obstacle.js';
 
 export interface Facts {
@@ -44,13 +45,15 @@ const FASTEST = ['avx2', 'neon', 'sse2', 'plain'];
 const CAP_NET_ADMIN = 12;
 const SETTINGS: Readonly<Record<string, string>> = {
   maxUserNamespaces: '/proc/sys/user/max_user_namespaces',
+  maxNetNamespaces: '/proc/sys/user/max_net_namespaces',
   unprivilegedUsernsClone: '/proc/sys/kernel/unprivileged_userns_clone',
   apparmorRestrictUnprivilegedUserns: '/proc/sys/kernel/apparmor_restrict_unprivileged_userns',
 };
 
-export async function gatherFacts(version: string): Promise<Facts> {
+/** Looks. What it makes to see whether that works is taken back, also where it is interrupted. */
+export async function gatherFacts(context: CommandContext): Promise<Facts> {
   return {
-    tunstack: version,
+    tunstack: context.version,
     node: process.version,
     platform: `${process.platform}-${process.arch}`,
     kernel: release(),
@@ -59,7 +62,7 @@ export async function gatherFacts(version: string): Promise<Facts> {
     tunDevice: deviceFacts('/dev/net/tun'),
     programs: { unshare: find('unshare'), nsenter: find('nsenter') },
     userNamespaces: settings(),
-    privateNamespace: await privateFacts(),
+    privateNamespace: await privateFacts(context),
   };
 }
 
@@ -119,9 +122,9 @@ function hasCapability(bit: number): boolean {
   }
 }
 
-async function privateFacts(): Promise<PrivateFacts> {
+async function privateFacts(context: CommandContext): Promise<PrivateFacts> {
   try {
-    const tun = await openPrivateTun({ name: 'tun0' });
+    const tun = await context.acquire(openPrivateTun({ name: 'tun0' }), (opened) => opened.close());
     const { offloads } = tun.device;
     await tun.close();
     // Opened without it, but no program gets in.

@@ -10,8 +10,9 @@ interface Ability {
   readonly because: string;
 }
 
-export async function info({ output, version }: CommandContext): Promise<void> {
-  const facts = await gatherFacts(version);
+export async function info(context: CommandContext): Promise<void> {
+  const { output } = context;
+  const facts = await gatherFacts(context);
   const abilities = abilitiesOf(facts);
   output.json({ ...facts, abilities });
   for (const [name, text] of rowsOf(facts)) output.line(`${name.padEnd(18)} ${text}`);
@@ -21,6 +22,14 @@ export async function info({ output, version }: CommandContext): Promise<void> {
     output.line(`${mark}  ${name}${because === '' ? '' : `: ${because}`}`);
   }
 }
+
+/** Settings as people know them, in a column. */
+const SETTING_NAMES: Readonly<Record<string, string>> = {
+  maxUserNamespaces: 'user namespaces',
+  maxNetNamespaces: 'network namespaces',
+  unprivilegedUsernsClone: 'userns_clone',
+  apparmorRestrictUnprivilegedUserns: 'apparmor restricts',
+};
 
 function rowsOf(facts: Facts): ReadonlyArray<readonly [name: string, text: string]> {
   const { addon, tunDevice, user, programs, userNamespaces, privateNamespace } = facts;
@@ -39,7 +48,7 @@ function rowsOf(facts: Facts): ReadonlyArray<readonly [name: string, text: strin
     ['/dev/net/tun', tunDevice.exists ? `mode ${tunDevice.mode}, ${device}` : 'is not there'],
     ...Object.entries(programs).map(([name, path]): [string, string] => [name, path ?? 'is not installed']),
     ...Object.entries(userNamespaces).map(([name, value]): [string, string] => [
-      name === 'maxUserNamespaces' ? 'user namespaces' : name.replace(/^(.{18}).*/, '$1'),
+      SETTING_NAMES[name] ?? name,
       String(value),
     ]),
     ['offloads', offloads.length === 0 ? 'not known' : offloads.map(([name]) => name).join(', ')],
@@ -63,9 +72,14 @@ function abilitiesOf({ addon, privateNamespace, tunDevice, user }: Facts): Abili
       works: true,
       because: 'they need neither the addon nor any right',
     },
+    {
+      name: "stacks behind the host's sockets (http, nc)",
+      works: true,
+      because: 'they need no right either',
+    },
     { name: 'stacks on a TUN of this network namespace (--tun)', works: ways === '', because: ways },
     {
-      name: 'stacks in a network namespace of their own (--private, tunstack run)',
+      name: 'stacks in a network namespace of their own (--private, run, gateway, tun2socks)',
       works,
       because: works ? `tried, as ${mode === 'root' ? 'root' : 'an ordinary user'}` : problem,
     },

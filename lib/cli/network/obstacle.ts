@@ -11,12 +11,19 @@ export function obstacle(error: unknown): string {
   if (syscall === 'spawn' && code === 'ENOENT') {
     return `the program ${address ?? 'unshare'} (util-linux) is not installed`;
   }
-  if (syscall === 'unshare') return `this user may make no network namespace here (${code})`;
-  if (address === '/dev/net/tun' && code === 'ENOENT') return 'this system has no /dev/net/tun';
-  if (address === '/dev/net/tun') return `/dev/net/tun is closed to this user (${code})`;
+  if (syscall === 'unshare') {
+    return `this user may make no network namespace here (${code}); tunstack info shows the settings that decide`;
+  }
+  if (address === '/dev/net/tun' && code === 'ENOENT')
+    return 'this system has no /dev/net/tun; modprobe tun makes it';
+  if (address === '/dev/net/tun') {
+    return `/dev/net/tun is closed to this user (${code}); root opens it by chmod 0666 /dev/net/tun`;
+  }
   if (code === 'EPERM' && syscall === 'ioctl') {
     return `making a TUN in this network namespace needs CAP_NET_ADMIN; --private needs no such right (${error.message})`;
   }
+  if (code === 'EPERM' && syscall === 'netlink')
+    return `changing ${address} needs CAP_NET_ADMIN (${error.message})`;
   if (code === 'EINVAL' && syscall === 'ioctl')
     return `${address} is no TUN that can be taken (${error.message})`;
   if (code === 'EBUSY' && syscall === 'ioctl') return `${address} is in use already (${error.message})`;

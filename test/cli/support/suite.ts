@@ -117,7 +117,7 @@ export function describeCommands(title: string): void {
         },
       );
       expect(facts.addon).to.include({ loads: false });
-      expect(facts.abilities.map(({ works }) => works)).to.deep.equal([true, false, false]);
+      expect(facts.abilities.map(({ works }) => works)).to.deep.equal([true, true, false, false]);
       const failed = await cli(['run', 'true'], { env });
       expect(failed.stderr).to.match(
         /^tunstack run: the network cannot be opened: The addon .*does not load: .*\.\n$/,

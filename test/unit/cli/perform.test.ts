@@ -11,10 +11,10 @@ async function performed(
   const whole: CommandSpec = { name: 'try', summary: '', description: [], examples: [], ...spec };
   const { write } = process.stderr;
   let said = '';
-  process.stderr.write = ((text: string) => {
+  process.stderr.write = (text: string): boolean => {
     said += text;
     return true;
-  }) as typeof write;
+  };
   try {
     const status = await perform(whole, { args: [], options: {} }, { version: '0', root: '/' });
     return { status, said };
@@ -41,7 +41,7 @@ describe('the end of a command', () => {
     for (const thrown of [new Error('lost'), undefined, 'a word']) {
       const { status, said } = await performed({
         action: () => {
-          void Promise.reject(thrown as Error);
+          void Promise.reject(thrown);
           return new Promise<void>(() => {});
         },
       });
