@@ -3,6 +3,7 @@
  * needs a right, so the same runs as root and as an ordinary user.
  */
 import { createHash, randomBytes } from 'node:crypto';
+import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer as createWebServer, type Server as WebServer } from 'node:http';
@@ -11,6 +12,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { expect } from 'chai';
+import {
+  DhcpServer,
+  EthernetLink,
+  Stack,
+  SystemClock,
+  SystemRandom,
+  udpSocketLink,
+} from '../../lib/index.js';
 import { Child } from '../support/child.js';
 import { freePort } from '../support/interop-programs.js';
 import { skipOn } from '../support/skip.js';
@@ -23,12 +32,12 @@ const CONTENT = randomBytes(5_000_000);
 
 const LEASE = `#!/bin/sh
 [ "$1" = bound ] || exit 0
-ip address add $ip/$mask dev eth0
-ip route add default via $router
+ip address add $ip/$mask dev $interface
+[ -z "$router" ] || ip route add default via $router
 echo "$ip/$mask router $router dns $dns domain $domain for $lease"
 `;
 
-/** What the machine does once its card is up. */
+/** What the machine does once its cards are up. */
 const script = (web: number, digest: number): string => `
 say leased $(udhcpc -f -q -n -i eth0 -s /lease.sh -x hostname:box 2>/dev/null)
 say pinged $(ping -c 3 -i 0.2 10.0.2.2 | grep -c seq=)
@@ -51,8 +60,45 @@ nc -l -p 7000 -e sha256sum &
 until grep -q :1B58 /proc/net/tcp /proc/net/tcp6; do sleep 0.1; done
 say listening
 wait
+
+say leased2 $(udhcpc -f -q -n -i eth1 -s /lease.sh 2>/dev/null)
+say fetched2 $(wget -q -O - http://10.0.3.2/ | sha256sum)
 say ended
 `;
+
+/** An Ethernet over UDP, with a stack in this process. */
+class SecondNetwork {
+  readonly #stack = new Stack({ clock: new SystemClock(), random: new SystemRandom() });
+
+  /** @returns what QEMU is to be told */
+  async open(): Promise<string> {
+    const [ours, theirs] = [createSocket('udp4'), createSocket('udp4')];
+    const ports: number[] = [];
+    for (const socket of [ours, theirs]) {
+      socket.bind(0, '127.0.0.1');
+      await once(socket, 'listening');
+      ports.push(socket.address().port);
+    }
+    theirs.close(); // QEMU takes it
+    const { clock, random } = this.#stack;
+    const peer = { address: '127.0.0.1', port: ports[1] };
+    const frames = udpSocketLink(ours, peer, { clock, mtu: 1514, coalesce: false });
+    const link = new EthernetLink({ frames, clock, random });
+    this.#stack.addLink(link, { addresses: ['10.0.3.2/24'] });
+    new DhcpServer({ link, clock, address: '10.0.3.2/24', pool: ['10.0.3.100', '10.0.3.100'] });
+    this.#stack.serve(
+      createWebServer((_request, response) => response.end(CONTENT)),
+      80,
+    );
+    const place = (side: string, port: number): string =>
+      `${side}.type=inet,${side}.host=127.0.0.1,${side}.port=${port}`;
+    return `dgram,${place('local', ports[1])},${place('remote', ports[0])}`;
+  }
+
+  close(): void {
+    this.#stack.close();
+  }
+}
 
 describe('a virtual machine', function () {
   this.timeout(LIMIT_MS);
@@ -63,6 +109,7 @@ describe('a virtual machine', function () {
   let web: WebServer;
   let digests: Server;
   let published: number;
+  const second = new SecondNetwork();
 
   before(async function () {
     folder = mkdtempSync(join(tmpdir(), 'tunstack-machine-'));
@@ -81,9 +128,10 @@ describe('a virtual machine', function () {
       [web, digests].filter((server) => !server.listening).map((server) => once(server, 'listening')),
     );
     const ports = [web, digests].map((server) => (server.address() as AddressInfo).port);
+    const datagrams = await second.open();
     machine = await skipOn(this, () =>
       VirtualMachine.boot({
-        socket,
+        networks: [`stream,server=off,addr.type=unix,addr.path=${socket}`, datagrams],
         folder,
         script: script(ports[0], ports[1]),
         files: { 'lease.sh': LEASE },
@@ -97,6 +145,7 @@ describe('a virtual machine', function () {
     await network?.kill();
     web?.close();
     digests?.close();
+    second.close();
     rmSync(folder, { recursive: true, force: true });
   });
 
@@ -132,6 +181,11 @@ describe('a virtual machine', function () {
     const socket = connect({ port: published, host: '127.0.0.1', allowHalfOpen: true });
     socket.end(CONTENT);
     expect(await text(socket)).to.equal(`${sha256(CONTENT)}  -\n`);
+  });
+
+  it('has a second card, whose frames are datagrams', async () => {
+    expect(await machine.says('leased2')).to.match(/^10\.0\.3\.100\/24 /);
+    expect(await machine.says('fetched2')).to.equal(`${sha256(CONTENT)} -`);
   });
 
   it('turns itself off, and the network waits for the next', async () => {

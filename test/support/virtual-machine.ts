@@ -13,23 +13,23 @@ const BUSYBOX = '/bin/busybox';
 /** What a network card needs that not every kernel has built in. */
 const MODULES = ['virtio_pci', 'virtio_net', 'af_packet', 'ipv6'];
 
-/** Mounts, modules, the card `eth0`; then the test's script; then it turns itself off. */
+/** Mounts, modules, cards; then the test's script; then it turns itself off. */
 const INIT = `#!/bin/busybox sh
 /bin/busybox mount -t proc proc /proc
 /bin/busybox --install -s /bin
 export PATH=/bin
+mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
 for module in /modules/*; do insmod $module; done
-ip link set lo up
-ip link set eth0 up
+for link in /sys/class/net/*; do ip link set \${link##*/} up; done
 say() { echo "@$*"; }
 . /script
 poweroff -f
 `;
 
 export interface MachineOptions {
-  /** Where the network waits for its card. */
-  readonly socket: string;
+  /** What its cards, `eth0` and on, are plugged into: QEMU's `-netdev`, without an `id`. */
+  readonly networks: readonly string[];
   /** A folder for what it is started from. */
   readonly folder: string;
   /** Shell that busybox runs. `say name value` tells the test something. */
@@ -59,8 +59,8 @@ export class VirtualMachine {
       ['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none', '-serial', 'stdio'],
       ['-kernel', kernel.image, '-initrd', initrd],
       ['-append', 'console=ttyS0 quiet loglevel=1 panic=-1 mitigations=off random.trust_cpu=on'],
-      ['-netdev', `stream,id=n0,server=off,addr.type=unix,addr.path=${options.socket}`],
-      ['-device', 'virtio-net-pci,netdev=n0,romfile='],
+      ...options.networks.map((network, i) => ['-netdev', `${network},id=n${i}`]),
+      ...options.networks.map((_, i) => ['-device', `virtio-net-pci,netdev=n${i},romfile=`]),
     ].flat();
     return new VirtualMachine(new Child(QEMU, line, { limitMs: options.limitMs }));
   }
@@ -160,7 +160,7 @@ function fileSystem(kernel: Kernel, options: MachineOptions): Buffer {
   const busybox = readFileSync(BUSYBOX);
   if (needsLibraries(busybox)) throw new Unavailable('busybox is not the static one');
   const entries: InitramfsEntry[] = [
-    ...['bin', 'dev', 'modules', 'proc'].map(folder),
+    ...['bin', 'dev', 'modules', 'proc', 'sys'].map(folder),
     characterDevice('dev/console', 5, 1),
     file('bin/busybox', busybox),
     file('init', INIT),
