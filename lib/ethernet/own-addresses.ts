@@ -104,6 +104,7 @@ export class OwnAddresses {
     } catch (error) {
       // Its owner has given it by hand, or the stack has no room for more addresses.
       if (!(error instanceof StackError)) throw error;
+      if (error.code !== 'EEXIST') this.#wire.host?.removeAddress(own.address);
       return;
     }
     this.#addresses.push(own);

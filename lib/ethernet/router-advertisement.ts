@@ -139,7 +139,8 @@ function readDns(message: NdMessage): Pick<RouterAdvertisement, 'dnsServers' | '
     const lifetimeSeconds = view.getUint32(at + 4);
     for (let i = at + 8; i + 16 <= end && dnsServers.length < MAX_DNS; i += 16) {
       const address = IpAddress.read(view, i, 6);
-      if (!address.isMulticast && !address.isUnspecified) dnsServers.push({ address, lifetimeSeconds });
+      const isUsable = !address.isMulticast && !address.isUnspecified && !address.isLinkLocal;
+      if (isUsable) dnsServers.push({ address, lifetimeSeconds });
     }
   }
   for (const at of placesOf(message, NdOption.Dnssl, 16, MAX_DNS)) {

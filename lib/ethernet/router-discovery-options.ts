@@ -3,7 +3,7 @@ import { ArgumentTypeError } from '../base/errors.js';
 
 /** What routers said of names. */
 export interface AdvertisedDns {
-  /** Name servers, as text. */
+  /** Name servers, as text; without link-local ones, of which no text says on which link they are. */
   readonly servers: readonly string[];
   /** Domains to look for short names in. */
   readonly domains: readonly string[];

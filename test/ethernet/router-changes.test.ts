@@ -239,6 +239,26 @@ describe('Routers that change', () => {
     expect(own()).to.deep.equal([]);
   });
 
+  it('name servers that can be asked wherever one is, and no others', () => {
+    const said: (readonly string[])[] = [];
+    start({ onDns: ({ servers }) => void said.push(servers) });
+    const texts = ['fe80::1', 'ff02::fb', '::', '2001:db8::53'];
+    say({ dnsServers: texts.map((text) => ({ address: address(text), lifetimeSeconds: 60 })) });
+    expect(said).to.deep.equal([['2001:db8::53']]);
+  });
+
+  it('leave no half of an address where there is no room for its routes', () => {
+    start({}, { ip: { routes: 11 } });
+    const { routes } = host.stack.routing;
+    for (let i = routes.list().length; i < 11; i++)
+      routes.add({ destination: `10.${i}.0.0/16`, port: host.index });
+    say({ prefixes: [prefixOf('2001:db8::/64', 3600)] });
+    expect(own()).to.deep.equal([]);
+    routes.delete({ destination: '10.10.0.0/16' });
+    say({ prefixes: [{ ...prefixOf('2001:db8::/64', 3600), onLink: false }] });
+    expect(own()).to.have.length(1);
+  });
+
   it('are listened to with options that are known', () => {
     const make = (routerDiscovery: unknown) => () =>
       new Lan().host('x', { ethernet: { routerDiscovery: routerDiscovery as RouterDiscoveryOptions } });
