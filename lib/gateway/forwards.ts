@@ -58,7 +58,8 @@ export class Forwards {
     );
     server.listen({ host: from.address, port: from.port, backlog: BACKLOG, exclusive: true, ipv6Only: true });
     await once(server, 'listening');
-    // Descriptors that have run out are told here; the connection waits for its turn in the kernel.
+    // Where there are no more descriptors libuv closes the connection itself, by one it keeps for that, and tells nobody.
+    // What else can fail is told here.
     server.on('error', () => {
       this.#stats.tcpFull++;
     });

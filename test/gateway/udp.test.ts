@@ -1,5 +1,6 @@
 /** UDP and names through the gateway, its host's side being the loopback of this process. */
 import { createSocket, type Socket } from 'node:dgram';
+import { getServers, setServers } from 'node:dns';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { expect } from 'chai';
@@ -82,6 +83,28 @@ describe('gateway: UDP', () => {
     client.send('x', 9, HOST[4]);
     await until(() => bed.gateway.stats.udpDenied === 2, 'the gateway itself is denied');
     expect(bed.gateway.stats.udpToHost).to.equal(0);
+  });
+
+  it('opens no socket for who begins with what is denied, and takes nobody else the place', async () => {
+    await open({ maxUdp: 3, deny: ['198.51.100.0/24'] });
+    for (let i = 0; i < 10; i++) {
+      const client = inside();
+      client.on('error', () => {});
+      client.send('x', 9, '198.51.100.1');
+      await until(() => bed.gateway.stats.udpDenied === i + 1, 'it is denied');
+    }
+    expect(bed.gateway.udpFlows).to.equal(0);
+    const server = keep(await hostSocket());
+    const heard = once(server, 'message');
+    const client = inside();
+    client.on('error', () => {});
+    // Denied for one destination, and free to send to others.
+    client.send('x', 9, '198.51.100.1');
+    await until(() => bed.gateway.stats.udpDenied === 11, 'it is denied');
+    client.send('word', server.address().port, HOST[4]);
+    await heard;
+    expect(bed.gateway.stats).to.include({ udpFlows: 1, udpFull: 0 });
+    await until(() => bed.gateway.stats.udpToHost === 1, 'one has left');
   });
 
   it('has no more flows than it may', async () => {
@@ -241,6 +264,23 @@ describe('gateway: names', () => {
     ]);
     expect(bed.gateway.stats.dnsTimeouts).to.equal(1);
     expect([bed.gateway.dnsWaiting, bed.timers.count]).to.deep.equal([0, 0]);
+    client.close();
+  });
+
+  it('says SERVFAIL at once where the host has no name server', async () => {
+    const before = getServers();
+    setServers([]);
+    try {
+      bed = await PipeBed.open({ dns: { addresses: [DNS_ADDRESS] } });
+    } finally {
+      setServers(before);
+    }
+    const client = bed.inside.dgram.createSocket('udp4');
+    const question = { type: 'A' as const, name: 'never.example' };
+    client.send(dnsPacket.encode({ type: 'query', id: 5, questions: [question] }), 53, DNS_ADDRESS);
+    const [bytes] = (await once(client, 'message')) as [Buffer];
+    const { id, rcode } = dnsPacket.decode(bytes) as dnsPacket.DecodedPacket & { rcode: string };
+    expect([id, rcode, bed.gateway.stats.dnsDropped]).to.deep.equal([5, 'SERVFAIL', 1]);
     client.close();
   });
 
