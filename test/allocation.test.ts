@@ -17,7 +17,13 @@ interface Cost {
   readonly perTurn: number;
 }
 
-type Measured = 'receiving' | 'receiving for any address' | 'sending' | 'forwarding' | 'translating';
+type Measured =
+  | 'receiving'
+  | 'receiving for any address'
+  | 'receiving a flow'
+  | 'sending'
+  | 'forwarding'
+  | 'translating';
 
 async function least(what: Measured): Promise<Cost> {
   let best: Cost = { perPacket: Number.POSITIVE_INFINITY, perTurn: Number.POSITIVE_INFINITY };
@@ -42,6 +48,12 @@ describe('bytes allocated per packet', function () {
 
   it('are none when the text is for an address that is not ours', async () => {
     const { perPacket, perTurn } = await least('receiving for any address');
+    expect(perPacket, 'per packet').to.be.lessThan(1);
+    expect(perTurn, 'per turn').to.be.lessThan(TURN_BYTES);
+  });
+
+  it('are those of one view where datagrams are for any address', async () => {
+    const { perPacket, perTurn } = await least('receiving a flow');
     expect(perPacket, 'per packet').to.be.lessThan(1);
     expect(perTurn, 'per turn').to.be.lessThan(TURN_BYTES);
   });

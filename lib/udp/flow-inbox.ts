@@ -1,4 +1,5 @@
 /** Datagrams of flows that came in since they were last handed over: one queue for all flows, empty between turns. */
+import { WorkList } from '../base/work-list.js';
 import type { IpPacket } from '../wire/ip-packet.js';
 import type { IpAddressCache } from './address-cache.js';
 import { Datagram } from './datagram.js';
@@ -10,7 +11,7 @@ export class FlowInbox {
   readonly datagram = new Datagram();
   readonly #queue: DatagramQueue;
   /** Whose each datagram is, from `#first` on. */
-  readonly #entries: FlowEntry[] = [];
+  readonly #entries = new WorkList<FlowEntry>();
   #first = 0;
 
   constructor(limitBytes: number, addresses: IpAddressCache) {
@@ -33,10 +34,10 @@ export class FlowInbox {
   /** Takes the oldest: `datagram` is aimed at it. */
   shift(): FlowEntry | undefined {
     if (!this.#queue.shift(this.datagram)) {
-      this.#entries.length = 0;
+      this.#entries.clear();
       this.#first = 0;
       return undefined;
     }
-    return this.#entries[this.#first++];
+    return this.#entries.at(this.#first++);
   }
 }
