@@ -2,6 +2,8 @@
  * What `tunstack/browser` offers: everything of `tunstack` that needs no Node. Names that do not stand here are not
  * public there. Written by `scripts/browser-entry.ts`.
  */
+// Connections can be disposed of, which not every set of types for browsers knows.
+/// <reference lib="esnext.disposable" preserve="true" />
 export { type Alarm, type Clock, NEVER } from './base/clock.js';
 export { StackError } from './base/errors.js';
 export type { Probe, ProbedConnection, RetransmissionReason } from './base/probe.js';

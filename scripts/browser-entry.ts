@@ -15,6 +15,8 @@ const HEAD = `/**
  * What \`tunstack/browser\` offers: everything of \`tunstack\` that needs no Node. Names that do not stand here are not
  * public there. Written by \`scripts/browser-entry.ts\`.
  */
+// Connections can be disposed of, which not every set of types for browsers knows.
+/// <reference lib="esnext.disposable" preserve="true" />
 `;
 
 /** What only pages have. */
