@@ -84,13 +84,15 @@ class PullSource implements Source {
 
   async #run(): Promise<void> {
     while (!this.isOver) {
-      const { done, value } = await this.#next();
+      const result = await this.#next();
       if (this.isOver) return;
-      if (done === true) {
+      // As `for await` does: who answers this at once would be asked for ever.
+      if (result === null || typeof result !== 'object') throw new TypeError('an iterator answers an object');
+      if (result.done === true) {
         this.#events.ended();
         return;
       }
-      this.#events.chunk(value);
+      this.#events.chunk(result.value);
       if (!this.#isPaused) continue;
       await new Promise<void>((resumed) => {
         this.#resumed = resumed;
