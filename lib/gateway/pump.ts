@@ -11,6 +11,7 @@ import { descriptorOf, hiddenError } from '../relay/host-socket.js';
 import { reset } from '../relay/relay.js';
 import type { TcpEndpoint, TcpEndpointHandler } from '../stack/tcp-endpoint.js';
 import { CHUNK_BYTES, type Chunk, type ChunkPool } from './chunks.js';
+import type { HostSocket, SocketUser } from './host-sockets.js';
 
 type TextSink = NonNullable<Parameters<TcpEndpoint['setSink']>[0]>;
 
@@ -26,11 +27,12 @@ export interface PumpHost {
 }
 
 /** Joins an endpoint and a connected socket of the host, which must allow half-open connections. */
-export class Pump implements TcpEndpointHandler, TextSink {
+export class Pump implements TcpEndpointHandler, TextSink, SocketUser {
   /** `tick` of the host when something last happened. */
   touched: number;
   readonly #host: PumpHost;
   readonly #endpoint: TcpEndpoint;
+  readonly #hostSocket: HostSocket;
   readonly #socket: Socket;
   readonly #written = (error?: Error | null): void => this.#hostTook(error);
   /** Text for the host that is being gathered, or that it has not taken yet. */
@@ -52,17 +54,16 @@ export class Pump implements TcpEndpointHandler, TextSink {
   #unackedBytes = 0;
 
   /** @param isConnecting whether the endpoint was only just told to connect */
-  constructor(host: PumpHost, endpoint: TcpEndpoint, socket: Socket, isConnecting = false) {
+  constructor(host: PumpHost, endpoint: TcpEndpoint, socket: HostSocket, isConnecting = false) {
     this.#isConnecting = isConnecting;
     this.#host = host;
     this.#endpoint = endpoint;
-    this.#socket = socket;
+    this.#hostSocket = socket;
+    this.#socket = socket.socket;
+    socket.user = this;
     this.touched = host.tick;
     endpoint.handler = this;
     endpoint.setSink(this);
-    socket.on('end', () => this.#hostFinished());
-    socket.on('error', (error: Error & { code?: string }) => this.#end(error.code ?? 'EIO'));
-    socket.on('close', () => this.#end(this.#isWhole ? '' : 'ECONNABORTED'));
     // What came while the host was being dialled.
     this.#pull();
   }
@@ -91,10 +92,8 @@ export class Pump implements TcpEndpointHandler, TextSink {
 
   // ---- from the host to the stack ------------------------------------------------------------------
 
-  /**
-   * The host has text. @param isLent whether its memory is used again when this returns
-   * @returns false where it is to send no more for now
-   */
+  hostConnected(): void {}
+
   hostText(bytes: Uint8Array, length: number, isLent: boolean): boolean {
     if (this.#isClosed) return true;
     this.touched = this.#host.tick;
@@ -107,7 +106,7 @@ export class Pump implements TcpEndpointHandler, TextSink {
     return false;
   }
 
-  #hostFinished(): void {
+  hostFinished(): void {
     const code = hiddenError(this.#socket);
     if (code !== '') {
       this.#end(code);
@@ -116,6 +115,11 @@ export class Pump implements TcpEndpointHandler, TextSink {
     this.#hostEnded = true;
     this.touched = this.#host.tick;
     if (this.#rest === undefined && !this.#isClosed && !this.#isConnecting) this.#endpoint.shutdown();
+  }
+
+  hostClosed(code: string): void {
+    if (code !== '') this.#end(code);
+    else this.#end(this.#isWhole ? '' : 'ECONNABORTED');
   }
 
   onWritable(): void {
@@ -246,6 +250,7 @@ export class Pump implements TcpEndpointHandler, TextSink {
     if (!this.#isBlocked) this.#dropChunk();
     this.#chunk = undefined;
     this.#rest = undefined;
+    this.#hostSocket.user = undefined;
     reset(this.#socket);
     this.#host.pumpEnded(this, error);
   }

@@ -2,8 +2,7 @@
  * TCP through the host's sockets. The host dials before whoever asks is answered, so that inside a connection is
  * refused, or unreachable, in the way it is on the host.
  */
-import { Buffer } from 'node:buffer';
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { StackError } from '../base/errors.js';
 import type { TcpRequest } from '../stack/any-tcp.js';
 import type { TcpEndpoint } from '../stack/tcp-endpoint.js';
@@ -11,13 +10,12 @@ import type { IcmpRejection } from '../wire/icmp-rejection.js';
 import { ChunkPool } from './chunks.js';
 import type { GatewayStats } from './counters.js';
 import { Refusal } from './destinations.js';
+import { Dialling } from './dialling.js';
+import { HostSocket, HostSockets } from './host-sockets.js';
 import type { GatewaySettings } from './options.js';
 import type { Place } from './places.js';
 import { Pump, type PumpHost } from './pump.js';
 import { Sweeper } from './sweeper.js';
-
-/** Memory the host's kernel fills for all sockets in turn: what is not taken at once is copied. */
-const READ_BYTES = 262_144;
 
 /** What those inside hear of a failure to connect. */
 const REJECTIONS: Readonly<Record<string, IcmpRejection>> = {
@@ -49,9 +47,8 @@ export class TcpFlows implements PumpHost {
   readonly #idleTicks: number;
   readonly #halfCloseTicks: number;
   readonly #pumps = new Set<Pump>();
-  /** Sockets that are connecting, and what gives each up. */
-  readonly #dialling = new Map<Socket, (code: string) => void>();
-  readonly #buffer = Buffer.allocUnsafeSlow(READ_BYTES);
+  readonly #dialling = new Set<Dialling>();
+  readonly #sockets = new HostSockets();
   #isClosed = false;
 
   constructor(settings: GatewaySettings, stats: GatewayStats) {
@@ -91,18 +88,14 @@ export class TcpFlows implements PumpHost {
       request.reject(host === Refusal.Nobody ? 'reset' : 'prohibited');
       return;
     }
-    const socket = this.#dial(
+    const dialling = this.#dial(
       { address: host, port: request.destinationPort },
       () => (request.isPending ? acceptOrReject(request) : undefined),
       (code) => {
         if (request.isPending) request.reject(rejectionOf(code));
       },
     );
-    request.onCancel = () => {
-      if (!this.#dialling.delete(socket)) return;
-      this.#stats.tcpCancelled++;
-      socket.destroy();
-    };
+    request.onCancel = () => this.#cancel(dialling);
   }
 
   /** Dials for a connection that was accepted already: from a port of the stack's own to the host. */
@@ -120,13 +113,12 @@ export class TcpFlows implements PumpHost {
       onClose: () => {
         isOver = true;
         endpoint.close();
-        if (this.#dialling.delete(socket)) this.#stats.tcpCancelled++;
-        socket.destroy();
+        this.#cancel(dialling);
       },
     };
     endpoint.handler = handler;
     endpoint.setNoDelay(true);
-    const socket = this.#dial(
+    const dialling = this.#dial(
       place,
       () => (isOver ? undefined : endpoint),
       () => {
@@ -150,7 +142,7 @@ export class TcpFlows implements PumpHost {
       return;
     }
     socket.setNoDelay(true);
-    const pump = this.#join(endpoint, socket, true);
+    const pump = this.#join(endpoint, new HostSocket(socket), true);
     socket.on('data', (chunk: Buffer) => {
       if (!pump.hostText(chunk, chunk.length, false)) socket.pause();
     });
@@ -166,7 +158,7 @@ export class TcpFlows implements PumpHost {
 
   close(): void {
     this.#isClosed = true;
-    for (const giveUpDialling of this.#dialling.values()) giveUpDialling('ECONNABORTED');
+    for (const dialling of this.#dialling) dialling.fail('ECONNABORTED');
     for (const pump of this.#pumps) pump.abort('ECONNABORTED');
     this.#sweeper.stop();
   }
@@ -175,47 +167,30 @@ export class TcpFlows implements PumpHost {
    * @param accept asked once the host has connected; undefined where nobody wants it any more
    * @param failed told the code where it could not
    */
-  #dial(
-    { address, port }: Place,
-    accept: () => TcpEndpoint | undefined,
-    failed: (code: string) => void,
-  ): Socket {
-    let pump: Pump | undefined;
-    const socket = connect({
-      host: address,
-      port,
-      allowHalfOpen: true,
-      noDelay: true,
-      onread: {
-        buffer: this.#buffer,
-        callback: (length, bytes) => pump?.hostText(bytes, length, true) ?? true,
+  #dial(place: Place, accept: () => TcpEndpoint | undefined, failed: (code: string) => void): Dialling {
+    const dialling = new Dialling(this.#sockets.take(), this.#settings.timers, {
+      connected: (socket) => {
+        this.#dialling.delete(dialling);
+        const endpoint = this.#accepted(accept);
+        if (endpoint === undefined) socket.socket.resetAndDestroy();
+        else this.#join(endpoint, socket);
+      },
+      failed: (code) => {
+        this.#dialling.delete(dialling);
+        this.#countFailure(code);
+        failed(code);
       },
     });
-    const { dialMs, timers } = this.#settings;
-    const late = timers.setTimeout(() => fail('ETIMEDOUT'), dialMs);
-    const settle = (): boolean => {
-      timers.clearTimeout(late);
-      socket.off('error', onError);
-      socket.on('error', ignore);
-      return this.#dialling.delete(socket);
-    };
-    const fail = (code: string): void => {
-      if (!settle()) return;
-      this.#countFailure(code);
-      socket.destroy();
-      failed(code);
-    };
-    const onError = (error: Error & { code?: string }): void => fail(error.code ?? 'EIO');
-    socket.once('error', onError);
-    socket.once('close', () => timers.clearTimeout(late));
-    socket.once('connect', () => {
-      if (!settle()) return;
-      const endpoint = this.#accepted(accept);
-      if (endpoint === undefined) socket.resetAndDestroy();
-      else pump = this.#join(endpoint, socket);
-    });
-    this.#dialling.set(socket, fail);
-    return socket;
+    this.#dialling.add(dialling);
+    dialling.begin(place, this.#settings.dialMs);
+    return dialling;
+  }
+
+  /** Nobody wants it any more. */
+  #cancel(dialling: Dialling): void {
+    if (!dialling.giveUp()) return;
+    this.#dialling.delete(dialling);
+    this.#stats.tcpCancelled++;
   }
 
   #countFailure(code: string): void {
@@ -237,7 +212,7 @@ export class TcpFlows implements PumpHost {
     }
   }
 
-  #join(endpoint: TcpEndpoint, socket: Socket, isConnecting = false): Pump {
+  #join(endpoint: TcpEndpoint, socket: HostSocket, isConnecting = false): Pump {
     const pump = new Pump(this, endpoint, socket, isConnecting);
     this.#pumps.add(pump);
     this.#stats.tcpJoined++;
@@ -257,8 +232,6 @@ export class TcpFlows implements PumpHost {
 
 /** What a pump is aborted with that was idle for too long. */
 const IDLE = 'idle';
-
-const ignore = (): void => {};
 
 /** @throws StackError where the stack has no room or no way back; whoever asked hears an RST */
 function acceptOrReject(request: TcpRequest): TcpEndpoint {
