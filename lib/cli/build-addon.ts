@@ -24,7 +24,8 @@ export function buildAddon(packageRoot: string, debug: boolean): number {
   const build = [...args, 'rebuild', debug ? '--debug' : '--release', ...headers()];
   const { status, error } = spawnSync(command, build, { cwd: packageRoot, stdio: 'inherit' });
   if (status === 0) {
-    console.log('The addon is built.');
+    const path = join(packageRoot, 'build/Debug/tunstack.node');
+    console.log(debug ? `The addon is built; TUNSTACK_ADDON=${path} has it loaded.` : 'The addon is built.');
     return 0;
   }
   if (error !== undefined) console.error(error.message);

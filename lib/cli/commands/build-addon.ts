@@ -8,7 +8,12 @@ export const command: CommandSpec<{ readonly debug: boolean }> = {
     'Compiles the addon for this Node and this system, where the package is installed. Opening a TUN needs the ' +
       'addon; everything else works without. It needs a C++ compiler, make and Python 3.',
   ],
-  options: [{ flags: '--debug', description: 'without optimisation, with assertions' }],
+  options: [
+    {
+      flags: '--debug',
+      description: 'without optimisation, with assertions; TUNSTACK_ADDON names it where it is wanted',
+    },
+  ],
   examples: [
     { command: 'npx tunstack build-addon', description: 'Compile it in the project it is installed in:' },
   ],
