@@ -163,7 +163,7 @@ export function programsBehindProxies(): void {
       [['--proxy', 'http://127.0.0.1:1080'], /socks5:\/\//],
       [['--proxy', 'socks5://'], /proxy/],
       [['--udp', 'maybe'], /associate, reject, drop/],
-      [['--dns', 'site.test'], /not an IP address/],
+      [['--dns', 'site.test'], /address of a name server/],
       [['--netns', '1', '--tun', 'tun0'], /cannot be used/],
     ];
     for (const [options, words] of wrong) {

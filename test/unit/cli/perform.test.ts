@@ -23,6 +23,8 @@ async function performed(
   }
 }
 
+/** Rejects, as what people throw may be no Error. */
+const lose = Promise.reject.bind(Promise) as (reason: unknown) => Promise<never>;
 const interrupt = (): boolean => process.kill(process.pid, 'SIGTERM');
 
 describe('the end of a command', () => {
@@ -41,7 +43,7 @@ describe('the end of a command', () => {
     for (const thrown of [new Error('lost'), undefined, 'a word']) {
       const { status, said } = await performed({
         action: () => {
-          void Promise.reject(thrown);
+          void lose(thrown);
           return new Promise<void>(() => {});
         },
       });
