@@ -181,10 +181,12 @@ export class UdpFlows {
   }
 
   #associated(request: UdpFlowRequest, control: Socket, bound: SocksPlace): void {
-    const relay = relayOf(bound, control);
+    const isNowhere = bound.port === 0 || bound.host === '';
+    const relay = isNowhere ? undefined : relayOf(bound, control);
     if (relay === undefined) {
       this.stats.udpRefused++;
-      this.stats.proxyMalformed++;
+      if (isNowhere) this.stats.proxyMalformed++;
+      else this.stats.proxyUnreachable++;
       control.destroy();
       request.reject('port-unreachable');
       return;
@@ -193,9 +195,8 @@ export class UdpFlows {
   }
 }
 
-/** Where datagrams go: what the proxy said, or the proxy itself where it said "here". */
+/** Where datagrams go: what the proxy said, or itself where it said "here"; undefined where it is gone meanwhile. */
 function relayOf({ host, port }: SocksPlace, control: Socket): RelayPlace | undefined {
-  if (port === 0 || host === '') return undefined;
   const address = IpAddress.tryParse(host);
   if (address !== undefined && !address.isUnspecified) {
     return { host: address.toString(), port, family: address.family };

@@ -314,6 +314,19 @@ describe('a tunnel, UDP: states and events', function () {
     });
   }
 
+  it('hears "port unreachable", or nothing, where the proxy ends or resets with its reply', async () => {
+    for (const how of ['fin', 'rst', 'fin', 'rst'] as const) {
+      const ports = Array.from({ length: 20 }, () => world.port());
+      world.proxy.steps = [...ASKED, reply(), how];
+      for (const port of ports) port.udp('question');
+      await world.nothingLeft();
+      const { udpRefused = 0, udpAssociated = 0, proxyUnreachable = 0, proxyMalformed = 0 } = world.counted();
+      expect(udpRefused + udpAssociated).to.equal(ports.length);
+      expect([proxyUnreachable, proxyMalformed]).to.deep.equal([udpRefused, 0]);
+      expect(ports.flatMap(({ heard }) => heard)).to.deep.equal(new Array(udpRefused).fill('ICMP 3/3'));
+    }
+  });
+
   it('ends a flow whose relay is gone', async () => {
     const port = await associated();
     const { port: place } = relay;
