@@ -38,6 +38,9 @@ export interface AnyEchoCounts {
   expired: number;
 }
 
+const OPTION_NAMES: ReadonlySet<string> = new Set(
+  'destinations sources ports link respond maxPending pendingMs'.split(' '),
+);
 /** Listeners at once, and bytes of requests that wait for one of them. */
 const MAX_LISTENERS = 64;
 const MAX_PENDING_BYTES = 4 << 20;
@@ -172,6 +175,8 @@ export class AnyEchoListener {
     onRequest: ((request: PingRequest) => void) | undefined,
     onClose: (listener: AnyEchoListener) => void,
   ) {
+    const unknown = Object.keys(options).find((name) => !OPTION_NAMES.has(name));
+    if (unknown !== undefined) throw new ArgumentValueError(`unknown option "${unknown}"`);
     const { respond = 'answer' } = options;
     if (respond !== 'answer' && respond !== 'drop') {
       throw new ArgumentValueError(`respond must be answer or drop, not ${String(respond)}`);

@@ -201,6 +201,7 @@ describe('echo requests to any address', () => {
 
   it('are asked for with options that can be', () => {
     const wrong: [object, string][] = [
+      [{ respnd: 'drop' }, 'ERR_INVALID_ARG_VALUE'],
       [{ respond: 'maybe' }, 'ERR_INVALID_ARG_VALUE'],
       [{ ports: [7] }, 'ERR_INVALID_ARG_VALUE'],
       [{ maxPending: 0 }, 'ERR_OUT_OF_RANGE'],
