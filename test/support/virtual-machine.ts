@@ -88,12 +88,11 @@ interface Kernel {
 }
 
 /**
- * The kernel that TUNSTACK_VM_KERNEL names, as a folder that a package with one was unpacked to; or one of this system.
+ * The kernel that `scripts/vm-kernel.sh` has unpacked, or one of this system.
  * @throws Unavailable where there is none
  */
 function findKernel(): Kernel {
-  const roots = [process.env.TUNSTACK_VM_KERNEL, '/'].filter((root) => root !== undefined && root !== '');
-  for (const root of roots as string[]) {
+  for (const root of ['build-vm', '/']) {
     const boot = join(root, 'boot');
     const images = existsSync(boot) ? readdirSync(boot).filter((name) => name.startsWith('vmlinuz-')) : [];
     for (const name of images) {
@@ -102,9 +101,7 @@ function findKernel(): Kernel {
       if (modules !== undefined && isReadable(image)) return { image, modules };
     }
   }
-  throw new Unavailable(
-    'no kernel with modules for a virtual machine, here or where TUNSTACK_VM_KERNEL says',
-  );
+  throw new Unavailable('no kernel for a virtual machine: scripts/vm-kernel.sh fetches one');
 }
 
 /** Paths of what the card needs, or undefined where the kernel has no such card. */
