@@ -30,6 +30,7 @@ class Cable implements LinkDevice {
   readonly sent: Uint8Array[] = [];
   texts = 0;
   isFull = false;
+  timesClosed = 0;
   peer: Cable | undefined;
   readonly #outgoing = new PacketBatch();
   readonly #incoming = new PacketBatch();
@@ -78,7 +79,9 @@ class Cable implements LinkDevice {
     this.#onBatch(batch);
   }
 
-  close(): void {}
+  close(): void {
+    this.timesClosed++;
+  }
 
   /** A frame as `writev` would make it. */
   #gather(batch: PacketBatch, i: number): Uint8Array {
@@ -197,6 +200,14 @@ describe('What leaves an Ethernet link', () => {
     expect(hex(frame)).to.equal(
       hex(Uint8Array.of(...links[1].mac.toBytes(), ...mac.toBytes(), 8, 0, ...packet)),
     );
+  });
+
+  it('closes its device also when that has failed', () => {
+    start();
+    cables[0].onDown(new Error('unplugged'));
+    expect(cables[0].timesClosed).to.equal(0);
+    stacks[0].close();
+    expect(cables[0].timesClosed).to.equal(1);
   });
 
   it('waits while the device is full: messages of the link within a limit, packets with the stack', () => {
