@@ -25,6 +25,7 @@ interface Abortable extends WritableStreamDefaultController {
 /** A write that waits for room in the send buffer. */
 interface WaitingWrite {
   readonly bytes: Uint8Array;
+  readonly length: number;
   at: number;
   readonly done: () => void;
   readonly failed: (reason: unknown) => void;
@@ -88,8 +89,15 @@ export class ByteSink {
     const waiting = this.#waiting;
     const endpoint = this.#endpoint;
     if (waiting === undefined || endpoint === undefined) return;
+    if (waiting.bytes.length !== waiting.length) {
+      // What is left of it is gone, and what follows must not pass for it.
+      this.#events.onAborted(
+        new ArgumentTypeError('a chunk was transferred or resized while it was written'),
+      );
+      return;
+    }
     waiting.at += endpoint.write(waiting.bytes, waiting.at);
-    if (waiting.at < waiting.bytes.length) return;
+    if (waiting.at < waiting.length) return;
     this.#waiting = undefined;
     waiting.done();
     this.#written();
@@ -152,7 +160,7 @@ export class ByteSink {
       return undefined;
     }
     return new Promise((done, failed) => {
-      this.#waiting = { bytes, at, done, failed };
+      this.#waiting = { bytes, length: bytes.length, at, done, failed };
       this.#events.onChange();
     });
   }

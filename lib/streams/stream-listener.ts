@@ -7,7 +7,7 @@ type Taker = (connection: StreamConnection | undefined) => void;
 /**
  * `for await (const connection of listener)` gives every connection, until `close`; leaving the loop closes
  * the listener. Connections nobody has asked for wait in the backlog. A listener keeps the process alive
- * while somebody waits for a connection.
+ * while somebody waits for a connection. A stack that closes tells its listeners nothing: close them first.
  */
 export class StreamListener implements AsyncIterable<StreamConnection>, AsyncDisposable {
   readonly #stack: StreamsStack;

@@ -276,6 +276,18 @@ describe('streams', () => {
       expect(await codeOf(server.closed)).to.equal('ECONNRESET');
     });
 
+    it('breaks where a chunk is taken away while it is written', async () => {
+      const [client, server] = await pair();
+      const chunk = new Uint8Array(20_000_000);
+      const writing = client.writable.getWriter().write(chunk);
+      await turns(10);
+      structuredClone(chunk.buffer, { transfer: [chunk.buffer] });
+      const received = codeOf(bytesOf(server.readable));
+      expect(await codeOf(writing)).to.equal('ERR_INVALID_ARG_TYPE');
+      expect(await codeOf(client.closed)).to.equal('ERR_INVALID_ARG_TYPE');
+      expect(await received, 'not taken for the whole').to.equal('ECONNRESET');
+    });
+
     it('says why there is no connection', async () => {
       const refused = connect(9);
       const error = await refused.opened.catch((reason: unknown) => reason);
