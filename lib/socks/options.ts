@@ -36,8 +36,8 @@ export interface SocksTunnelOptions {
   readonly dns?: 'tcp' | 'udp';
   /**
    * The name server that is asked in place of the one those inside ask, with a port where it is not 53: `192.0.2.1`,
-   * `[2001:db8::1]:5353`. Only with `dns: 'tcp'`, and over TCP too. Without it the stack's own addresses have no name
-   * service.
+   * `[2001:db8::1]:5353`. Only with `dns: 'tcp'`, and over TCP too. None by default: each question goes to whom it was
+   * sent, and the stack's own addresses have no name service.
    */
   readonly nameServer?: string;
   /** Pings cannot pass a proxy: `answer` answers for everybody, `drop`, the default, for nobody. */

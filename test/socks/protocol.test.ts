@@ -167,6 +167,25 @@ describe('DNS over UDP: sizes', () => {
       expect(() => udpPayloadBytes(bytes(`${header} 0002 ${question} ${broken}`)), broken).not.to.throw();
   });
 
+  it('leave an OPT record that fits, behind whatever else there is (RFC 6891 §7)', () => {
+    const record = 'c00c 0001 0001 00000000 0004 01020304';
+    const answer = (dataBytes: number): Uint8Array => {
+      const opt = `00 0029 04d0 00000000 ${dataBytes.toString(16).padStart(4, '0')} ${'aa'.repeat(dataBytes)}`;
+      return bytes(`1234 8180 0001 0001 0001 0002 ${question} ${record} ${record} ${opt} ${record}`);
+    };
+    const opt = '00 0029 04d0 00000000 0002 aaaa';
+    expect(hex(truncated(answer(2), 512))).to.equal(
+      hex(bytes(`1234 8380 0001 0000 0000 0001 ${question} ${opt}`)),
+    );
+    const most = 512 - 12 - bytes(question).length - 11;
+    expect(truncated(answer(most), 512)).to.have.lengthOf(512);
+    expect(hex(truncated(answer(most + 1), 512))).to.equal(
+      hex(bytes(`1234 8380 0001 0000 0000 0000 ${question}`)),
+    );
+    // One that is cut off is none.
+    expect(truncated(answer(2).subarray(0, -17), 512)).to.have.lengthOf(12 + bytes(question).length);
+  });
+
   it('leave the question, and that there is more (RFC 2181 §9)', () => {
     const answer = bytes(`1234 8180 0001 0002 0000 0001 ${question} c00c 0001`);
     expect(hex(truncated(answer, 512))).to.equal(hex(bytes(`1234 8380 0001 0000 0000 0000 ${question}`)));

@@ -28,7 +28,9 @@ export const command: CommandSpec<TunnelCommandOptions> = {
     },
     {
       flags: '--dns <server>',
-      description: 'the name server asked through the proxy, such as 192.0.2.1 or 192.0.2.1:5353',
+      description:
+        'the name server asked through the proxy, in place of any other: 192.0.2.1 or 192.0.2.1:5353; ' +
+        'by default a public one, which then hears all names',
       parse: values.nameServer,
       default: '1.1.1.1',
     },
