@@ -49,9 +49,12 @@ export class Arp {
       return;
     }
     if (!sender.isUnspecified) {
-      const isReply = !isRequest && isToUs;
+      const isSolicited = !isRequest && isToUs;
+      // As Linux has it: of replies, only those that name the same Ethernet address twice.
+      const isAnnouncement = sender.equals(target) && (isRequest || packet.targetMac.equals(senderMac));
+      const claim = { mac: senderMac, isSolicited, isOverride: true, isAnnouncement };
       if (isRequest && isForUs && this.#isOnLink(sender)) this.#neighbors.heard(sender, senderMac);
-      else this.#neighbors.claimed(sender, { mac: senderMac, isSolicited: isReply, isOverride: true });
+      else this.#neighbors.claimed(sender, claim);
     }
     if (!isRequest || !isForUs) return;
     counters.arpOut++;

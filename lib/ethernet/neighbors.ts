@@ -39,6 +39,8 @@ export interface NeighborClaim {
   readonly isOverride: boolean;
   /** What it says of being a router; absent where it says nothing. */
   readonly isRouter?: boolean;
+  /** It is an announcement (RFC 5227 §3), as of who takes over from another: believed also soon after a claim. */
+  readonly isAnnouncement?: boolean;
 }
 
 /** A claim that comes so soon after another is not believed over it, µs; Linux `locktime`, for IPv4 only. */
@@ -164,7 +166,7 @@ export class Neighbors {
     if (neighbor === undefined) return;
     const nowUs = this.#clock.nowUs();
     const mac = 'mac' in claim ? claim.mac : undefined;
-    const { isSolicited, isOverride, isRouter } = claim;
+    const { isSolicited, isOverride, isRouter, isAnnouncement = false } = claim;
     if (neighbor.state === S.Incomplete) {
       if (mac === undefined) return;
       if (isRouter !== undefined) this.#setRouter(neighbor, isRouter);
@@ -175,7 +177,7 @@ export class Neighbors {
       return;
     }
     const differs = mac !== undefined && !neighbor.hasMac(mac);
-    if (differs && (!isOverride || this.#isLocked(neighbor, nowUs))) {
+    if (differs && (!isOverride || (!isAnnouncement && this.#isLocked(neighbor, nowUs)))) {
       // Somebody else claims it, and may not: from now on it is in doubt.
       if (neighbor.state === S.Reachable && !isOverride) this.#rest(neighbor, S.Stale);
       return;

@@ -155,21 +155,17 @@ describe('Ethernet neighbours', () => {
     arp(ArpOperation.Reply, { sender: '10.0.0.9', target: '10.0.0.1' });
     expect(a.link.neighbors()).to.deep.equal([]);
     arp(ArpOperation.Request, { sender: '10.0.0.9', target: '10.0.0.1' });
-    arp(ArpOperation.Request, {
-      sender: '10.0.0.9',
-      target: '10.0.0.9',
-      mac: OTHER,
-      to: 'ff:ff:ff:ff:ff:ff',
-    });
+    const claim = (target: string, mac: string, operation: number = ArpOperation.Request): void =>
+      arp(operation, { sender: '10.0.0.9', target, mac, to: 'ff:ff:ff:ff:ff:ff' });
+    claim('10.0.0.50', OTHER);
     expect(macOf('10.0.0.9'), 'too soon after').to.equal(PEER);
     lan.advanceMs(1100);
-    arp(ArpOperation.Request, {
-      sender: '10.0.0.9',
-      target: '10.0.0.9',
-      mac: OTHER,
-      to: 'ff:ff:ff:ff:ff:ff',
-    });
+    claim('10.0.0.50', OTHER);
     expect([stateOf('10.0.0.9'), macOf('10.0.0.9')]).to.deep.equal(['stale', OTHER]);
+    claim('10.0.0.9', PEER, ArpOperation.Reply);
+    expect(macOf('10.0.0.9'), 'a reply that names no target').to.equal(OTHER);
+    claim('10.0.0.9', PEER);
+    expect([stateOf('10.0.0.9'), macOf('10.0.0.9')], 'an announcement').to.deep.equal(['stale', PEER]);
   });
 
   it('counts ARP that cannot be right', () => {
