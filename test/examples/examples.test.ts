@@ -3,7 +3,8 @@ import { fork, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { expect } from 'chai';
 import type { FetchCancel, FetchReply, FetchRequest } from '../../examples/electron/messages.js';
 import { openPrivateTun } from '../../lib/link/tun-private.js';
@@ -20,6 +21,10 @@ async function linesOf(example: string, ...args: readonly string[]): Promise<str
   expect(stderr).to.equal('');
   return stdout.trimEnd().split('\n');
 }
+
+/** A module as its own address. */
+const dataUrl = (program: string): string =>
+  `data:text/javascript,${encodeURIComponent(program).replaceAll("'", '%27')}`;
 
 /** Skips where this user can have no TUN. */
 async function needsPrivateTun(context: Mocha.Context): Promise<void> {
@@ -286,9 +291,8 @@ describe('examples', function () {
       postMessage: (message) => process.send(message),
       on: (event, listener) => process.on(event, (data) => listener({ data })),
     };`;
-    const shim = `data:text/javascript,${encodeURIComponent(parentPort)}`;
     const child = fork('examples/electron/stack-process.ts', {
-      execArgv: ['--import', 'tsx', '--import', shim],
+      execArgv: ['--import', 'tsx', '--import', dataUrl(parentPort)],
       serialization: 'advanced',
       timeout: LIMIT_MS,
     });
@@ -309,6 +313,23 @@ describe('examples', function () {
         await once(child, 'exit');
       }
     }
+  });
+
+  it('electron: the main process carries requests of the window, and says what became of them', async () => {
+    const fake = pathToFileURL(resolve('test/examples/support/electron.ts')).href;
+    const hook = `export const resolve = (name, context, next) =>
+      next(name === 'electron' ? '${fake}' : name, context);`;
+    const register = `import { register } from 'node:module'; register('${dataUrl(hook)}');`;
+    const node = ['--import', 'tsx', '--import', dataUrl(register), 'examples/electron/main.ts'];
+    const { stdout } = await new Child(process.execPath, node, { limitMs: LIMIT_MS }).succeeded();
+    expect(stdout.trimEnd().split('\n')).to.deep.equal([
+      'page: 200 text/html; charset=utf-8',
+      'body: A page from a private network',
+      'refused: connect ECONNREFUSED 10.0.0.2:81',
+      'left: nobody waits for it any more',
+      'broken off: the process with the stack ended: null',
+      'afterwards: the process with the stack ended: null',
+    ]);
   });
 });
 
