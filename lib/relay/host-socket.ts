@@ -14,7 +14,7 @@ export const descriptorOf = (socket: Socket): number =>
 /**
  * Why a stream that says it has ended did not, as a code; '' where it did. Where the last text and an RST come
  * together, Node tells of an end: libuv takes the hang-up that goes with both for one. The error is still there to be
- * read.
+ * read. Under TLS it is not looked for: there a text can be whole, as TLS said, whatever becomes of the connection.
  */
 export function hiddenError(stream: Duplex): string {
   if (!(stream instanceof Socket) || 'encrypted' in stream) return '';

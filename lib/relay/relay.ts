@@ -5,7 +5,7 @@
 import { Buffer } from 'node:buffer';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { ArgumentRangeError, ArgumentTypeError, StackError } from '../base/errors.js';
+import { ArgumentRangeError, ArgumentTypeError, ArgumentValueError, StackError } from '../base/errors.js';
 import { hiddenError } from './host-socket.js';
 import { HOST_TIMERS, IdleWatch, type RelayTimers } from './relay-timers.js';
 
@@ -62,11 +62,12 @@ const MAX_MS = 2 ** 31 - 1;
  * read. A failure, a destroyed stream, a time-out and an abort end both with `resetAndDestroy` where a stream has
  * it, so that a peer never takes half a text for the whole, else with `destroy`. Both streams belong to the relay
  * from now on, and are destroyed when the promise is fulfilled. It is never rejected.
- * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
+ * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`
  */
 export function relay(a: Duplex, b: Duplex, options: RelayOptions = {}): Promise<RelayResult> {
   checkStream(a, 'a');
   checkStream(b, 'b');
+  if (a === b) throw new ArgumentValueError('a relay joins two streams, not one to itself');
   const settings = resolve(options);
   return new Promise((settle) => new Relay([a, b], settings, settle).begin());
 }

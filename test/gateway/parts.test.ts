@@ -6,6 +6,7 @@ import { answersQuestion, questionEnd, questionOf, serverFailure } from '../../l
 import { type GatewayOptions, resolveOptions } from '../../lib/gateway/options.js';
 import { parseForward, parseServer } from '../../lib/gateway/places.js';
 import { Sweeper } from '../../lib/gateway/sweeper.js';
+import { rejectionOf } from '../../lib/gateway/tcp-flows.js';
 import { SeededRandom, Stack, VirtualClock } from '../../lib/index.js';
 import { IpPrefix } from '../../lib/wire/ip-address.js';
 import { ManualTimers } from '../relay/support/manual-timers.js';
@@ -121,6 +122,23 @@ describe('gateway: where the host dials', () => {
       expect(bare.shown(address), address).to.equal(undefined);
     }
     expect(bare.shown('192.0.2.1')).to.equal('192.0.2.1');
+  });
+});
+
+describe('gateway: what those inside hear', () => {
+  it('is what the host has heard, and an RST where the other end has said no', () => {
+    const heard = {
+      ECONNREFUSED: 'reset',
+      ECONNRESET: 'reset',
+      EMFILE: 'reset',
+      EHOSTUNREACH: 'host-unreachable',
+      ETIMEDOUT: 'host-unreachable',
+      ENETUNREACH: 'net-unreachable',
+      EAFNOSUPPORT: 'net-unreachable',
+      EACCES: 'prohibited',
+    };
+    for (const [code, answer] of Object.entries(heard)) expect(rejectionOf(code), code).to.equal(answer);
+    expect(rejectionOf(undefined)).to.equal('reset');
   });
 });
 

@@ -202,6 +202,20 @@ describe('relay', () => {
     await isClean(late);
   });
 
+  it('ends the other side only when that has taken all, and resets it where that is too late', async () => {
+    const world = bed({ halfCloseIdleMs: 1000 });
+    // Nobody reads at the right: the second piece waits, and is too small to hold the left up.
+    world.left.write(Buffer.alloc(16_000));
+    await nextTurn();
+    world.left.end(Buffer.alloc(16_000));
+    await once(world.a, 'end');
+    expect([world.b.writableLength, world.b.writableEnded]).to.deep.equal([16_000, false]);
+    world.timers.advance(1000);
+    expect((await world.result).endedBy).to.equal('idle');
+    expect(world.b.resets).to.equal(1);
+    await isClean(world);
+  });
+
   it('refuses what are no streams and no options', () => {
     const [a, b] = wire();
     const wrong =
@@ -210,6 +224,7 @@ describe('relay', () => {
         relay(...(args as [Duplex, Duplex, RelayOptions]));
     expect(wrong(undefined, b)).to.throw().with.property('code', 'ERR_INVALID_ARG_TYPE');
     expect(wrong(a, {})).to.throw().with.property('code', 'ERR_INVALID_ARG_TYPE');
+    expect(wrong(a, a)).to.throw().with.property('code', 'ERR_INVALID_ARG_VALUE');
     expect(wrong(a, b, null))
       .to.throw()
       .with.property('code', 'ERR_INVALID_ARG_TYPE');
