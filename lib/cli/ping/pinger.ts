@@ -163,7 +163,7 @@ export class Pinger {
       sequence,
       bytes: dataBytes + ICMP_HEADER_BYTES,
       hopLimit: packet.hopLimit,
-      rttMs: rttUs / 1000,
+      rttMs: Math.round(rttUs) / 1000,
       duplicate,
       corrupted,
     });

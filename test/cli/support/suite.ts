@@ -43,6 +43,15 @@ const SIX_SERVER = `
   require('node:http').createServer((request, response) => response.end('six of ' + request.headers.host))
     .listen(7003, '::1', () => console.log('serving'));
 `;
+/** Sends whoever comes by TLS on to a server without, which tells the secrets it is given. */
+const DOWNGRADE_SERVER = `
+  const [key, cert] = process.argv.slice(1).map((name) => require('node:fs').readFileSync(name));
+  require('node:https').createServer({ key, cert }, (request, response) => {
+    response.writeHead(302, { location: 'http://localhost/' }).end();
+  }).listen(443, '127.0.0.1');
+  require('node:http').createServer((request, response) => response.end('told ' + request.headers.authorization))
+    .listen(80, '127.0.0.1', () => console.log('serving'));
+`;
 const UDP_SERVER = `
   const socket = require('node:dgram').createSocket('udp6', (message, from) => {
     socket.send(String(message).toUpperCase(), from.port, from.address);
@@ -603,7 +612,7 @@ function describeHttp(namespace: () => TestNamespace, folder: () => string): voi
       '-days',
       '2',
     ];
-    const names = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'];
+    const names = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'];
     await run('openssl', [...make, ...names, '-keyout', key, '-out', certificate]);
     const serve = ['s_server', '-accept', '8443', '-www', '-key', key, '-cert', certificate];
     const server = namespace().spawn('openssl', serve, { limitMs: LIMIT_MS, openStdin: true });
@@ -615,7 +624,14 @@ function describeHttp(namespace: () => TestNamespace, folder: () => string): voi
         await fetchIn('--cacert', certificate, 'https://localhost:8443/'),
       ];
       expect([unknown.status, any.status, known.status]).to.deep.equal([60, 0, 0]);
+      expect((await fetchIn('--cacert', certificate, 'https://127.0.0.1:8443/')).status).to.equal(0);
       expect(known.stdout).to.match(/Protocol +: TLSv1\.3/);
+      const line = ['--eval', DOWNGRADE_SERVER, key, certificate];
+      await namespace()
+        .spawn(process.execPath, line, { limitMs: LIMIT_MS })
+        .output(/serving/);
+      const led = await fetchIn('-L', '-k', '-H', 'Authorization: secret', 'https://localhost/');
+      expect(led.stdout).to.equal('told undefined');
     } finally {
       await server.kill();
     }
