@@ -17,3 +17,23 @@ export function checkPort(value: number, name: string): number {
   }
   return value;
 }
+
+/** @throws ArgumentTypeError, ArgumentRangeError when `memory` has no `length` bytes at `at` */
+export function checkSpan(memory: Uint8Array, at: number, length: number): void {
+  // Not `instanceof`: what another realm made, as test runners have them, is as good.
+  if (!ArrayBuffer.isView(memory) || memory.BYTES_PER_ELEMENT !== 1) {
+    throw new ArgumentTypeError('memory must be a Uint8Array');
+  }
+  if (Number.isInteger(at) && Number.isInteger(length) && at >= 0 && length >= 0) {
+    if (at + length <= memory.length) return;
+  }
+  throw new ArgumentRangeError(`there are no ${length} bytes at ${at} of ${memory.length}`);
+}
+
+const MAX_BUFFER_BYTES = 2 ** 30;
+
+/** @throws ArgumentRangeError when no buffer has so many */
+export function checkBufferBytes(bytes: number): number {
+  if (Number.isInteger(bytes) && bytes >= 1 && bytes <= MAX_BUFFER_BYTES) return bytes;
+  throw new ArgumentRangeError(`a buffer has 1 to ${MAX_BUFFER_BYTES} bytes, not ${bytes}`);
+}

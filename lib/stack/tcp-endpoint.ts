@@ -2,7 +2,6 @@
  * Connections and listeners for those who do not want Node's streams: bytes in, bytes out, and calls
  * when something happens. `net/` is built on these.
  */
-import { ArgumentRangeError } from '../base/errors.js';
 import type { Probe } from '../base/probe.js';
 import type { TcpConnection } from '../tcp/connection.js';
 import { type ConnectionInfo, connectionInfo } from '../tcp/connection-info.js';
@@ -16,6 +15,7 @@ import type { TextSink } from '../tcp/receiver.js';
 import type { TcpState } from '../tcp/state.js';
 import type { TcpLayer } from '../tcp/tcp-layer.js';
 import type { IpAddress, IpFamily } from '../wire/ip-address.js';
+import { checkBufferBytes, checkSpan } from './arguments.js';
 
 export type { ConnectionInfo, LiveOption, TcpOptions };
 
@@ -153,8 +153,9 @@ export class TcpEndpoint implements ConnectionOwner {
     this.#entry.connection.observer = probe && new Observer(this.#entry, { probe, ...parts });
   }
 
-  /** Moves received bytes into `target`. @returns how many; 0 when there are none */
+  /** Moves received bytes into `target`. @returns how many; 0 when there are none. @throws as `write` */
   read(target: Uint8Array, at = 0, length = target.length - at): number {
+    checkSpan(target, at, length);
     if (this.#entry.isResting) return 0;
     const { connection } = this.#entry;
     const bytes = connection.read(target, at, length);
@@ -162,7 +163,10 @@ export class TcpEndpoint implements ConnectionOwner {
     return bytes;
   }
 
-  /** Queues bytes, copying them. @returns how many were admitted; when fewer than offered, `onWritable` follows */
+  /**
+   * Queues bytes, copying them. @returns how many were admitted; when fewer than offered, `onWritable` follows
+   * @throws ArgumentTypeError for what is no Uint8Array, ArgumentRangeError for bytes that it does not have
+   */
   write(source: Uint8Array, at = 0, length = source.length - at): number {
     return this.#write(source, at, length, false);
   }
@@ -173,6 +177,7 @@ export class TcpEndpoint implements ConnectionOwner {
   }
 
   #write(source: Uint8Array, at: number, length: number, moreComing: boolean): number {
+    checkSpan(source, at, length);
     const { connection } = this.#entry;
     connection.sender.small.moreComing = moreComing;
     const bytes = connection.write(source, at, length);
@@ -182,9 +187,8 @@ export class TcpEndpoint implements ConnectionOwner {
 
   /** As `write`, with the urgent mark behind the last byte admitted (RFC 6093). */
   writeUrgent(source: Uint8Array, at = 0, length = source.length - at): number {
-    const { connection } = this.#entry;
-    const bytes = connection.write(source, at, length);
-    connection.markUrgent();
+    const bytes = this.#write(source, at, length, false);
+    this.#entry.connection.markUrgent();
     this.#touch();
     return bytes;
   }
@@ -389,11 +393,4 @@ export class TcpEndpoint implements ConnectionOwner {
     this.#host.tcp.touch(this.#entry);
     this.#host.schedule();
   }
-}
-
-const MAX_BUFFER_BYTES = 2 ** 30;
-
-function checkBufferBytes(bytes: number): number {
-  if (Number.isInteger(bytes) && bytes >= 1 && bytes <= MAX_BUFFER_BYTES) return bytes;
-  throw new ArgumentRangeError(`a buffer has 1 to ${MAX_BUFFER_BYTES} bytes, not ${bytes}`);
 }

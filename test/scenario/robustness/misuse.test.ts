@@ -77,6 +77,36 @@ describe('an endpoint that is used wrongly', () => {
     peer.expectNothing(100).expectState('FIN-WAIT-1').send('< . 1:1(0) ack 2').expectState('FIN-WAIT-2');
   });
 
+  it('takes and gives only bytes that are there [F15]', () => {
+    forEachFamily((family) => {
+      const { endpoint } = Peer.established({ family });
+      const memory = new Uint8Array(10);
+      const wrong: [unknown, number | undefined, number | undefined, string][] = [
+        [memory, 10, -5, 'ERR_OUT_OF_RANGE'],
+        [memory, 100, undefined, 'ERR_OUT_OF_RANGE'],
+        [memory, 0, 11, 'ERR_OUT_OF_RANGE'],
+        [memory, 5, 6, 'ERR_OUT_OF_RANGE'],
+        [memory, -1, undefined, 'ERR_OUT_OF_RANGE'],
+        [memory, 0.5, 2, 'ERR_OUT_OF_RANGE'],
+        [memory, 0, Number.NaN, 'ERR_OUT_OF_RANGE'],
+        ['text', undefined, undefined, 'ERR_INVALID_ARG_TYPE'],
+        [[1, 2], undefined, undefined, 'ERR_INVALID_ARG_TYPE'],
+        [new Uint16Array(4), undefined, undefined, 'ERR_INVALID_ARG_TYPE'],
+      ];
+      for (const call of ['write', 'writeMore', 'writeUrgent', 'read'] as const) {
+        for (const [given, at, length, code] of wrong) {
+          expect(
+            codeOf(() => endpoint[call](given as Uint8Array, at, length)),
+            call,
+          ).to.equal(code);
+        }
+      }
+      expect([endpoint.unackedBytes, endpoint.readableBytes]).to.deep.equal([0, 0]);
+      expect(endpoint.write(memory, 10)).to.equal(0);
+      expect(endpoint.write(Buffer.from('ab'), 1)).to.equal(1);
+    });
+  });
+
   it('listens once at a port, and a closed listener stays closed [F15]', () => {
     const { stack } = Peer.closed();
     const first = stack.listenTcp({ port: 80 });
