@@ -27,7 +27,10 @@ import {
 
 /** What a TUN is opened with. All are optional; an unknown one is refused. */
 export interface TunOptions {
-  /** `tun` for IP packets, the default; `tap` for Ethernet frames, which an `EthernetLink` needs. Not for an adopted TUN. */
+  /**
+   * `tun` for IP packets, the default; `tap` for Ethernet frames, which an `EthernetLink` needs. An adopted interface is
+   * what it is: another mode is refused.
+   */
   mode?: 'tun' | 'tap';
   /** Name of the interface, at most 15 bytes; may hold `%d`. The kernel chooses `tun<n>` by default. */
   name?: string;
@@ -83,22 +86,11 @@ const MIN_MTU = 68; // RFC 791 §3.2
 const MAX_BUSY_POLL_US = 10_000;
 const VIRTIO_BYTES = 12;
 const ETHERNET_HEADER_BYTES = 14;
-const OPTION_NAMES: ReadonlySet<string> = new Set([
-  'mode',
-  'name',
-  'mtu',
-  'offload',
-  'multiQueue',
-  'persist',
-  'address',
-  'up',
-  'txQueueLength',
-  'fd',
-  'virtioHeader',
-  'netns',
-  'busyPollUs',
-  'host',
-]);
+const OPTION_NAMES: ReadonlySet<string> = new Set(
+  'mode name mtu offload multiQueue persist address up txQueueLength fd virtioHeader netns busyPollUs host'.split(
+    ' ',
+  ),
+);
 
 /** What a device has done since it was opened. */
 export interface TunStats {
@@ -189,6 +181,10 @@ export class TunDevice implements LinkDevice {
     check(options);
     const native = openNative(options);
     try {
+      const { mode } = options;
+      if (mode !== undefined && native.facts.isEthernet !== (mode === 'tap')) {
+        throw new ArgumentValueError(`fd ${options.fd} is no ${mode}`);
+      }
       const configured = configure(native, options);
       return new TunDevice(native, native.facts.isTun ? native.name : (options.name ?? 'socket'), configured);
     } catch (error) {

@@ -82,6 +82,11 @@ describe('a TAP', function () {
     expect(() => TunDevice.create({ mode }))
       .to.throw(TypeError)
       .with.property('code', 'ERR_INVALID_ARG_VALUE');
+    const adopted = { fd: bed.tap.fd, mode: 'tun' } as const;
+    expect(() => TunDevice.create(adopted))
+      .to.throw(TypeError)
+      .with.property('code', 'ERR_INVALID_ARG_VALUE');
+    expect(bed.tap.fd, 'it is still whose it was').to.equal(adopted.fd);
     await bed.close();
   });
 });
