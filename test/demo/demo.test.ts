@@ -97,7 +97,7 @@ describe('demo', function () {
     const run = await runDemo({ args: ['--capture', '/nonexistent/demo.pcapng'] });
     expect(run.status).to.equal(1);
     expect(run.stdout).to.equal('');
-    expect(run.stderr).to.match(/^The demo failed: The capture cannot be written: ENOENT.*\.\n$/);
+    expect(run.stderr).to.match(/^tunstack demo: the capture cannot be written: ENOENT.*\.\n$/);
     expect(run.files).to.deep.equal([]);
     expect(run.processes).to.deep.equal([]);
   });

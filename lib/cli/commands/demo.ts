@@ -1,14 +1,8 @@
 /** What `tunstack demo` is. */
+import type { DemoOptions } from '../demo.js';
 import type { CommandSpec } from '../frame/spec.js';
 
-interface DemoCommandOptions {
-  readonly json: boolean;
-  readonly memory: boolean;
-  readonly capture: string;
-  readonly color: boolean;
-}
-
-export const command: CommandSpec<DemoCommandOptions> = {
+export const command: CommandSpec<DemoOptions> = {
   name: 'demo',
   summary: 'show the stack on real traffic, in some fifteen seconds',
   description: [
@@ -26,13 +20,12 @@ export const command: CommandSpec<DemoCommandOptions> = {
     },
   ],
   json: 'document',
-  endsItself: true,
   examples: [
     { command: 'tunstack demo', description: 'Show it, as root or as an ordinary user:' },
     { command: 'tunstack demo --memory --json', description: 'Only the figures, of two stacks in memory:' },
   ],
-  async action({ options, version, signal }) {
+  async action(context) {
     const { runDemo } = await import('../demo.js');
-    return runDemo({ ...options, version, signal });
+    return runDemo(context);
   },
 };

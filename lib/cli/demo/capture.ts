@@ -1,40 +1,36 @@
 /** `demo.pcapng`: what passed the demo's links, and who else wants to look at it. */
-import { closeSync, openSync, writeSync } from 'node:fs';
 import type { Clock } from '../../base/clock.js';
 import type { LinkDevice } from '../../link/link-device.js';
 import { PcapDevice } from '../../link/pcap.js';
 import { CaptureDirection, type PacketRecord, PcapngWriter } from '../../link/pcapng-writer.js';
+import { CaptureFile } from '../capture/file.js';
 
 /** Hears of each recorded packet. */
 export type PacketListener = (packet: Uint8Array, outgoing: boolean, timeNs: bigint) => void;
 
-/** Bytes kept before they are written. */
-const CHUNK_BYTES = 1 << 18;
 /** The file grows no further. */
 const MAX_BYTES = 64 << 20;
 
 export class Capture {
   readonly path: string;
-  bytes = 0;
   /** Hears of packets while set. */
   onPacket: PacketListener | undefined;
-  readonly #fd: number;
+  readonly #file: CaptureFile;
   readonly #clock: Clock;
   readonly #epochUs: number;
   readonly #writer: PcapngWriter;
   readonly #devices: PcapDevice[] = [];
-  #waiting: Uint8Array[] = [];
-  #waitingBytes = 0;
-  #closed = false;
 
-  /** @throws the error of `open` where the file cannot be written */
+  /** @throws CliError where the file cannot be written */
   constructor(path: string, clock: Clock) {
     this.path = path;
-    this.#fd = openSync(path, 'w');
+    this.#file = new CaptureFile(path);
     this.#clock = clock;
     this.#epochUs = Date.now() * 1000 - clock.nowUs();
     this.#writer = new ListeningWriter(
-      (chunk) => this.#write(chunk),
+      (chunk) => {
+        if (this.bytes + chunk.length <= MAX_BYTES) this.#file.write(chunk);
+      },
       (packet, outgoing, timeNs) => this.onPacket?.(packet, outgoing, timeNs),
     );
   }
@@ -50,6 +46,11 @@ export class Capture {
     return device;
   }
 
+  /** Written so far. */
+  get bytes(): number {
+    return this.#file.bytes;
+  }
+
   get packets(): number {
     return this.#devices.reduce((sum, device) => sum + device.recorded, 0);
   }
@@ -61,25 +62,7 @@ export class Capture {
 
   /** Call it when the links are closed: their statistics come last. */
   close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#flush();
-    closeSync(this.#fd);
-  }
-
-  #write(chunk: Uint8Array): void {
-    if (this.#closed || this.bytes + chunk.length > MAX_BYTES) return;
-    this.bytes += chunk.length;
-    this.#waiting.push(chunk);
-    this.#waitingBytes += chunk.length;
-    if (this.#waitingBytes >= CHUNK_BYTES) this.#flush();
-  }
-
-  #flush(): void {
-    const bytes = Buffer.concat(this.#waiting);
-    this.#waiting = [];
-    this.#waitingBytes = 0;
-    for (let at = 0; at < bytes.length; ) at += writeSync(this.#fd, bytes, at);
+    this.#file.close();
   }
 }
 

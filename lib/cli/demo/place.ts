@@ -71,10 +71,10 @@ export interface PlaceOptions {
   readonly inMemory: boolean;
 }
 
-/** @throws Error where the capture cannot be written, in one sentence */
+/** @throws CliError where the capture cannot be written */
 export async function openPlace(options: PlaceOptions): Promise<Place> {
   const clock = new SystemClock();
-  const capture = openCapture(options.capturePath, clock);
+  const capture = new Capture(options.capturePath, clock);
   try {
     if (options.inMemory) return await inMemory(clock, capture, 'In memory, as asked');
     const tuns = await openTuns();
@@ -83,14 +83,6 @@ export async function openPlace(options: PlaceOptions): Promise<Place> {
   } catch (error) {
     capture.close();
     throw error;
-  }
-}
-
-function openCapture(path: string, clock: Clock): Capture {
-  try {
-    return new Capture(path, clock);
-  } catch (error) {
-    throw new Error(`The capture cannot be written: ${(error as Error).message}.`);
   }
 }
 

@@ -1,11 +1,10 @@
 /** What the demo shows: headings, lines and progress, with colours and moving bars on a terminal only. */
 import { styleText } from 'node:util';
 import cliProgress from 'cli-progress';
+import { isTerminal, type Style, wantsColours } from '../frame/output.js';
 import { bytesText } from '../frame/text.js';
 
 export { bytesText, rateText, timeText } from '../frame/text.js';
-
-type Style = Parameters<typeof styleText>[0];
 
 export interface ScreenOptions {
   readonly stream: NodeJS.WriteStream;
@@ -36,9 +35,8 @@ export class Screen {
   constructor({ stream, silent, color }: ScreenOptions) {
     this.#stream = stream;
     this.#silent = silent;
-    this.#isTerminal = stream.isTTY && process.env.TERM !== 'dumb';
-    // https://no-color.org: set and not empty.
-    this.#hasColours = color && this.#isTerminal && (process.env.NO_COLOR ?? '') === '';
+    this.#isTerminal = isTerminal(stream);
+    this.#hasColours = this.#isTerminal && wantsColours(color);
   }
 
   /** `text` in a colour or weight, where there are colours. */

@@ -29,7 +29,11 @@ const FRAMES_PER_SECOND = 10;
 const NO_PROGRESS: Progress = { update: () => {}, stop: () => {} };
 
 /** Whether moving things and colours make sense there. */
-const isTerminal = (stream: NodeJS.WriteStream): boolean => stream.isTTY && process.env.TERM !== 'dumb';
+export const isTerminal = (stream: NodeJS.WriteStream): boolean =>
+  stream.isTTY && process.env.TERM !== 'dumb';
+
+/** Whether colours are wanted; https://no-color.org: set and not empty. @param color what `--no-color` made of it */
+export const wantsColours = (color: boolean): boolean => color && (process.env.NO_COLOR ?? '') === '';
 
 export class Output {
   /** Whether standard output is for programs. */
@@ -43,8 +47,7 @@ export class Output {
     this.#stdout = stdout;
     this.#stderr = stderr;
     this.isJson = isJson;
-    // https://no-color.org: set and not empty.
-    this.#color = color && (process.env.NO_COLOR ?? '') === '';
+    this.#color = wantsColours(color);
   }
 
   /** A line of the result; nothing with `--json`. */

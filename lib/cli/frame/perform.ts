@@ -71,13 +71,15 @@ async function runAction(spec: CommandSpec, context: CommandContext): Promise<nu
   const work = Promise.resolve(spec.action(context)).then((status) => status ?? ExitStatus.Ok);
   // Whoever is left behind may still fail, because what it used is closed.
   work.catch(() => {});
-  // A program has heard of it too, and takes the time it needs.
   const hasProgram = spec.passThrough === true && context.args.length > 0;
   const left = new Promise<never>((_resolve, reject) => {
     const leave = (): void => reject(signal.reason as Error);
     const onAbort = (): void => {
+      const { status } = signal.reason as Interrupted;
+      // A program has heard of a signal too, and takes the time it needs.
+      const waits = hasProgram && status !== ExitStatus.Signal + SIGPIPE;
       if (spec.endsItself !== true) leave();
-      else if (!hasProgram) setTimeout(leave, GRACE_MS).unref();
+      else if (!waits) setTimeout(leave, GRACE_MS).unref();
     };
     signal.addEventListener('abort', onAbort, { once: true });
   });
