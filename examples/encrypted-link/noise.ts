@@ -1,7 +1,9 @@
 /**
  * Noise_KK_25519_ChaChaPoly_SHA256 (noiseprotocol.org, revision 34): a handshake of two messages between two who know
  * each other's public keys. Each proves that it has the private one, and both get keys that nobody can compute later,
- * even with all the private ones (forward secrecy).
+ * even with all the private ones (forward secrecy). Who has stolen the private key of one can play anybody to that one
+ * in the first message, but not in what follows; and who has recorded a first message can say it again, which is for
+ * `tunnel.ts` to tell.
  */
 import {
   createCipheriv,
@@ -83,19 +85,26 @@ export interface SessionKeys {
 export class Handshake {
   readonly #own: KeyPair;
   readonly #peer: Uint8Array;
-  readonly #ephemeral = makeKeys();
+  readonly #ephemeral: KeyPair;
   #hash: Uint8Array;
   #chain: Uint8Array;
   #key: Uint8Array = EMPTY;
   /** The ephemeral public key of the other side. */
   #theirs: Uint8Array = EMPTY;
 
-  constructor(own: KeyPair, peer: Uint8Array, isInitiator: boolean) {
+  /** @param prologue what both sides must have seen alike before the first message; @param ephemeral for tests alone */
+  constructor(
+    [own, peer]: readonly [own: KeyPair, peer: Uint8Array],
+    isInitiator: boolean,
+    prologue: Uint8Array,
+    ephemeral = makeKeys(),
+  ) {
     this.#own = own;
     this.#peer = peer;
+    this.#ephemeral = ephemeral;
     this.#hash = Buffer.from(NAME);
     this.#chain = this.#hash;
-    this.#mixHash(EMPTY);
+    this.#mixHash(prologue);
     this.#mixHash(isInitiator ? own.publicBytes : peer);
     this.#mixHash(isInitiator ? peer : own.publicBytes);
   }
@@ -110,26 +119,26 @@ export class Handshake {
 
   /** Responder: the payload; undefined where the sender is not who it should be. */
   readFirst(message: Uint8Array): Uint8Array | undefined {
-    if (!this.#takeEphemeral(message)) return undefined;
-    this.#mixKey(agree(this.#own, this.#theirs));
-    this.#mixKey(agree(this.#own, this.#peer));
-    return this.#decrypt(message.subarray(KEY_BYTES));
+    return this.#read(message, () => {
+      this.#mixKey(agree(this.#own, this.#theirs));
+      this.#mixKey(agree(this.#own, this.#peer));
+    });
   }
 
   /** Responder: `e, ee, se`. */
-  writeSecond(): Uint8Array {
+  writeSecond(payload: Uint8Array): Uint8Array {
     this.#mixHash(this.#ephemeral.publicBytes);
     this.#mixKey(agree(this.#ephemeral, this.#theirs));
     this.#mixKey(agree(this.#ephemeral, this.#peer));
-    return Buffer.concat([this.#ephemeral.publicBytes, this.#encrypt(EMPTY)]);
+    return Buffer.concat([this.#ephemeral.publicBytes, this.#encrypt(payload)]);
   }
 
-  /** Initiator: whether the other side is who it should be. */
-  readSecond(message: Uint8Array): boolean {
-    if (!this.#takeEphemeral(message)) return false;
-    this.#mixKey(agree(this.#ephemeral, this.#theirs));
-    this.#mixKey(agree(this.#own, this.#theirs));
-    return this.#decrypt(message.subarray(KEY_BYTES)) !== undefined;
+  /** Initiator: the payload; undefined where the other side is not who it should be, who may still answer. */
+  readSecond(message: Uint8Array): Uint8Array | undefined {
+    return this.#read(message, () => {
+      this.#mixKey(agree(this.#ephemeral, this.#theirs));
+      this.#mixKey(agree(this.#own, this.#theirs));
+    });
   }
 
   /** What the session is encrypted with, once both messages have passed. */
@@ -138,11 +147,21 @@ export class Handshake {
     return { ofInitiator, ofResponder };
   }
 
-  #takeEphemeral(message: Uint8Array): boolean {
-    if (message.length < KEY_BYTES + TAG_BYTES) return false;
-    this.#theirs = message.subarray(0, KEY_BYTES);
-    this.#mixHash(this.#theirs);
-    return true;
+  /** Takes a message, or leaves everything as it was: nobody ends a handshake by a forgery. */
+  #read(message: Uint8Array, mixKeys: () => void): Uint8Array | undefined {
+    if (message.length < KEY_BYTES + TAG_BYTES) return undefined;
+    const before = [this.#hash, this.#chain, this.#key, this.#theirs] as const;
+    let text: Uint8Array | undefined;
+    try {
+      this.#theirs = message.subarray(0, KEY_BYTES);
+      this.#mixHash(this.#theirs);
+      mixKeys();
+      text = this.#decrypt(message.subarray(KEY_BYTES));
+    } catch {
+      // A public key that is none.
+    }
+    if (text === undefined) [this.#hash, this.#chain, this.#key, this.#theirs] = before;
+    return text;
   }
 
   #mixHash(bytes: Uint8Array): void {

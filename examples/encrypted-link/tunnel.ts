@@ -1,13 +1,15 @@
 /**
  * A link that encrypts, and plays the role of WireGuard: packets go out sealed and numbered, come in only from who has
- * the right key, once each, and keys are replaced before they grow old.
+ * the right key, once each, and keys are replaced before they grow old, and forgotten.
  *
- * It is here to be read. It lacks what a product needs: protection of the handshake against floods (cookies), padding
- * against those who look at lengths, roaming, more than one peer, and anybody who has tried to break it.
+ * It is here to be read. It is not WireGuard, does not talk to it, and lacks what a product needs: protection of the
+ * handshake against floods (cookies; each first message costs the responder work with the curve), padding
+ * against those who look at lengths, keys that are overwritten in memory, clocks that never go back (the initiator's
+ * must not, even across restarts), roaming, more than one peer, and anybody who has tried to break it.
  */
 import { randomBytes } from 'node:crypto';
 import { type Alarm, type Clock, type PacketBatch, PacketLink } from 'tunstack';
-import { Handshake, KEY_BYTES, type KeyPair, open, type SessionKeys, seal, TAG_BYTES } from './noise.js';
+import { Handshake, type KeyPair, open, type SessionKeys, seal, TAG_BYTES } from './noise.js';
 import { ReplayWindow } from './replay-window.js';
 
 /** First byte of every datagram. */
@@ -18,6 +20,7 @@ const HEAD_BYTES = 5;
 /** What stands before the sealed packet: the head, and the packet's number. */
 const DATA_HEAD_BYTES = HEAD_BYTES + 8;
 const STAMP_BYTES = 8;
+const NUMBER_BYTES = 4;
 /** Bytes that a packet grows by. */
 export const OVERHEAD_BYTES = DATA_HEAD_BYTES + TAG_BYTES;
 
@@ -26,6 +29,8 @@ const RETRY_US = 1e6;
 /** Keys are replaced after so long, µs, or so many packets: none is used until somebody might have broken it. */
 const REKEY_US = 120e6;
 const REKEY_PACKETS = 1 << 20;
+/** Where they cannot be replaced, as the other side does not answer, they are forgotten after so long, µs. */
+const FORGET_US = 180e6;
 
 export interface TunnelOptions {
   readonly clock: Clock;
@@ -45,6 +50,8 @@ export interface TunnelOptions {
 class Session {
   readonly number: number;
   readonly peerNumber: number;
+  /** When its keys are forgotten, µs. */
+  readonly endUs: number;
   readonly #sendKey: Uint8Array;
   readonly #receiveKey: Uint8Array;
   readonly #window = new ReplayWindow();
@@ -52,8 +59,14 @@ class Session {
   /** Packets that its keys have encrypted, in both directions. */
   packets = 0;
 
-  constructor(numbers: readonly [own: number, peer: number], keys: SessionKeys, isInitiator: boolean) {
+  constructor(
+    numbers: readonly [own: number, peer: number],
+    keys: SessionKeys,
+    isInitiator: boolean,
+    nowUs: number,
+  ) {
     [this.number, this.peerNumber] = numbers;
+    this.endUs = nowUs + FORGET_US;
     this.#sendKey = isInitiator ? keys.ofInitiator : keys.ofResponder;
     this.#receiveKey = isInitiator ? keys.ofResponder : keys.ofInitiator;
   }
@@ -105,12 +118,11 @@ export class Tunnel {
   /** Of the last first message that this side sent, and of the last that it took. */
   #ownStamp = 0n;
   #latestStamp = 0n;
-  #rekeyAtUs = Number.POSITIVE_INFINITY;
 
   constructor(options: TunnelOptions) {
     this.#options = options;
     this.#rekeyPackets = options.rekeyPackets ?? REKEY_PACKETS;
-    this.#alarm = options.clock.createAlarm(() => this.#begin());
+    this.#alarm = options.clock.createAlarm(() => this.#ring());
     // A handshake that nobody answers does not keep the process alive.
     this.#alarm.unref?.();
     this.link = new PacketLink({
@@ -134,20 +146,16 @@ export class Tunnel {
     }
     const number = new DataView(datagram.buffer, datagram.byteOffset).getUint32(1);
     const [kind] = datagram;
-    try {
-      if (kind === Kind.DATA) this.#openData(datagram, number);
-      else if (kind === Kind.FIRST && !this.#options.isInitiator) this.#answer(datagram, number);
-      else if (kind === Kind.SECOND) this.#finish(datagram, number);
-      else this.forged++;
-    } catch {
-      // A public key that is none makes `agree` throw.
-      this.forged++;
-    }
+    if (kind === Kind.DATA) this.#openData(datagram, number);
+    else if (kind === Kind.FIRST && !this.#options.isInitiator) this.#answer(datagram, number);
+    else if (kind === Kind.SECOND) this.#finish(datagram, number);
+    else this.forged++;
   }
 
   // ---- packets --------------------------------------------------------------------------------------
 
   #send(batch: PacketBatch, first: number): number {
+    this.#forget();
     const session = this.#current;
     // Until there are keys the packets wait in the link; `ready` is called then.
     if (session === undefined) return first;
@@ -160,6 +168,7 @@ export class Tunnel {
   }
 
   #openData(datagram: Uint8Array, number: number): void {
+    this.#forget();
     const session = [this.#current, this.#previous, this.#next].find((one) => one?.number === number);
     if (session === undefined || datagram.length < DATA_HEAD_BYTES + TAG_BYTES) {
       this.forged++;
@@ -176,20 +185,35 @@ export class Tunnel {
     if (session === this.#current) this.#renew(session);
   }
 
-  /** Begins a handshake when the keys have grown old; they are used until it is done. */
+  /** Begins a handshake when the keys have encrypted much; they are used until it is done. */
   #renew(session: Session): void {
     if (!this.#options.isInitiator || this.#begun !== undefined) return;
-    const isOld = this.#options.clock.nowUs() >= this.#rekeyAtUs;
-    if (isOld || session.packets >= this.#rekeyPackets) this.#begin();
+    if (session.packets >= this.#rekeyPackets) this.#begin();
   }
 
   #use(session: Session): void {
     this.#previous = this.#current;
     this.#current = session;
     this.#next = undefined;
-    this.#rekeyAtUs = this.#options.clock.nowUs() + REKEY_US;
     this.handshakes++;
+    const { clock, isInitiator } = this.#options;
+    this.#alarm.setAt(isInitiator ? clock.nowUs() + REKEY_US : session.endUs);
     this.link.ready();
+  }
+
+  #forget(): void {
+    const nowUs = this.#options.clock.nowUs();
+    const young = (session: Session | undefined) =>
+      session !== undefined && nowUs < session.endUs ? session : undefined;
+    this.#current = young(this.#current);
+    this.#previous = young(this.#previous);
+    this.#next = young(this.#next);
+  }
+
+  /** The keys are old, or nobody has answered. */
+  #ring(): void {
+    this.#forget();
+    if (this.#options.isInitiator) this.#begin();
   }
 
   // ---- handshakes -----------------------------------------------------------------------------------
@@ -197,22 +221,23 @@ export class Tunnel {
   #begin(): void {
     if (!this.link.isUp) return;
     const { clock, keys, peerKey } = this.#options;
-    const handshake = new Handshake(keys, peerKey, true);
-    this.#begun = { handshake, number: randomBytes(4).readUInt32BE() };
+    const number = randomBytes(NUMBER_BYTES).readUInt32BE();
+    // Who finds the number changed on the way finds another handshake.
+    const head = headOf(Kind.FIRST, number);
+    const handshake = new Handshake([keys, peerKey], true, head);
+    this.#begun = { handshake, number };
     // Grows with each handshake, also after a restart, so that an old one can be told from a new one.
     const timeNs = BigInt(Date.now()) * 1_000_000n;
     this.#ownStamp = timeNs > this.#ownStamp ? timeNs : this.#ownStamp + 1n;
     const stamp = new Uint8Array(STAMP_BYTES);
     new DataView(stamp.buffer).setBigUint64(0, this.#ownStamp);
-    this.#options.transmit(
-      Buffer.concat([headOf(Kind.FIRST, this.#begun.number), handshake.writeFirst(stamp)]),
-    );
+    this.#options.transmit(Buffer.concat([head, handshake.writeFirst(stamp)]));
     this.#alarm.setAt(clock.nowUs() + RETRY_US);
   }
 
   #answer(datagram: Uint8Array, peerNumber: number): void {
-    const { keys, peerKey } = this.#options;
-    const handshake = new Handshake(keys, peerKey, false);
+    const { clock, keys, peerKey } = this.#options;
+    const handshake = new Handshake([keys, peerKey], false, datagram.subarray(0, HEAD_BYTES));
     const stamp = handshake.readFirst(datagram.subarray(HEAD_BYTES));
     if (stamp?.length !== STAMP_BYTES) {
       this.forged++;
@@ -224,28 +249,23 @@ export class Tunnel {
       return;
     }
     this.#latestStamp = time;
-    const number = randomBytes(4);
-    this.#options.transmit(Buffer.concat([headOf(Kind.SECOND, peerNumber), number, handshake.writeSecond()]));
-    this.#next = new Session([number.readUInt32BE(), peerNumber], handshake.keys(), false);
+    const number = randomBytes(NUMBER_BYTES);
+    this.#options.transmit(Buffer.concat([headOf(Kind.SECOND, peerNumber), handshake.writeSecond(number)]));
+    this.#next = new Session([number.readUInt32BE(), peerNumber], handshake.keys(), false, clock.nowUs());
   }
 
   #finish(datagram: Uint8Array, number: number): void {
     const begun = this.#begun;
-    const messageAt = HEAD_BYTES + 4;
-    if (begun?.number !== number || datagram.length !== messageAt + KEY_BYTES + TAG_BYTES) {
+    const answer =
+      begun?.number === number ? begun.handshake.readSecond(datagram.subarray(HEAD_BYTES)) : undefined;
+    if (begun === undefined || answer?.length !== NUMBER_BYTES) {
       this.forged++;
-      return;
-    }
-    if (!begun.handshake.readSecond(datagram.subarray(messageAt))) {
-      this.forged++;
-      // What it has hashed cannot be taken back.
-      this.#begin();
       return;
     }
     this.#begun = undefined;
-    this.#alarm.clear();
-    const peerNumber = new DataView(datagram.buffer, datagram.byteOffset).getUint32(HEAD_BYTES);
-    const session = new Session([number, peerNumber], begun.handshake.keys(), true);
+    const peerNumber = new DataView(answer.buffer, answer.byteOffset).getUint32(0);
+    const nowUs = this.#options.clock.nowUs();
+    const session = new Session([number, peerNumber], begun.handshake.keys(), true, nowUs);
     // An empty packet tells the peer that the keys are there, even if nothing else is to be said.
     this.#options.transmit(session.seal(new Uint8Array(0)));
     this.#use(session);
