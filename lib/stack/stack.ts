@@ -3,7 +3,7 @@
  * every layer do its work, and flushes once what became due.
  */
 import { type Alarm, type Clock, NEVER } from '../base/clock.js';
-import { ArgumentRangeError, ArgumentTypeError, StackError } from '../base/errors.js';
+import { ArgumentRangeError, ArgumentTypeError, ArgumentValueError, StackError } from '../base/errors.js';
 import type { Random } from '../base/random.js';
 import { StackStats } from '../base/stats.js';
 import { IpLayer } from '../ip/ip-layer.js';
@@ -129,11 +129,13 @@ export class Stack implements EndpointHost {
 
   /**
    * Adds a link and opens it. @returns its index, by which routes and rules name it
-   * @throws ArgumentValueError for an address that is none
+   * @throws ArgumentValueError for an address that is none, and for a device whose packets are Ethernet frames
    */
   addLink(device: LinkDevice, options: LinkOptions = {}): number {
     if (device === null || typeof device !== 'object')
       throw new ArgumentTypeError('a link must be a LinkDevice');
+    if (device.framing === 'ethernet')
+      throw new ArgumentValueError(`${device.name} carries frames: put an EthernetLink around it`);
     const index = this.#ports.length;
     const port = new LinkPort(index, device, this.#collecting);
     this.#ports.push(port);

@@ -202,6 +202,13 @@ describe('What leaves an Ethernet link', () => {
     );
   });
 
+  it('leaves by a link: a stack itself takes no frames', () => {
+    start();
+    const stack = new Stack({ clock, random: new SeededRandom(1) });
+    expect(() => stack.addLink(new Cable(clock))).to.throw(TypeError, 'put an EthernetLink around it');
+    stack.close();
+  });
+
   it('closes its device also when that has failed', () => {
     start();
     cables[0].onDown(new Error('unplugged'));
