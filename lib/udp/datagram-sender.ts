@@ -1,5 +1,5 @@
 /** Sending datagrams: the path, its MTU, one datagram or many of one size, written in place. */
-import { StackError } from '../base/errors.js';
+import { ArgumentRangeError, ArgumentTypeError, StackError } from '../base/errors.js';
 import type { IpAddress } from '../wire/ip-address.js';
 import { Cast, ChecksumState, IpPacket } from '../wire/ip-packet.js';
 import { Begun, type DatagramCarrier, type DatagramPath } from './carrier.js';
@@ -75,6 +75,9 @@ export class DatagramSender {
     const own = destination.isMulticast ? socket.options.multicastHopLimit : socket.options.hopLimit;
     sending.hopLimit = options.hopLimit ?? own;
     const segmentSize = options.segmentSize ?? 0;
+    if (!Number.isInteger(segmentSize) || segmentSize < 0) {
+      throw new ArgumentRangeError(`segmentSize must be an integer from 0, not ${segmentSize}`);
+    }
     if (segmentSize > 0 && sending.bytes > segmentSize)
       return this.#sendSegments(socket, path, data, segmentSize);
     if (sending.hopLimit === 0 && destination.isMulticast) return this.#onlyHere(socket, path, data);
@@ -277,12 +280,20 @@ function checksumOffsetFor(socket: UdpEndpoint, path: DatagramPath): number {
   return (path.destination.family === 4 ? noChecksum : noChecksum6Send) ? -1 : CHECKSUM_OFFSET;
 }
 
+/** @throws ArgumentTypeError for what is neither bytes nor a list of such */
 function lengthOf(data: DatagramData): number {
   if (data instanceof Uint8Array) return data.length;
+  if (!Array.isArray(data)) throw notBytes();
   let bytes = 0;
-  for (const part of data) bytes += part.length;
+  for (const part of data as readonly Uint8Array[]) {
+    if (!(part instanceof Uint8Array)) throw notBytes();
+    bytes += part.length;
+  }
   return bytes;
 }
+
+const notBytes = (): ArgumentTypeError =>
+  new ArgumentTypeError('a datagram must be a Uint8Array, or a list of such');
 
 function copyData(data: DatagramData, target: Uint8Array, at: number): void {
   if (data instanceof Uint8Array) {

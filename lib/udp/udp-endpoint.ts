@@ -217,7 +217,7 @@ export class UdpEndpoint implements TableEntry {
    * Sends a datagram, or several of `segmentSize` bytes. What was given is copied before this returns.
    * @returns false when the link is full: nothing was sent, and WRITABLE follows
    * @throws StackError the error that waits (`ECONNREFUSED` …), which is then told; `EDESTADDRREQ`
-   * without a destination, `EMSGSIZE`, `EACCES` for broadcast without permission, `ENETUNREACH` …
+   * without a destination, `EMSGSIZE`, `EACCES` for broadcast without permission, `ENETUNREACH` …; argument errors
    */
   send(data: DatagramData, options: UdpSendOptions = NO_OPTIONS): boolean {
     this.#mustBeOpen('send');

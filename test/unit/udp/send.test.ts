@@ -267,6 +267,19 @@ describe('UDP output', () => {
     expect(host.sent().map(({ source }) => source)).to.deep.equal(['10.0.0.2', 'fd00::2']);
   });
 
+  it('sends nothing but bytes', () => {
+    const host = new Host();
+    const socket = bound(host, 4);
+    const options = { destination: PEER[4], port: 1000 };
+    for (const wrong of ['text', [1, 2], 5, {}, null, new Uint16Array(3), new DataView(new ArrayBuffer(4))]) {
+      expect(() => socket.send(wrong as never, options), String(wrong)).to.throw('a datagram must be');
+    }
+    for (const segmentSize of [-1, 1.5, Number.NaN, '5']) {
+      expect(() => socket.send(text('x'), { ...options, segmentSize } as never)).to.throw('segmentSize');
+    }
+    expect(host.port.sent).to.be.empty;
+  });
+
   it('reaches sockets of this host through the loopback', () => {
     const host = new Host();
     bound(host, 4, 1000);
