@@ -79,7 +79,7 @@ describe('an endpoint that is used wrongly', () => {
 
   it('takes and gives only bytes that are there [F15]', () => {
     forEachFamily((family) => {
-      const { endpoint } = Peer.established({ family });
+      const { endpoint } = Peer.established(family);
       const memory = new Uint8Array(10);
       const wrong: [unknown, number | undefined, number | undefined, string][] = [
         [memory, 10, -5, 'ERR_OUT_OF_RANGE'],
