@@ -37,7 +37,7 @@ export const command: CommandSpec<PingOptions> = {
     },
     {
       flags: '-w, --deadline <time>',
-      description: 'stop after this time in any case',
+      description: 'stop after this time in any case; 0 for never',
       parse: values.seconds,
     },
     {
@@ -69,7 +69,7 @@ export const command: CommandSpec<PingOptions> = {
   failureStatus: 2,
   exits: [
     { status: 0, meaning: 'there was a reply; also after SIGINT' },
-    { status: 1, meaning: 'there was none' },
+    { status: 1, meaning: 'there was none; with -c and -w, there were not all by the deadline' },
     { status: 2, meaning: 'any other trouble: a name that is not known, a network that cannot be opened' },
   ],
   examples: [

@@ -22,12 +22,14 @@ export interface PingOptions extends NetworkOptions, FamilyOptions {
   readonly quiet: boolean;
 }
 
-/** As ping has them: no reply, and every other trouble. */
+/** As ping has them: no reply, or not all by the deadline, and every other trouble. */
 const NO_REPLY = 1;
 const TROUBLE = 2;
 
 export async function ping(context: CommandContext<PingOptions>): Promise<number> {
   const { options, output, signal, args } = context;
+  // No deadline is 0, as ping has it.
+  const { count = 0, deadline = 0 } = options;
   const [host] = args;
   const network = await openNetwork(context, options);
   const destination = await findAddress(network, host, { family: familyOf(options), status: TROUBLE });
@@ -46,9 +48,8 @@ export async function ping(context: CommandContext<PingOptions>): Promise<number
     trafficClass: options.tos,
     dontFragment: options.df,
     signal,
-    ...(options.count === undefined ? {} : { count: options.count }),
-    // As ping has it.
-    ...(options.deadline === undefined || options.deadline === 0 ? {} : { deadlineMs: options.deadline }),
+    ...(count === 0 ? {} : { count }),
+    ...(deadline === 0 ? {} : { deadlineMs: deadline }),
     onEvent: (event) => {
       if (event.type === 'unsent') unsent = event.code;
       show(output, event, { from: destination.toString(), quiet: options.quiet });
@@ -59,7 +60,7 @@ export async function ping(context: CommandContext<PingOptions>): Promise<number
   output.jsonLine({ type: 'summary', host, address: destination.toString(), ...summary });
   output.line();
   for (const line of summaryLines(host, summary)) output.line(line);
-  if (summary.received > 0) return ExitStatus.Ok;
+  if (summary.received > 0) return deadline > 0 && summary.received < count ? NO_REPLY : ExitStatus.Ok;
   if (unsent === '' || unsent === 'ENOBUFS') return NO_REPLY;
   throw new CliError(`nothing could be sent: ${unsent}`, TROUBLE);
 }

@@ -183,12 +183,14 @@ function describePing(namespace: () => TestNamespace, folder: () => string): voi
   });
 
   it('ping: ends with 1 without a reply, with 2 at a name that is not known', async () => {
-    const [silent, unknown] = await Promise.all([
+    const [silent, some, unknown] = await Promise.all([
       cli(['ping', '-c', '1', '-W', '300ms', '10.0.0.77']),
+      cli(['ping', '-c', '9', '-i', '1h', '-w', '500ms', '10.0.0.2']),
       cli(['ping', 'no-such-host.invalid']),
     ]);
     expect(silent.stdout).to.match(/1 packets transmitted, 0 received, 100% packet loss/);
-    expect([silent.status, unknown.status]).to.deep.equal([1, 2]);
+    expect(some.stdout).to.match(/1 packets transmitted, 1 received/);
+    expect([silent.status, some.status, unknown.status]).to.deep.equal([1, 1, 2]);
     expect(silent.stderr).to.match(/^nobody but 10\.0\.0\.2 and fd00::2 is in this namespace; see --tun/);
     expect(unknown.stderr).to.match(/^tunstack ping: no-such-host\.invalid is not known \(.*\)\.\n$/);
   });
