@@ -1,5 +1,5 @@
 /** Two links joined to one path, without a stack between them: a cable from one to the other. */
-import { ArgumentRangeError } from '../base/errors.js';
+import { ArgumentRangeError, ArgumentValueError } from '../base/errors.js';
 import { DropReason } from '../base/stats.js';
 import type { QueueLimits } from './batch-queue.js';
 import { LinkCounters } from './link-counters.js';
@@ -36,10 +36,21 @@ const DEFAULT_QUEUE_BYTES = 4 << 20;
  * Super-packets of one are split, and checksums it left open completed, where the other does not take them. While
  * one is full, packets for it wait, within `queuePackets` and `queueBytes` for each direction; beyond that they are
  * dropped as `LinkQueueFull`. Neither may be a link of a stack.
- * @throws ArgumentRangeError for limits that are no positive integers
+ * @throws ArgumentValueError for one link twice, or one of Ethernet frames; ArgumentRangeError for limits that are no
+ *   positive integers
  */
 export function joinLinks(a: LinkDevice, b: LinkDevice, limits: QueueLimits = {}): JoinedLinks {
-  return new Cable(a, b, checkLimits(limits));
+  const settings = checkLimits(limits);
+  if (a === b) throw new ArgumentValueError('a link cannot be joined to itself');
+  for (const { name, framing, resolves } of [a, b]) {
+    // What divides super-packets looks for their headers where frames have others.
+    if (framing === 'ethernet' || resolves === true) {
+      throw new ArgumentValueError(
+        `${name} is a link of Ethernet frames: only those of IP packets are joined`,
+      );
+    }
+  }
+  return new Cable(a, b, settings);
 }
 
 /** Links that take whatever there is are used as they are. */

@@ -6,7 +6,7 @@
  *     tunnel.on('packet', (packet) => link.receive(packet));
  */
 import type { Alarm, Clock } from '../base/clock.js';
-import { ArgumentRangeError, ArgumentTypeError, invariant } from '../base/errors.js';
+import { ArgumentRangeError, ArgumentTypeError, ArgumentValueError, invariant } from '../base/errors.js';
 import { DropReason } from '../base/stats.js';
 import { BatchQueue, type QueueLimits } from './batch-queue.js';
 import { Coalescer } from './coalescer.js';
@@ -57,6 +57,18 @@ export interface BatchLinkOptions extends ChannelLinkOptions, ChannelHooks {
   sendBatch(batch: PacketBatch, first: number): number;
 }
 
+const KEYS: ReadonlySet<string> = new Set(
+  'clock name mtu coalesce queuePackets queueBytes send sendBatch close onRoom ref unref'.split(' '),
+);
+
+function checkKeys(options: object): void {
+  if (options === null || typeof options !== 'object')
+    throw new ArgumentTypeError('options must be an object');
+  for (const key of Object.keys(options)) {
+    if (!KEYS.has(key)) throw new ArgumentValueError(`unknown link option "${key}"`);
+  }
+}
+
 /** Packets of a batch to send. */
 const SEND_PACKETS = 64;
 
@@ -96,8 +108,9 @@ export class PacketLink implements LinkDevice {
   readonly #alarm: Alarm;
   #onBatch: ((batch: PacketBatch) => void) | undefined;
 
-  /** @throws ArgumentTypeError, ArgumentRangeError for options of a wrong type or out of range */
+  /** @throws ArgumentTypeError, ArgumentRangeError, ArgumentValueError for options that are wrong or unknown */
   constructor(options: PacketLinkOptions | BatchLinkOptions) {
+    checkKeys(options);
     const { mtu, clock, coalesce = true } = options;
     const isBatch = 'sendBatch' in options;
     if (isBatch ? typeof options.sendBatch !== 'function' : typeof options.send !== 'function') {

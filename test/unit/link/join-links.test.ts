@@ -153,4 +153,35 @@ describe('joinLinks', () => {
       RangeError,
     );
   });
+
+  it('refuses a link twice, and links of frames, and opens neither', () => {
+    const clock = new VirtualClock();
+    const { link } = handLink(clock);
+    const refused = { code: 'ERR_INVALID_ARG_VALUE' };
+    const framed = Object.assign(handLink(clock).link, { framing: 'ethernet' as const });
+    for (const [a, b] of [
+      [link, link],
+      [link, framed],
+      [framed, link],
+    ]) {
+      expect(() => joinLinks(a, b))
+        .to.throw(TypeError)
+        .that.includes(refused);
+    }
+    joinLinks(link, handLink(clock).link).close();
+  });
+
+  it('ends with a link that had failed before', () => {
+    const clock = new VirtualClock();
+    const a = handLink(clock);
+    const b = handLink(clock);
+    b.link.fail(new Error('gone before'));
+    clock.runUntilIdle();
+    const joined = joinLinks(a.link, b.link);
+    const heard: string[] = [];
+    joined.onDown = (error: Error) => heard.push(error.message);
+    clock.runUntilIdle();
+    expect(heard).to.deep.equal(['gone before']);
+    expect(a.link.isUp).to.equal(false);
+  });
 });

@@ -119,6 +119,12 @@ describe('PacketLink', () => {
     expect(link.counters.dropped(DropReason.LinkTooBig)).to.equal(2);
     expect(() => link.receive('packet' as unknown as Uint8Array)).to.throw(TypeError);
     expect(() => opened({ mtu: 0 })).to.throw(RangeError);
+    expect(() => opened({ queuePacket: 5 } as object))
+      .to.throw(TypeError, /"queuePacket"/)
+      .with.property('code', 'ERR_INVALID_ARG_VALUE');
+    expect(() => new PacketLink(undefined as unknown as PacketLinkOptions))
+      .to.throw(TypeError)
+      .with.property('code', 'ERR_INVALID_ARG_TYPE');
     expect(() => opened({ send: undefined as unknown as () => void })).to.throw(TypeError);
     expect(() => opened({ clock: undefined as unknown as VirtualClock })).to.throw(TypeError);
   });
