@@ -133,11 +133,6 @@ export class AddressDetection {
 
   /** Somebody said by ARP that it has `sender`, or (0) asked for `target` as we do before we use it. */
   arpHeard(sender: number, mac: MacAddress, target: IpAddress): void {
-    const question = this.#questions.get(sender);
-    if (sender !== 0 && question !== undefined) {
-      this.#questions.delete(sender);
-      for (const answer of question.answers) answer(mac);
-    }
     const own = this.#watched.filter(({ address }) => address.family === 4);
     for (const watched of own) {
       const { address, phase } = watched;
@@ -146,6 +141,10 @@ export class AddressDetection {
       else if (sender === 0 && phase === Phase.Probing && target.equals(address))
         this.#conflict(watched, mac);
     }
+    const question = this.#questions.get(sender);
+    if (sender === 0 || question === undefined) return;
+    this.#questions.delete(sender);
+    for (const answer of question.answers) answer(mac);
   }
 
   /** Somebody advertised an IPv6 address of ours (RFC 4862 §5.4.4), or asked for it from nowhere (§5.4.3). */
@@ -194,14 +193,17 @@ export class AddressDetection {
 
   #ring(): void {
     const nowUs = this.#clock.nowUs();
-    for (const [word, question] of this.#questions) {
-      if (question.deadlineUs > nowUs) continue;
+    const unanswered: Answer[] = [];
+    for (const [word, { deadlineUs, answers }] of this.#questions) {
+      if (deadlineUs > nowUs) continue;
       this.#questions.delete(word);
-      for (const answer of question.answers) answer(undefined);
+      unanswered.push(...answers);
     }
     const due = this.#watched.filter(({ deadlineUs }) => deadlineUs <= nowUs);
     for (const watched of due) if (this.#watched.includes(watched)) this.#due(watched, nowUs);
     this.#setAlarm();
+    // Last, as they are of others, who may throw.
+    for (const answer of unanswered) answer(undefined);
   }
 
   #due(watched: Watched, nowUs: number): void {

@@ -263,6 +263,19 @@ describe('Ethernet address detection', () => {
     expect(answers.at(-1)?.[1]).to.equal(PEER);
   });
 
+  it('goes on with its own addresses where who asked for another throws', () => {
+    const lan = new Lan();
+    const a = lan.host('a', { ethernet: { detection: { ipv4WaitMs: 0 }, linkLocal: false } });
+    a.stack.ip.addAddress(a.index, '10.0.0.1/24', { probe: true });
+    a.link.askFor(IpAddress.parse('10.0.0.9'), 200, () => {
+      throw new Error('mine');
+    });
+    expect(() => lan.advanceMs(10_000)).to.throw('mine');
+    lan.advanceMs(10_000);
+    expect(tentative(a)).to.deep.equal([]);
+    expect(a.stack.ip.addresses(a.index)).to.have.length(1);
+  });
+
   it('reports the solicited-node groups of its addresses, so that switches let them through (RFC 4861 §7.2.1)', () => {
     const lan = new Lan();
     lan.carriesReports = true;
