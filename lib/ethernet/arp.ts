@@ -77,7 +77,7 @@ export class Arp {
     this.#wire.sendFrame(isUnicast ? neighbor.mac : BROADCAST_MAC, EtherType.Arp, message);
   }
 
-  /** The source of what waits, where it is ours on this link; else an address in the neighbour's subnet, else any. */
+  /** The source of what waits, where it is ours on this link; else what packets to the neighbour have (Linux `arp_announce` 0). */
   #sourceFor({ address, queue }: Neighbor): number | undefined {
     const host = this.#wire.host;
     if (host === undefined) return undefined;
@@ -86,9 +86,7 @@ export class Arp {
       const source = IpAddress.read(new DataView(first.buffer, first.byteOffset), 12, 4);
       if (host.owns(source)) return source.w3;
     }
-    const own = host.addresses().filter((entry) => entry.address.family === 4 && !entry.isTentative);
-    const near = own.find((entry) => new IpPrefix(entry.address, entry.length).contains(address));
-    return (near ?? own[0])?.address.w3;
+    return host.sourceTo(address)?.w3;
   }
 
   #isOnLink(address: IpAddress): boolean {

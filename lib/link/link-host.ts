@@ -52,6 +52,8 @@ export interface LinkHost {
   owns(address: IpAddress): boolean;
   /** Whether packets to an IPv4 address through this link go to everybody. */
   isBroadcast(address: IpAddress): boolean;
+  /** The source of packets to an address through this link, if need be an address of another link; undefined for none. */
+  sourceTo(address: IpAddress): IpAddress | undefined;
   /** The addresses of this link, tentative ones too. */
   addresses(): readonly LinkAddress[];
   /** @throws StackError EEXIST, EINVAL, ENOBUFS */

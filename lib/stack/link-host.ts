@@ -42,6 +42,11 @@ class StackLinkHost implements LinkHost {
     return this.#ip.resolve(request).cast === Cast.Broadcast;
   }
 
+  sourceTo(destination: IpAddress): IpAddress | undefined {
+    const { unusable, source } = this.#ip.resolve({ destination, protocol: UDP, oif: this.index });
+    return unusable !== '' || source.isUnspecified ? undefined : source;
+  }
+
   addresses(): readonly LinkAddress[] {
     return this.#ip.addresses(this.index).map(({ address, tentative }) => {
       const prefix = IpPrefix.parse(address);

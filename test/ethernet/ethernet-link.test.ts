@@ -99,6 +99,20 @@ describe('Ethernet link', () => {
     }
   });
 
+  it('asks from an address of another link where its own has none, or none near (Linux arp_announce 0)', () => {
+    const c = lan.host('c', { ethernet: { proxy: ['192.0.2.1/32'] } });
+    c.stack.ip.addAddress(0, '192.0.2.1/32');
+    c.stack.routing.routes.add({ destination: '10.0.0.0/24', port: c.index });
+    const d = lan.host('d', { addresses: ['10.7.0.1/24', '10.0.0.3/24', '10.8.0.1/24'] });
+    b.stack.routing.routes.add({ destination: '192.0.2.1/32', port: b.index });
+    const pings = [c, d].map(({ stack }) => new Pinger(stack));
+    for (const ping of pings) ping.send('10.0.0.2');
+    lan.advanceMs(10);
+    const senders = lan.framesOf(ARP).map((frame) => hex(frame.subarray(28, 32)));
+    expect(senders.slice(0, 2)).to.deep.equal(['c0000201', '0a000003']);
+    expect(pings.map(({ replies }) => replies)).to.deep.equal([[1], [1]]);
+  });
+
   it('sends by the router that the routes name, whatever the destination', () => {
     a.stack.routing.routes.add({ destination: '0.0.0.0/0', gateway: '10.0.0.2' });
     a.stack.routing.routes.add({ destination: '::/0', gateway: 'fd00::2' });
