@@ -16,7 +16,6 @@ import type { Proxy } from './proxy.js';
 
 /** Bytes before a message, which say how long it is (RFC 1035 §4.2.2). */
 const LENGTH_BYTES = 2;
-const MAX_BYTES = 65_535 + LENGTH_BYTES;
 const FIRST_BYTES = 4096;
 /** Questions under way by one connection; one more fails. */
 const MAX_ASKED = 4096;
@@ -90,7 +89,8 @@ export class DnsChannel {
     const question = questionOf(message, questionEnd(message));
     const dueMs = timers.now() + this.#host.dnsMs;
     this.#begin({ asker, id: messageId(message), message, question, dueMs, tries: 0 });
-    this.#setTimer();
+    // Else it is set for one that is older.
+    if (this.#asked.size === 1) this.#setTimer();
   }
 
   /** Ends it; nobody who waits hears anything. */
@@ -169,12 +169,7 @@ export class DnsChannel {
   }
 
   #read(bytes: Uint8Array): void {
-    if (!this.#add(bytes)) {
-      this.#host.dropped();
-      const socket = this.#socket;
-      if (socket !== undefined) this.#lost(socket);
-      return;
-    }
+    this.#add(bytes);
     let at = 0;
     for (;;) {
       if (this.#length - at < LENGTH_BYTES) break;
@@ -189,11 +184,10 @@ export class DnsChannel {
     this.#length -= at;
   }
 
-  /** @returns false when there is more than can be one message and the beginning of others */
-  #add(bytes: Uint8Array): boolean {
+  /** What is there is never more than the beginning of a message, and what the host's socket reads at once. */
+  #add(bytes: Uint8Array): void {
     const length = this.#length + bytes.length;
     if (length > this.#bytes.length) {
-      if (length > 4 * MAX_BYTES) return false;
       let size = this.#bytes.length;
       while (size < length) size *= 2;
       const larger = new Uint8Array(size);
@@ -202,7 +196,6 @@ export class DnsChannel {
     }
     this.#bytes.set(bytes, this.#length);
     this.#length = length;
-    return true;
   }
 
   #answer(message: Uint8Array): void {

@@ -257,6 +257,14 @@ describe('a tunnel, UDP: states and events', function () {
     expect(texts).to.deep.equal(['question', ...Array.from({ length: 31 }, (_, i) => `${i}`)]);
   });
 
+  it('asks for as many flows at once as there may be', async () => {
+    const ports = Array.from({ length: 1100 }, () => world.port());
+    for (const port of ports) port.udp('question');
+    expect(world.tunnel.udpFlows).to.equal(ports.length);
+    world.tunnel.close();
+    await world.nothingLeft();
+  });
+
   it('drops what the relay sends that is no datagram of SOCKS, or from nobody', async () => {
     const port = await associated();
     world.counted();
