@@ -7,7 +7,7 @@ import type { PacketRing } from './packet-ring.js';
 export interface ShardStats {
   /** Packets handed to a neighbour, copies not counted. */
   handedOver: number;
-  /** Copies of packets that are for several: multicast, and answers whose asker is unknown. */
+  /** Copies of packets that are for several: multicast, answers whose asker is unknown, errors about flows. */
   copied: number;
   /** Packets taken from neighbours. */
   takenOver: number;
