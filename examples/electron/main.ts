@@ -2,8 +2,8 @@
  * An Electron application whose window lives on a private network: `fetch('stack://10.0.0.2/…')` in the
  * window becomes HTTP over the TCP of a stack in a utility process.
  *
- *     npm install --no-save electron
- *     npx tsc --outDir electron-out --target es2022 --module nodenext --skipLibCheck examples/electron/*.ts
+ *     npm install --no-save electron && npm run build:js
+ *     npx esbuild examples/electron/{main,stack-process}.ts --outdir=electron-out --format=esm
  *     npx electron electron-out/main.js
  *
  * This is the main process. It only carries requests to the process with the stack, and answers back.

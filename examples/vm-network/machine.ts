@@ -1,8 +1,11 @@
 /**
  * Plays a virtual machine for `network.ts`: a network namespace of its own, whose kernel has one network card, and
- * speaks on a socket as QEMU does. It runs one command inside.
+ * speaks on a socket as QEMU does. It runs one command inside; here one that waits until the kernel has made itself an
+ * address from what the router advertises, and fetches the page.
  *
- *     npx tsx examples/vm-network/machine.ts /tmp/vm.sock sh -c 'udhcpc -qn -i eth0 && curl -s http://10.0.2.2/'
+ *     npx tsx examples/vm-network/machine.ts /tmp/vm.sock sh -c 'sleep 3; curl -s http://[fd00:2::2]/'
+ *
+ * DHCP clients work too, with a script of one's own: that of the system would write the `/etc/resolv.conf` of the host.
  */
 import { once } from 'node:events';
 import { connect } from 'node:net';
