@@ -9,7 +9,12 @@ if [ "$(dpkg --print-architecture)" != amd64 ]; then
   exit 0
 fi
 
-package=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/.*Depends: *\(linux-image-.*\)/\1/p')
+newest() { apt-cache depends linux-image-cloud-amd64 2>/dev/null | sed -n 's/.*Depends: *\(linux-image-.*\)/\1/p'; }
+package=$(newest)
+if [ -z "$package" ]; then
+  apt-get -qq update
+  package=$(newest)
+fi
 rm -rf build-vm.new
 mkdir build-vm.new
 cd build-vm.new
