@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { expect } from 'chai';
-import { HostSocket, HostSockets, type SocketUser } from '../../lib/gateway/host-sockets.js';
+import { type HostSocket, HostSockets, type SocketUser } from '../../lib/gateway/host-sockets.js';
 import { reset } from '../../lib/relay/relay.js';
 
 /** Writes down what it hears. */

@@ -123,7 +123,7 @@ describe('gateway and relay: texts are whole, or known not to be', function () {
     server.on('connection', (socket) => {
       socket.once('readable', () => {
         const name = String(socket.read(4));
-        waiting.get(name)?.(socket as unknown as Socket);
+        waiting.get(name)?.(socket);
       });
     });
     let begun = 0;
@@ -164,7 +164,7 @@ describe('gateway and relay: texts are whole, or known not to be', function () {
     bed = await PipeBed.open({ publish: [`${port}:80`] });
     closing.push(bed);
     const dial = (): Socket => nodeNet.connect({ host: '127.0.0.1', port, allowHalfOpen: true });
-    expect(await play(bed.inside.net as unknown as Net, dial)).to.deep.equal([]);
+    expect(await play(bed.inside.net, dial)).to.deep.equal([]);
     await until(() => bed.gateway.tcpFlows === 0, 'no connection is left');
     expect(bed.timers.count).to.equal(0);
   });
