@@ -8,8 +8,8 @@
  *       -netdev stream,id=n0,server=off,addr.type=unix,addr.path=/tmp/vm.sock
  *
  * The machine then finds a page at http://10.0.2.2/, and what listens on this host's 127.0.0.1 at 10.0.2.1. QEMU has had
- * `stream` since 7.2. Without QEMU, `machine.ts` plays the machine. Machines come one after the other; each has its
- * own Ethernet.
+ * `stream` since 7.2. Without QEMU, `machine.ts` plays the machine. Machines come one after the other; each has an
+ * Ethernet for itself, and is 10.0.2.100 there.
  */
 import { existsSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -19,7 +19,6 @@ import {
   DhcpServer,
   EthernetLink,
   openGateway,
-  type ServedLease,
   Stack,
   SystemClock,
   SystemRandom,
@@ -28,8 +27,6 @@ import {
 const [path = '/tmp/vm.sock', ...publish] = process.argv.slice(2);
 const clock = new SystemClock();
 const random = new SystemRandom();
-/** Who had which address; a machine that comes again gets its own. */
-let leases: readonly ServedLease[] = [];
 
 /** Is the network of one machine until that goes. */
 async function serve(socket: Socket): Promise<void> {
@@ -51,14 +48,13 @@ async function serve(socket: Socket): Promise<void> {
   });
   try {
     const index = stack.addLink(link, { addresses: ['10.0.2.2/24', 'fd00:2::2/64'] });
-    const dhcp = new DhcpServer({
+    new DhcpServer({
       link,
       clock,
       address: '10.0.2.2/24',
       pool: ['10.0.2.100', '10.0.2.200'],
       dnsServers: ['10.0.2.2'],
       domain: 'vm.internal',
-      leases,
       onLease: ({ address, mac, hostname = 'a machine', secondsLeft }) => {
         console.log(`${hostname} (${mac}) has ${address} for ${secondsLeft} s`);
       },
@@ -78,7 +74,6 @@ async function serve(socket: Socket): Promise<void> {
     });
     console.log('a machine is plugged in');
     await gone;
-    leases = dhcp.leases();
     gateway.close();
     console.log('the machine is gone');
   } finally {
@@ -89,7 +84,10 @@ async function serve(socket: Socket): Promise<void> {
 // One that was left behind is in the way.
 if (existsSync(path) && statSync(path).isSocket()) rmSync(path);
 const server = listenOn((socket) => {
-  serve(socket).catch((error: Error) => console.error(error.message));
+  serve(socket).catch((error: Error) => {
+    console.error(error.message);
+    socket.destroy();
+  });
 });
 server.listen(path, () => console.log(`waiting for a machine at ${path}`));
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {

@@ -64,8 +64,9 @@ describe('examples/vm-network', function () {
     writeFileSync(script, SCRIPT, { mode: 0o755 });
     network = node('vm-network/network.ts', path);
     await network.output(/waiting for a machine/);
+    const lease = `udhcpc -f -q -n -i eth0 -s ${script} -x hostname:box 2>/dev/null`;
     const inside = [
-      `udhcpc -f -q -n -i eth0 -s ${script} -x hostname:box 2>/dev/null`,
+      lease,
       'curl -sS http://10.0.2.2/',
       `curl -sS http://10.0.2.1:${port}/`,
       // The address it makes itself from the router's advertisement is tentative for a second.
@@ -81,6 +82,9 @@ describe('examples/vm-network', function () {
     expect(world).to.equal('the world outside');
     expect(six).to.match(/^hello fd00:2:/);
     await network.output(/box \([\da-f:]+\) has 10\.0\.2\.100 for 3600 s[\s\S]*the machine is gone/);
+    // The next has another card, and an Ethernet for itself.
+    const next = await node('vm-network/machine.ts', path, 'sh', '-c', lease).succeeded();
+    expect(next.stdout).to.equal('address 10.0.2.100, name server 10.0.2.2\n');
   });
 
   it('outlives what is no machine, and leaves nothing', async () => {
