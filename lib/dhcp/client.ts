@@ -58,6 +58,8 @@ export class DhcpClient {
   #requestedUs = 0;
   #boundUs = 0;
   #tries = 0;
+  /** Refusals since the last lease. */
+  #refusals = 0;
   #wanted: IpAddress | undefined;
   /** The offer taken, then the lease in force. */
   #lease: ReadLease | undefined;
@@ -96,9 +98,10 @@ export class DhcpClient {
     return this.#configuration.isApplied ? this.#lease?.description : undefined;
   }
 
-  /** Asks its server for more time at once. Nothing happens without a lease. */
+  /** Asks for more time at once: its server, or any after T2. Nothing happens without a lease. */
   renew(): void {
     if (this.#state === 'bound') this.#renew();
+    else if (this.#configuration.isApplied) this.#renewAgain(this.#clock.nowUs());
   }
 
   /** Gives the address back, and takes it from the stack. May be called twice. */
@@ -202,6 +205,7 @@ export class DhcpClient {
     }
     this.stats.received++;
     this.stats.naks++;
+    this.#refusals++;
     // A server that knows nothing of the address it had before may lend it all the same.
     if (this.#state !== 'rebooting') this.#wanted = undefined;
     this.#startAnew('refused');
@@ -240,6 +244,7 @@ export class DhcpClient {
     }
     if (before === undefined) this.stats.leases++;
     this.#state = 'bound';
+    this.#refusals = 0;
     this.#wanted = lease.prefix.address;
     this.#boundUs = this.#requestedUs;
     const { leaseSeconds, renewSeconds } = description;
@@ -266,8 +271,9 @@ export class DhcpClient {
     this.#tries = 0;
     this.#transaction = this.#settings.random.uint32();
     this.#beganUs = this.#clock.nowUs();
-    // RFC 2131 §4.4.1: hosts that start together do not ask together.
-    this.#alarm.setAt(this.#beganUs + randomFraction(this.#settings.random) * 1e6);
+    // RFC 2131 §4.4.1: hosts that start together do not ask together. Who is refused again and again asks less often.
+    const mostUs = Math.min(1e6 * 2 ** this.#refusals, MAX_WAIT_US);
+    this.#alarm.setAt(this.#beganUs + randomFraction(this.#settings.random) * mostUs);
   }
 
   #ring(): void {

@@ -143,6 +143,34 @@ describe('DHCP client', () => {
       }
     });
 
+    it('again as soon as it is told to, also while it waits for an answer', () => {
+      const client = bound();
+      client.renew();
+      client.renew();
+      lan.advanceMs(10);
+      expect(names().slice(-2)).to.deep.equal(['Request', 'Request']);
+      expect(heard.at(-1)?.message.transaction).to.equal(heard.at(-2)?.message.transaction);
+      answer(lan, last(), DhcpType.Ack);
+      expect([client.state, client.stats.renewals]).to.deep.equal(['bound', 1]);
+    });
+
+    it('ever less often for what it is offered and then refused', () => {
+      const client = ask();
+      const endMs = lan.clock.nowUs() / 1000 + 1_000_000;
+      while (lan.clock.nowUs() / 1000 < endMs) {
+        answer(lan, hearNext(), DhcpType.Offer);
+        answer(lan, last(), DhcpType.Nak);
+      }
+      expect(client.stats.naks).to.be.within(20, 50);
+      answer(lan, hearNext(), DhcpType.Offer);
+      answer(lan, last(), DhcpType.Ack);
+      client.renew();
+      lan.advanceMs(10);
+      answer(lan, last(), DhcpType.Nak);
+      const fromMs = lan.clock.nowUs() / 1000;
+      expect(hearNext().atMs - fromMs).to.be.below(2001);
+    });
+
     it('no more once it is lent an address for ever', () => {
       const client = bound({}, { options: [[DhcpOption.LeaseTime, seconds(0xffff_ffff)]] });
       const { length } = heard;
