@@ -7,9 +7,19 @@ import type { Duplex } from 'node:stream';
 /** One byte that is never looked at. */
 const nothing = Buffer.alloc(1);
 
+interface Handle {
+  readonly fd?: number;
+  readonly reset?: unknown;
+}
+
+const handleOf = (socket: Socket): Handle | null | undefined =>
+  (socket as unknown as { _handle?: Handle | null })._handle;
+
 /** The descriptor of a socket; negative where it has none, and once it is closed: its number may be another's then. */
-export const descriptorOf = (socket: Socket): number =>
-  (socket as unknown as { _handle?: { fd?: number } | null })._handle?.fd ?? -1;
+export const descriptorOf = (socket: Socket): number => handleOf(socket)?.fd ?? -1;
+
+/** Whether a socket is one of TCP, and open. Pipes, terminals and TLS are sockets to Node, too, and know no reset. */
+export const isTcp = (socket: Socket): boolean => typeof handleOf(socket)?.reset === 'function';
 
 /**
  * Why a stream that says it has ended did not, as a code; '' where it did. Where the last text and an RST come
@@ -17,7 +27,7 @@ export const descriptorOf = (socket: Socket): number =>
  * read. Under TLS it is not looked for: there a text can be whole, as TLS said, whatever becomes of the connection.
  */
 export function hiddenError(stream: Duplex): string {
-  if (!(stream instanceof Socket) || 'encrypted' in stream) return '';
+  if (!(stream instanceof Socket && isTcp(stream))) return '';
   const fd = descriptorOf(stream);
   if (fd < 0) return '';
   try {

@@ -6,7 +6,7 @@ import { Buffer } from 'node:buffer';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { ArgumentRangeError, ArgumentTypeError, ArgumentValueError, StackError } from '../base/errors.js';
-import { hiddenError } from './host-socket.js';
+import { hiddenError, isTcp } from './host-socket.js';
 import { HOST_TIMERS, IdleWatch, type RelayTimers } from './relay-timers.js';
 
 export type { RelayTimers };
@@ -48,7 +48,6 @@ export interface RelayResult {
 interface MaybeSocket extends Duplex {
   resetAndDestroy?(): unknown;
   readonly connecting?: boolean;
-  readonly encrypted?: boolean;
 }
 
 const DEFAULT_IDLE_MS = 7_440_000;
@@ -272,22 +271,19 @@ function guard(stream: Duplex): void {
 }
 
 /**
- * Whether it is a kernel's socket that waits for its FIN to be sent. Node 20 forgets such a one when it is
- * reset, without closing it, and the process then never ends. Closed instead it ends in order, which is true of what was
- * sent: who ends a socket only when it has passed all on makes nobody take a part for the whole.
+ * Whether a stream can be reset now. Of Node's own sockets only those of TCP can; under TLS the missing close_notify
+ * says the same (RFC 8446 §6.1). One that waits for its FIN to be sent is forgotten by Node 20 when it is reset, without
+ * being closed, and the process then never ends. Closed instead it ends in order, which is true of what was sent: who
+ * ends a socket only when it has passed all on makes nobody take a part for the whole.
  */
-const isShuttingDown = (stream: MaybeSocket): boolean =>
-  stream instanceof Socket && stream.writableEnded && !stream.writableFinished;
+function canReset(stream: MaybeSocket): boolean {
+  if (stream.resetAndDestroy === undefined || stream.connecting === true) return false;
+  return !(stream instanceof Socket) || (isTcp(stream) && stream.writableEnded === stream.writableFinished);
+}
 
 /** Ends a stream so that its peer does not take what it got for the whole. */
 export function reset(stream: MaybeSocket): void {
   if (stream.destroyed) return;
-  // Under TLS there is no RST to send, and the missing close_notify says the same (RFC 8446 §6.1).
-  const canReset =
-    stream.resetAndDestroy !== undefined &&
-    stream.connecting !== true &&
-    stream.encrypted !== true &&
-    !isShuttingDown(stream);
-  if (canReset) stream.resetAndDestroy?.();
+  if (canReset(stream)) stream.resetAndDestroy?.();
   else stream.destroy();
 }

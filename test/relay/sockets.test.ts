@@ -1,6 +1,9 @@
 /** The relay between sockets: the kernel's, a stack's, and TLS over either; ended in every state. */
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
 import nodeNet, { type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import nodeTls from 'node:tls';
@@ -206,6 +209,39 @@ describe('relay between sockets', () => {
     right.resume();
     expect(await ended).to.equal('ECONNRESET');
     await isOver(ends);
+  });
+
+  it('ends sockets of the file system, which know no reset, in every way', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'tunstack-relay-'));
+    const server = nodeNet.createServer({ allowHalfOpen: true });
+    servers.push(server);
+    server.listen(join(directory, 'socket'));
+    await once(server, 'listening');
+    const pair = async (): Promise<[Socket, Socket]> => {
+      const near = nodeNet.connect({ path: join(directory, 'socket'), allowHalfOpen: true });
+      const [far] = (await once(server, 'connection')) as [Socket];
+      return [near.on('error', () => {}), far.on('error', () => {})];
+    };
+    try {
+      for (const way of ['idle', 'destroyed', 'both'] as const) {
+        const [[left, a], [b, right]] = [await pair(), await pair()];
+        const timers = new ManualTimers();
+        const result = relay(a, b, { timers });
+        if (way === 'idle') timers.advance(7_440_000);
+        else if (way === 'destroyed') b.destroy();
+        else {
+          left.end('question');
+          right.end('answer');
+          const texts = await Promise.all([allOf(left), allOf(right)]);
+          expect(texts.map(String)).to.deep.equal(['answer', 'question']);
+        }
+        expect((await result).endedBy).to.equal(way === 'destroyed' ? 'b' : way);
+        for (const end of [left, right]) end.resume().end();
+        await Promise.all([left, a, b, right].map(closed));
+      }
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
   });
 
   it('takes no reset for an end that comes with the last text', async () => {
