@@ -2,7 +2,7 @@
 import { ArgumentRangeError, ArgumentTypeError, ArgumentValueError } from '../base/errors.js';
 import { isCongestionControl } from './congestion/registry.js';
 import { ECN_SETTINGS } from './ecn/negotiation.js';
-import type { MtuProbing, TcpOptions } from './options.js';
+import type { MtuProbing, SynCookieMode, TcpLayerOptions, TcpOptions, TimeWaitReuse } from './options.js';
 
 type NumberOption = {
   [K in keyof TcpOptions]: TcpOptions[K] extends number ? K : never;
@@ -95,5 +95,42 @@ export function checkTcpOptions(given: Partial<TcpOptions>): void {
   }
   if (congestionControl !== undefined && !isCongestionControl(congestionControl)) {
     throw new ArgumentValueError(`unknown congestion control "${congestionControl}"`);
+  }
+}
+
+/** What the words of the layer's settings may be. */
+const LAYER_WORDS: Readonly<Record<string, readonly string[]>> = {
+  synCookies: ['never', 'overflow', 'always'] satisfies SynCookieMode[],
+  timeWaitReuse: ['never', 'loopback', 'always'] satisfies TimeWaitReuse[],
+};
+
+/**
+ * Checks settings of the layer whose names and types are right.
+ * @throws ArgumentTypeError, ArgumentRangeError for ports that are none, or a number out of range; ArgumentValueError
+ *   for a word nobody knows
+ */
+export function checkTcpLayerOptions(given: Partial<TcpLayerOptions>): void {
+  for (const [key, value] of Object.entries(given)) {
+    const least = key === 'restAfterMs' ? -1 : 0;
+    if (typeof value === 'number' && value < least) {
+      throw new ArgumentRangeError(`TCP layer option "${key}" must be ${least} or more, not ${value}`);
+    }
+    if (LAYER_WORDS[key]?.includes(value as string) === false) {
+      throw new ArgumentValueError(`TCP layer option "${key}" cannot be "${String(value)}"`);
+    }
+    if (key === 'ephemeralPorts' || key === 'reservedPorts') checkPorts(key, value);
+  }
+  const { ephemeralPorts: range = [1, 1] } = given;
+  if (range.length !== 2 || range[0] > range[1]) {
+    throw new ArgumentRangeError('ephemeralPorts must be the first and the last port');
+  }
+}
+
+function checkPorts(key: string, ports: unknown): void {
+  if (!Array.isArray(ports))
+    throw new ArgumentTypeError(`TCP layer option "${key}" must be an array of ports`);
+  for (const port of ports) {
+    if (Number.isInteger(port) && port >= 1 && port <= 65_535) continue;
+    throw new ArgumentRangeError(`TCP layer option "${key}" has no port ${String(port)}`);
   }
 }

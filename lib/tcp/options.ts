@@ -4,7 +4,7 @@
  */
 
 import type { EcnSetting } from './ecn/negotiation.js';
-import { checkOptionNames, checkTcpOptions } from './option-check.js';
+import { checkOptionNames, checkTcpLayerOptions, checkTcpOptions } from './option-check.js';
 import { TcpState } from './state.js';
 
 /** When a connection probes its path for the segments it takes (RFC 4821). */
@@ -303,7 +303,9 @@ export function resolveTcpLayerOptions(
   given: Partial<Omit<TcpLayerOptions, 'connection'>> & { connection?: Partial<TcpOptions> } = {},
 ): TcpLayerOptions {
   checkOptionNames(given, DEFAULT_TCP_LAYER_OPTIONS, 'TCP layer');
-  const connection = resolveTcpOptions(given.connection);
+  const { connection: own, ...layer } = given;
+  checkTcpLayerOptions(layer);
+  const connection = resolveTcpOptions(own);
   return Object.freeze({ ...DEFAULT_TCP_LAYER_OPTIONS, ...given, connection });
 }
 

@@ -203,3 +203,28 @@ function correlation(a: readonly number[], b: readonly number[]): number {
   }
   return ab / Math.sqrt(aa * bb);
 }
+
+describe('the settings of TCP as a whole', () => {
+  it('are refused where they cannot be', () => {
+    const wrong: [object, string][] = [
+      ...[[0, 10], [1, 70_000], [1.5, 7], ['a', 'b'], [5], [10, 5], [1, 2, 3], []].map(
+        (ephemeralPorts): [object, string] => [{ ephemeralPorts }, 'ERR_OUT_OF_RANGE'],
+      ),
+      [{ ephemeralPorts: {} }, 'ERR_INVALID_ARG_TYPE'],
+      [{ reservedPorts: [-1] }, 'ERR_OUT_OF_RANGE'],
+      [{ maxConnections: -1 }, 'ERR_OUT_OF_RANGE'],
+      [{ restAfterMs: -2 }, 'ERR_OUT_OF_RANGE'],
+      [{ synCookies: 'sometimes' }, 'ERR_INVALID_ARG_VALUE'],
+      [{ timeWaitReuse: 'sometimes' }, 'ERR_INVALID_ARG_VALUE'],
+    ];
+    for (const [tcp, code] of wrong) {
+      expect(
+        codeOf(() => Peer.closed({ tcp: tcp as Layer })),
+        JSON.stringify(tcp),
+      ).to.equal(code);
+    }
+    for (const tcp of [{ ephemeralPorts: [1, 65_535] }, { restAfterMs: -1 }, { maxOrphans: 0 }]) {
+      expect(codeOf(() => Peer.closed({ tcp: tcp as Layer }))).to.equal('');
+    }
+  });
+});
