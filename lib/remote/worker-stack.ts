@@ -224,6 +224,7 @@ export async function createWorkerStack(options: WorkerStackOptions = {}): Promi
     workerData: options.workerData,
     addresses: options.addresses ?? [],
     defaultRoute: options.defaultRoute === true,
+    ip: options.ip ?? {},
   };
   const worker = startWorker('./worker', import.meta.url, {
     workerData: birth,

@@ -58,9 +58,9 @@ async function begin(birth: WorkerBirth): Promise<void> {
   let name = '';
   if (tun !== undefined) {
     const device = TunDevice.create(tun);
-    const { addresses = [], defaultRoute = false } = birth;
+    const { addresses = [], defaultRoute = false, ip = {} } = birth;
     name = device.name;
-    stack.addLink(device, { addresses, defaultRoute });
+    stack.addLink(device, { addresses, defaultRoute, ip });
     stack.onLinkDown = (_, error) => {
       throw error;
     };

@@ -42,6 +42,8 @@ export const DEFAULT_RING_BYTES = 1 << 20;
 const isPowerOfTwo = (value: number): boolean =>
   Number.isInteger(value) && value > 0 && (value & (value - 1)) === 0;
 
+const isPort = (value: number): boolean => Number.isInteger(value) && value >= 1 && value < PORTS;
+
 /** The part of a range that is a shard's: they follow each other, none empty. */
 export function portsOf(range: PortRange, shard: number, shards: number): PortRange {
   const [first, last] = range;
@@ -85,6 +87,7 @@ export class Board {
       );
     }
     for (const [first, last] of [options.tcpPorts, options.udpPorts]) {
+      if (!isPort(first) || !isPort(last)) throw new ArgumentRangeError('ephemeral ports must be 1 .. 65535');
       if (last - first + 1 < shards)
         throw new ArgumentRangeError('each shard needs ephemeral ports of its own');
     }

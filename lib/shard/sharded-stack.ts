@@ -28,6 +28,9 @@ const EPHEMERAL_PORTS: PortRange = [32_768, 60_999];
 /** How long a shard that died at birth waits to be born again, ms. */
 const REBIRTH_MS = 1000;
 const CLOSE_MS = 5000;
+const OPTION_NAMES: ReadonlySet<string> = new Set(
+  'module workerData shards tun stack onDeath flows ringBytes worker addresses defaultRoute ip'.split(' '),
+);
 
 /** What a stack on several cores is made with. */
 export interface ShardedStackOptions extends LinkOptions {
@@ -85,6 +88,8 @@ export class ShardedStack extends EventEmitter {
   readonly #board: Board;
   readonly #threads: (Thread | undefined)[];
   readonly #questions = new Map<number, (stats: OneShardStats) => void>();
+  /** Threads that are to be born. */
+  readonly #births = new Set<NodeJS.Timeout>();
   #nextQuestion = 1;
   #name = '';
   #closing: Promise<void> | undefined;
@@ -142,8 +147,8 @@ export class ShardedStack extends EventEmitter {
 
   /** @internal */
   async start(): Promise<this> {
-    const threads = Array.from({ length: this.shards }, (_, index) => this.#spawn(index));
     try {
+      const threads = Array.from({ length: this.shards }, (_, index) => this.#spawn(index));
       // The first makes the interface, and learns its name.
       for (const thread of threads.slice(0, 1)) await this.#open(thread);
       await Promise.all(threads.slice(1).map((thread) => this.#open(thread)));
@@ -157,7 +162,7 @@ export class ShardedStack extends EventEmitter {
   }
 
   #spawn(index: number): Thread {
-    const { module, addresses, defaultRoute, stack = {} } = this.#options;
+    const { module, addresses, defaultRoute, ip, stack = {} } = this.#options;
     const birth: ShardBirth = {
       board: this.#board.memory,
       index,
@@ -166,6 +171,7 @@ export class ShardedStack extends EventEmitter {
       stack,
       ...(addresses === undefined ? {} : { addresses }),
       ...(defaultRoute === undefined ? {} : { defaultRoute }),
+      ...(ip === undefined ? {} : { ip }),
     };
     const worker = startWorker('./worker', import.meta.url, { ...this.#options.worker, workerData: birth });
     if (!this.#isRef) worker.unref();
@@ -233,7 +239,15 @@ export class ShardedStack extends EventEmitter {
     if (this.#closing !== undefined) return;
     this.emit('death', { shard: index, error } satisfies ShardDeath);
     if (this.#options.onDeath === 'close') void this.close();
-    else if (this.#name !== '') setTimeout(() => void this.#restart(index), isReady ? 0 : REBIRTH_MS);
+    else if (this.#name !== '') this.#restartIn(index, isReady ? 0 : REBIRTH_MS);
+  }
+
+  #restartIn(index: number, ms: number): void {
+    const timer = setTimeout(() => {
+      this.#births.delete(timer);
+      void this.#restart(index);
+    }, ms);
+    this.#births.add(timer);
   }
 
   async #restart(index: number): Promise<void> {
@@ -253,6 +267,7 @@ export class ShardedStack extends EventEmitter {
   }
 
   async #end(timeoutMs: number): Promise<void> {
+    for (const timer of this.#births) clearTimeout(timer);
     const threads = this.#living;
     const timers = new Set<NodeJS.Timeout>();
     await Promise.all(
@@ -312,6 +327,10 @@ const post = (thread: Thread, message: ToShard): void => thread.worker.postMessa
  * before it served, such as `StackError` `open EACCES`
  */
 export async function createShardedStack(options: ShardedStackOptions): Promise<ShardedStack> {
+  if (options === null || typeof options !== 'object')
+    throw new ArgumentTypeError('options must be an object');
+  const unknown = Object.keys(options).find((name) => !OPTION_NAMES.has(name));
+  if (unknown !== undefined) throw new ArgumentValueError(`unknown option "${unknown}" of a sharded stack`);
   const { module, onDeath } = options;
   if (typeof module !== 'string' && !(module instanceof URL)) {
     throw new ArgumentTypeError('module must be the URL of a module');

@@ -77,7 +77,7 @@ class ShardThread {
   }
 
   #open(tun: ShardTunOptions): void {
-    const { index, addresses, defaultRoute } = this.#birth;
+    const { index, addresses, defaultRoute, ip } = this.#birth;
     const device = TunDevice.create({ ...tun, multiQueue: true });
     this.#device = device;
     const wake = (shard: number): void => this.#wake(shard);
@@ -85,6 +85,7 @@ class ShardThread {
     this.#stack.addLink(this.#shard.link, {
       ...(addresses === undefined ? {} : { addresses }),
       ...(defaultRoute === undefined ? {} : { defaultRoute }),
+      ...(ip === undefined ? {} : { ip }),
     });
     // The thread lives until the main thread ends it, and its alarm must not wait for other work.
     this.#stack.hold();

@@ -3,6 +3,7 @@
 import { once } from 'node:events';
 import { expect } from 'chai';
 import { createShardedStack, type ShardDeath, type ShardedStack } from '../../lib/shard/sharded-stack.js';
+import type { ShardStackOptions } from '../../lib/shard/worker-messages.js';
 import { needsTun } from '../support/needs-tun.js';
 import { TestNamespace } from '../support/netns.js';
 
@@ -146,6 +147,12 @@ describe('a stack on several cores', function () {
       /exports no function "serve"/,
     );
     expect((await fail({ addresses: ['here'] })).message).to.match(/here/);
+    expect((await fail({ ip: { mssClamp: 'sideways' as never } })).message).to.match(/mssClamp/);
     expect((await fail({ shards: 32 })).message).to.match(/1 \.\. 31/);
+    expect((await fail({ sharks: 2 } as object)).message).to.match(/unknown option "sharks"/);
+    for (const ephemeralPorts of [[0, 100], [1, 70_000], ['a', 'b'], []]) {
+      const wrong = { tcp: { ephemeralPorts } } as unknown as ShardStackOptions;
+      expect((await fail({ stack: wrong })).message).to.match(/ephemeral ports must be/);
+    }
   });
 });
