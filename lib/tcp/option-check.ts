@@ -115,8 +115,8 @@ export function checkTcpLayerOptions(given: Partial<TcpLayerOptions>): void {
     if (typeof value === 'number' && value < least) {
       throw new ArgumentRangeError(`TCP layer option "${key}" must be ${least} or more, not ${value}`);
     }
-    if (LAYER_WORDS[key]?.includes(value as string) === false) {
-      throw new ArgumentValueError(`TCP layer option "${key}" cannot be "${String(value)}"`);
+    if (typeof value === 'string' && LAYER_WORDS[key]?.includes(value) === false) {
+      throw new ArgumentValueError(`TCP layer option "${key}" cannot be "${value}"`);
     }
     if (key === 'ephemeralPorts' || key === 'reservedPorts') checkPorts(key, value);
   }

@@ -219,7 +219,7 @@ describe('the settings of TCP as a whole', () => {
     ];
     for (const [tcp, code] of wrong) {
       expect(
-        codeOf(() => Peer.closed({ tcp: tcp as Layer })),
+        codeOf(() => Peer.closed({ tcp })),
         JSON.stringify(tcp),
       ).to.equal(code);
     }
