@@ -41,6 +41,12 @@ const GROUPS: readonly Group[] = [
     nodeFlags: ['--expose-gc', '--min-semi-space-size=128', '--max-semi-space-size=128'],
     limitMinutes: 2,
   },
+  {
+    name: 'rootless-examples',
+    has: (file) => /^rootless\/(examples|vm-network|tools)\./.test(file),
+    rootless: true,
+    limitMinutes: 8,
+  },
   { name: 'rootless', has: (file) => file.startsWith('rootless/'), rootless: true, limitMinutes: 8 },
   { name: 'kernel', has: (file) => /^(interop|net|dgram|remote)\//.test(file), limitMinutes: 10 },
   { name: 'native', has: (file) => /^(native|package|demo|bench)\//.test(file), limitMinutes: 8 },
@@ -53,14 +59,17 @@ const GROUPS: readonly Group[] = [
   { name: 'protocol', has: () => true, limitMinutes: 6, processes: 2 },
 ];
 /**
- * Stages follow each other, fast and without side effects first; the lanes of one run side by side. Those of the
- * second mostly wait: for programs to start, for timers of kernels.
+ * Stages follow each other, fast and without side effects first. Groups of the second mostly wait: for programs to
+ * start, for timers of kernels. Several of them run side by side, the longest first.
  */
-const STAGES: readonly (readonly (readonly string[])[])[] = [
-  [['protocol']],
-  [['kernel'], ['embedding', 'native', 'allocation'], ['rootless', 'ecosystem']],
+const STAGES: readonly { readonly lanes: number; readonly groups: readonly string[] }[] = [
+  { lanes: 1, groups: ['protocol'] },
+  {
+    lanes: 3,
+    groups: ['kernel', 'embedding', 'ecosystem', 'rootless', 'native', 'rootless-examples', 'allocation'],
+  },
 ];
-const ORDER = STAGES.flat(2);
+const ORDER = STAGES.flatMap(({ groups }) => groups);
 
 const RESULTS = process.env.TEST_RESULTS_DIRECTORY ?? '.test-results';
 const MOCHA = 'node_modules/mocha/bin/mocha.js';
@@ -236,22 +245,17 @@ async function main(paths: readonly string[], options: Options): Promise<void> {
   const chosen = choose(paths);
   const results: TestResult[] = [];
   const startedAt = Date.now();
-  for (const stage of STAGES) {
-    const lanes = stage.map((names) =>
-      GROUPS.filter(({ name }) => names.includes(name) && chosen.has(name))
-        .filter(({ name }) => options.group?.includes(name) ?? true)
-        .sort((one, other) => names.indexOf(one.name) - names.indexOf(other.name)),
-    );
-    const busy = lanes.filter((lane) => lane.length > 0);
-    const runLane = async (lane: readonly Group[], at: number): Promise<TestResult[]> => {
-      const found: TestResult[] = [];
-      for (const group of lane) {
+  for (const { lanes, groups } of STAGES) {
+    const waiting = groups
+      .filter((name) => chosen.has(name) && (options.group?.includes(name) ?? true))
+      .flatMap((name) => GROUPS.find((group) => group.name === name) ?? []);
+    const runLane = async (_: unknown, at: number): Promise<void> => {
+      for (let group = waiting.shift(); group !== undefined; group = waiting.shift()) {
         const files = chosen.get(group.name) ?? [];
-        found.push(...(await runGroup(group, { files, mochaArgs, isPrintedLater: at > 0 })));
+        results.push(...(await runGroup(group, { files, mochaArgs, isPrintedLater: at > 0 })));
       }
-      return found;
     };
-    results.push(...(await Promise.all(busy.map(runLane))).flat());
+    await Promise.all(Array.from({ length: lanes }, runLane));
   }
   const whole = paths.length === 0 && options.grep === undefined && options.group === undefined;
   mkdirSync(RESULTS, { recursive: true });
