@@ -21,7 +21,7 @@ import {
   setMessageId,
 } from './dns-question.js';
 import { openHostSocket } from './host-datagrams.js';
-import type { GatewaySettings } from './options.js';
+import { type GatewaySettings, PASSED_ON } from './options.js';
 import type { Place } from './places.js';
 import { Sweeper } from './sweeper.js';
 import type { TcpFlows } from './tcp-flows.js';
@@ -126,7 +126,7 @@ export class DnsService {
     endpoint.onEvents = (events) => {
       if ((events & UdpEvent.READABLE) !== 0) this.#receive(endpoint);
     };
-    const listener = stack.listenTcp({ address, port: DNS_PORT });
+    const listener = stack.listenTcp({ address, port: DNS_PORT, options: PASSED_ON });
     this.#listeners.push(listener);
     listener.onConnection = () => {
       for (let next = listener.accept(); next !== undefined; next = listener.accept()) {

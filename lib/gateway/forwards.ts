@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:net';
 import { StackError } from '../base/errors.js';
 import type { TcpListenerEndpoint } from '../stack/tcp-listener-endpoint.js';
 import type { GatewayStats } from './counters.js';
-import type { GatewaySettings } from './options.js';
+import { type GatewaySettings, PASSED_ON } from './options.js';
 import type { PortForward } from './places.js';
 import { PublishedUdp } from './published-udp.js';
 import type { TcpFlows } from './tcp-flows.js';
@@ -54,7 +54,7 @@ export class Forwards {
     const { stack } = this.#settings;
     const server = createServer({ allowHalfOpen: true, noDelay: true });
     server.on('connection', (socket) =>
-      this.#tcp.passToStack(socket, () => stack.connectTcp({ ...to, options: { noDelay: true } })),
+      this.#tcp.passToStack(socket, () => stack.connectTcp({ ...to, options: PASSED_ON })),
     );
     server.listen({ host: from.address, port: from.port, backlog: BACKLOG, exclusive: true, ipv6Only: true });
     await once(server, 'listening');
@@ -68,7 +68,7 @@ export class Forwards {
 
   #reach({ protocol, from, to }: PortForward): void {
     if (protocol === 'udp') throw new StackError('EPROTONOSUPPORT', 'listen', from.address, from.port);
-    const listener = this.#settings.stack.listenTcp(from);
+    const listener = this.#settings.stack.listenTcp({ ...from, options: PASSED_ON });
     this.#listeners.push(listener);
     listener.onConnection = () => {
       for (let next = listener.accept(); next !== undefined; next = listener.accept()) {

@@ -9,14 +9,12 @@ import { type GatewayStats, newGatewayStats } from './counters.js';
 import { Destinations } from './destinations.js';
 import { DnsService } from './dns-service.js';
 import { Forwards } from './forwards.js';
-import { type GatewayOptions, type GatewaySettings, resolveOptions } from './options.js';
+import { type GatewayOptions, type GatewaySettings, PASSED_ON, resolveOptions } from './options.js';
 import { TcpFlows } from './tcp-flows.js';
 import { UdpFlows } from './udp-flows.js';
 
 /** Requests a listener of the stack lets wait at most. */
 const MOST_PENDING = 65_536;
-/** Settings of connections that are passed on: both ends decide themselves how much they send at once. */
-const PASSED_ON = { noDelay: true } as const;
 /** How much longer than the host's dialling a request waits, ms. */
 const GRACE_MS = 1000;
 

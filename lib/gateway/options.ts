@@ -79,6 +79,12 @@ export interface GatewaySettings {
   readonly timers: RelayTimers;
 }
 
+/**
+ * Settings of connections that are passed on: both ends decide themselves how much they send at once, and no byte is
+ * left out, be it urgent (RFC 6093 §3.1).
+ */
+export const PASSED_ON = { noDelay: true, urgentInline: true } as const;
+
 const NAMES: ReadonlySet<string> = new Set<keyof GatewayOptions>([
   'stack',
   'link',

@@ -117,7 +117,6 @@ export class TcpFlows implements PumpHost {
       },
     };
     endpoint.handler = handler;
-    endpoint.setNoDelay(true);
     const dialling = this.#dial(
       place,
       () => (isOver ? undefined : endpoint),

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { expect } from 'chai';
-import { SeededRandom } from '../../lib/index.js';
+import { SeededRandom, TcpState } from '../../lib/index.js';
 import { allOf } from '../relay/support/wire.js';
 import { type BedOptions, HOST, PipeBed, until } from './support/pipe-bed.js';
 
@@ -77,6 +77,20 @@ describe('gateway: TCP', () => {
     expect(String(await allOf(client))).to.equal('welcome');
     client.end('late');
     expect(String(await allOf(accepted[0]))).to.equal('late');
+    await isEmpty();
+  });
+
+  it('passes urgent bytes on in line, and loses none', async () => {
+    await open();
+    const endpoint = bed.inside.connectTcp({ address: HOST[4], port: portOf(server) });
+    await until(() => endpoint.state === TcpState.ESTABLISHED && accepted.length === 1, 'both are joined');
+    endpoint.write(Buffer.from('one '));
+    endpoint.writeUrgent(Buffer.from('!'));
+    endpoint.write(Buffer.from(' two'));
+    endpoint.shutdown();
+    expect(String(await allOf(accepted[0]))).to.equal('one ! two');
+    accepted[0].end();
+    endpoint.close();
     await isEmpty();
   });
 
