@@ -75,6 +75,7 @@ class WebSocketEnd {
   readonly #clock: Clock;
   readonly #maxBufferedBytes: number;
   readonly #poll: Alarm;
+  #isPaused = false;
 
   constructor(socket: WebSocketLike, maxBufferedBytes: number, options: ChannelLinkOptions) {
     this.#socket = socket;
@@ -83,7 +84,7 @@ class WebSocketEnd {
     this.link = new PacketLink({
       ...options,
       sendBatch: (batch, first) => this.#send(batch, first),
-      onRoom: () => socket.resume?.(),
+      onRoom: () => this.#resume(),
       close: () => this.#close(),
       ref: () => this.#poll.ref?.(),
       unref: () => this.#poll.unref?.(),
@@ -135,7 +136,9 @@ class WebSocketEnd {
     }
     // What was not taken makes no room later, of which `onRoom` would tell.
     if (!this.link.receive(packet) || this.#socket.pause === undefined) return;
-    if (!this.link.fits(MARGIN_BYTES, MARGIN_PACKETS)) this.#socket.pause();
+    if (this.link.fits(MARGIN_BYTES, MARGIN_PACKETS)) return;
+    this.#isPaused = true;
+    this.#socket.pause();
   }
 
   #closed(code?: number, reason = ''): void {
@@ -149,6 +152,13 @@ class WebSocketEnd {
       this.#socket.close(NORMAL_CLOSURE);
     }
     // One that is paused would not hear that the other side closes too.
+    this.#resume();
+  }
+
+  /** Undoes a pause, and nothing else: that of `ws` throws where it was never open. */
+  #resume(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
     this.#socket.resume?.();
   }
 }

@@ -110,4 +110,15 @@ describe('links of channels: how they end', function () {
     expect(code).to.equal(1000);
     server.close();
   });
+
+  it('closes a WebSocket that still connects', async () => {
+    const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+    await once(server, 'listening');
+    const socket = new WebSocket(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    const closed = once(socket, 'close');
+    webSocketLink(socket, { clock, mtu: 1500 }).close();
+    await closed;
+    expect(socket.readyState).to.equal(WebSocket.CLOSED);
+    server.close();
+  });
 });

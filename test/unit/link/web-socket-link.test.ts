@@ -131,6 +131,12 @@ describe('webSocketLink', () => {
     socket.emit('message', { data: makePacket() });
     link.close();
     expect(calls).to.deep.equal(['pause', 'resume']);
+    // `ws` throws at this before it was open.
+    const young = new FakeWebSocket() as FakeWebSocket & WebSocketLike;
+    young.readyState = 0;
+    young.resume = () => expect.fail('resumed');
+    linkOver(young).link.close();
+    expect(young.closes).to.deep.equal([1000]);
   });
 
   it('is down when the WebSocket closes or fails, and says why', () => {
