@@ -115,7 +115,8 @@ describe('links of channels: how they end', function () {
     const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
     await once(server, 'listening');
     const socket = new WebSocket(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`);
-    const closed = once(socket, 'close');
+    // It says that it failed to connect, which the link hears.
+    const closed = new Promise<void>((heard) => socket.once('close', () => heard()));
     webSocketLink(socket, { clock, mtu: 1500 }).close();
     await closed;
     expect(socket.readyState).to.equal(WebSocket.CLOSED);
