@@ -65,8 +65,8 @@ export const command: CommandSpec<GatewayCommandOptions> = {
       description: "Fetch a page through a namespace of one's own:",
     },
     {
-      command: 'tunstack gateway -p 8080:80 --deny 10.0.0.0/8 -- nginx -g "daemon off;"',
-      description: 'A server inside at port 8080 of the host, which cannot reach the local network:',
+      command: 'tunstack gateway -p 8000:80 --deny 10.0.0.0/8 -- nginx -g "daemon off;"',
+      description: 'A server inside at port 8000 of the host, which cannot reach the local network:',
     },
     {
       command: 'tunstack gateway --reach 5432 -- psql -h 10.0.2.2',

@@ -75,7 +75,7 @@ export const command: CommandSpec<PingOptions> = {
   examples: [
     { command: 'tunstack ping -c 3 10.0.0.2', description: 'The kernel of a namespace of its own:' },
     {
-      command: 'tunstack ping -c 20 -i 0.1 --delay 40ms --jitter 5ms --loss 5% fd00::2',
+      command: 'tunstack ping -c 20 -i 0.1 -W 1 --delay 40ms --jitter 5ms --loss 5% fd00::2',
       description: 'The same over a bad link:',
     },
     {

@@ -1,0 +1,3 @@
+import { describeHelpExamples } from './support/help-examples.js';
+
+describeHelpExamples('examples of --help');

@@ -1,0 +1,3 @@
+import { describeHelpExamples } from '../cli/support/help-examples.js';
+
+describeHelpExamples('examples of --help, of an ordinary user');
