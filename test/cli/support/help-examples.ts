@@ -64,6 +64,12 @@ const ELSEWHERE = [
 
 /** Programs of others that examples name. */
 const STAND_INS = ['nginx', 'psql', 'firefox', 'wireshark', 'ssh', 'jq', 'source'];
+/** Enough of nc, which a system may lack: joins standard input and output to the place its last arguments name. */
+const NETCAT = `
+  const [host, port] = process.argv.slice(-2);
+  const socket = require('node:net').connect(Number(port), host);
+  process.stdin.pipe(socket).pipe(process.stdout);
+`;
 const SERVER = `
   require('node:http').createServer((request, response) => response.end('a page\\n'))
     .listen(8080, '::', () => console.log('serving'));
@@ -148,6 +154,8 @@ function furnish(folder: string): void {
   for (const directory of ['site', '.']) writeFileSync(join(folder, directory, 'index.html'), 'a page\n');
   program('tunstack', `exec ${[process.execPath, ...NODE].map((word) => `'${word}'`).join(' ')} "$@"`);
   program('sudo', 'exec "$@"');
+  writeFileSync(join(folder, 'netcat.cjs'), NETCAT);
+  program('nc', `exec '${process.execPath}' '${folder}/netcat.cjs' "$@"`);
   // What is piped into them is read, as they would.
   for (const name of STAND_INS)
     program(name, `test -p /dev/stdin && cat > /dev/null; echo "started with $*"`);
