@@ -7,7 +7,7 @@ import { Buffer } from 'node:buffer';
 import { writeSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { copyBytes } from '../base/copy.js';
-import { descriptorOf, hiddenError } from '../relay/host-socket.js';
+import { descriptorOf, hiddenError, writeError } from '../relay/host-socket.js';
 import { reset } from '../relay/relay.js';
 import type { TcpEndpoint, TcpEndpointHandler } from '../stack/tcp-endpoint.js';
 import { CHUNK_BYTES, type Chunk, type ChunkPool } from './chunks.js';
@@ -77,12 +77,16 @@ export class Pump implements TcpEndpointHandler, TextSink, SocketUser {
     return this.#hostEnded && this.#stackEnded && this.#rest === undefined;
   }
 
-  /** What was admitted long ago and is taken only now is activity too: a slow reader is no idle one. */
-  noteProgress(): void {
+  /** Looks now and then for what nobody tells. */
+  look(): void {
     const { unackedBytes } = this.#endpoint;
-    if (unackedBytes === this.#unackedBytes) return;
+    // What was admitted long ago and is taken only now is activity too: a slow reader is no idle one.
+    if (unackedBytes !== this.#unackedBytes) this.touched = this.#host.tick;
     this.#unackedBytes = unackedBytes;
-    this.touched = this.#host.tick;
+    // The host may have reset what it had finished; what it said before goes first.
+    if (!this.#hostEnded || this.#stackEnded || unackedBytes > 0) return;
+    const code = writeError(this.#socket);
+    if (code !== '') this.#end(code);
   }
 
   /** Ends both with an RST. @param why code for the counters */

@@ -221,7 +221,7 @@ export class TcpFlows implements PumpHost {
 
   #sweep(): boolean {
     for (const pump of this.#pumps) {
-      pump.noteProgress();
+      pump.look();
       const limit = pump.isHalfClosed ? this.#halfCloseTicks : this.#idleTicks;
       if (this.tick - pump.touched >= limit) pump.abort(IDLE);
     }

@@ -266,6 +266,25 @@ describe('gateway: TCP', () => {
     expect(bed.gateway.stats.tcpFailed).to.be.at.least(3);
   });
 
+  it('looks now and then whether the host has reset what it had finished', async () => {
+    await open({ tcpIdleMs: 0, tcpHalfCloseIdleMs: 80_000 });
+    const [client, far] = await joined();
+    const [other, stays] = await joined();
+    for (const socket of [client, other]) socket.resume();
+    for (const socket of [far, stays]) socket.resume().end('text');
+    await Promise.all([once(client, 'end'), once(other, 'end')]);
+    far.resetAndDestroy();
+    await closed(far);
+    const unacked = () => [...bed.stack.tcp.entries()].map(({ likeness }) => likeness.sender.buffer.length);
+    await until(() => Math.max(...unacked()) === 0, 'those inside have it all');
+    bed.timers.advance(10_000);
+    expect(bed.gateway.tcpFlows).to.equal(1);
+    await until(() => bed.inside.tcp.connections === 1, 'those inside are reset');
+    other.end('late');
+    await isEmpty();
+    expect(bed.gateway.stats).to.include({ tcpFailed: 1, tcpFinished: 1, tcpIdle: 0 });
+  });
+
   it('forgets connections that are silent for too long, sooner when one side has finished', async () => {
     await open({ tcpIdleMs: 80_000, tcpHalfCloseIdleMs: 8000 });
     const [whole, far] = await joined();
