@@ -93,4 +93,8 @@ class SocketOwner implements HandleOwner {
   onReadError(code: string): void {
     this.#socket.destroy(errnoError(code, 'read'));
   }
+
+  onCut(): void {
+    this.#socket.destroy();
+  }
 }

@@ -23,6 +23,8 @@ export interface HandleOwner {
   /** The peer has finished sending, and everything was delivered. */
   onEnd(): void;
   onReadError(code: string): void;
+  /** It was broken off on this side, under whoever has it: the stack was closed. */
+  onCut(): void;
 }
 
 export type WriteDone = (error?: Error | null) => void;
@@ -67,6 +69,8 @@ export class TcpHandle implements TcpEndpointHandler, TextSink {
   #failure = '';
   #writeDone: WriteDone | undefined;
   #isClosed = false;
+  /** A FIN was asked for. */
+  #isShutdown = false;
   #isRef = true;
   #holds = false;
 
@@ -265,6 +269,7 @@ export class TcpHandle implements TcpEndpointHandler, TextSink {
       done();
       return;
     }
+    this.#isShutdown = true;
     this.endpoint.shutdown();
     process.nextTick(done);
   }
@@ -318,11 +323,13 @@ export class TcpHandle implements TcpEndpointHandler, TextSink {
       this.owner?.onConnectError(this.#failure === '' ? 'ECONNABORTED' : this.#failure);
       return;
     }
+    const isCut = this.#failure === '' && !(this.endpoint.isPeerClosed && this.#isShutdown);
     this.#deliver();
     // What reading tells comes first.
     if (this.#isDeliveryDue) return;
     if (this.#writeDone !== undefined) this.#finishWrite(this.#writeError());
     this.#updateHold();
+    if (isCut) this.owner?.onCut();
   }
 
   /** Gives the connection up; `done` is called in a later phase of the event loop. */

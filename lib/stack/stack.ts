@@ -250,7 +250,7 @@ export class Stack implements EndpointHost {
     this.#hold.release();
   }
 
-  /** Ends everything: connections are reset, links closed. May be called twice. */
+  /** Ends everything: connections are reset, their sockets destroyed, links closed. May be called twice. */
   close(): void {
     if (this.#isClosed) return;
     this.tcp.any.closeAll(this.nowUs());
