@@ -187,9 +187,11 @@ class Relay {
 
   #pass(side: Side, chunk: Uint8Array | string): void {
     this.#idle.touch();
-    side.bytes += typeof chunk === 'string' ? Buffer.byteLength(chunk) : chunk.length;
+    // Somebody may have asked for text; what is passed on are the bytes it stands for.
+    const encoding = side.stream.readableEncoding ?? 'utf8';
+    side.bytes += typeof chunk === 'string' ? Buffer.byteLength(chunk, encoding) : chunk.length;
     const { stream, took } = side.other;
-    if (stream.write(chunk, took) || this.#isOver) return;
+    if (stream.write(chunk, encoding, took) || this.#isOver) return;
     side.isHeld = true;
     side.stream.pause();
   }

@@ -53,6 +53,19 @@ describe('relay', () => {
     await isClean(world);
   });
 
+  it('passes the same bytes on from a stream with an encoding', async () => {
+    for (const encoding of ['hex', 'latin1', 'base64'] as const) {
+      const world = bed();
+      world.a.setEncoding(encoding);
+      const bytes = Buffer.from(Array.from({ length: 256 }, (_, i) => i));
+      world.left.end(bytes);
+      expect((await allOf(world.right)).equals(bytes), encoding).to.equal(true);
+      world.right.end();
+      world.left.resume();
+      expect((await world.result).bytesAB).to.equal(256);
+    }
+  });
+
   it('passes an end on, and leaves the other direction open', async () => {
     const world = bed();
     world.left.end('question');
