@@ -2,7 +2,9 @@
  * A tunnel: what those inside send to anybody leaves through a SOCKS proxy, names included. The proxy is asked before
  * anybody is answered, so that inside a connection is refused, or unreachable, as the proxy found it.
  */
+import { PASSED_ON } from '../gateway/options.js';
 import '../net/stack-net.js';
+import type { AnyTcpOptions } from '../stack/any-tcp.js';
 import { newTunnelStats, type SocksTunnelStats } from './counters.js';
 import { DnsFlows } from './dns-flows.js';
 import { resolveTunnelOptions, type SocksTunnelOptions, type TunnelSettings } from './options.js';
@@ -135,9 +137,10 @@ export class SocksTunnel {
   }
 
   /** The proxy's limits come first: a request that is forgotten here hears nothing. */
-  #waiting(): { maxPending: number; pendingMs: number } {
+  #waiting(): Pick<AnyTcpOptions, 'maxPending' | 'pendingMs' | 'options'> {
     const { maxTcp, dialMs } = this.#settings;
-    return { maxPending: Math.min(maxTcp, MOST_PENDING), pendingMs: dialMs + GRACE_MS };
+    const maxPending = Math.min(maxTcp, MOST_PENDING);
+    return { maxPending, pendingMs: dialMs + GRACE_MS, options: PASSED_ON };
   }
 }
 

@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { expect } from 'chai';
+import { TcpState } from '../../lib/index.js';
 import { eventually } from '../support/interop-wait.js';
 import { ELSEWHERE, SocksWorld, textOf } from './support/world.js';
 
@@ -63,6 +64,23 @@ describe('a tunnel through a SOCKS proxy: TCP', function () {
     const socket = await world.connect();
     socket.end('QUIT');
     expect(await textOf(socket)).to.equal('220 ready\r\nQUIT');
+  });
+
+  it('passes urgent bytes on in line, and loses none', async () => {
+    world = await SocksWorld.open();
+    const endpoint = world.inside.connectTcp({ address: ELSEWHERE[4], port: 80 });
+    const [peer] = await peersOf(world, 1);
+    await eventually(
+      'the connection is made',
+      () => endpoint.state,
+      (state) => state === TcpState.ESTABLISHED,
+    );
+    endpoint.write(Buffer.from('one '));
+    endpoint.writeUrgent(Buffer.from('!'));
+    endpoint.write(Buffer.from(' two'));
+    endpoint.shutdown();
+    expect(await textOf(peer)).to.equal('one ! two');
+    endpoint.close();
   });
 
   it('closes one half while the other goes on, in both directions', async () => {
