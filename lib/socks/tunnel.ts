@@ -2,7 +2,6 @@
  * A tunnel: what those inside send to anybody leaves through a SOCKS proxy, names included. The proxy is asked before
  * anybody is answered, so that inside a connection is refused, or unreachable, as the proxy found it.
  */
-import { PASSED_ON } from '../gateway/options.js';
 import '../net/stack-net.js';
 import type { AnyTcpOptions } from '../stack/any-tcp.js';
 import { newTunnelStats, type SocksTunnelStats } from './counters.js';
@@ -17,6 +16,8 @@ const DNS_PORT = 53;
 const MOST_PENDING = 65_536;
 /** How much longer than the proxy's dialling a request waits, ms. */
 const GRACE_MS = 1000;
+/** Settings of connections inside: both ends decide themselves how much they send at once, and no byte is left out. */
+const PASSED_ON = { noDelay: true, urgentInline: true } as const;
 /** A client that asks a name server has its answer by then, ms, or has given up. */
 const DNS_IDLE_MS = 30_000;
 
