@@ -446,7 +446,8 @@ function describeNc(namespace: () => TestNamespace): void {
   }
 
   it('nc: takes one after another with -k, whatever became of the one before', async () => {
-    const running = start(['nc', ...TUN, '-l', '-k', '-v', '7100'], { namespace: namespace() });
+    const args = ['nc', ...TUN, '-l', '-k', '-v', '7100'];
+    const running = start(args, { namespace: namespace(), openStdin: true });
     await running.child.output(/listening on/);
     const reset = `
       const socket = require('node:net').connect(7100, '10.7.0.2', () => socket.write('broken off\\n'));
@@ -459,6 +460,8 @@ function describeNc(namespace: () => TestNamespace): void {
     client.stdin.end();
     await client.ended;
     await running.child.output(/tunstack nc: .*ECONNRESET/);
+    // It has nothing to say to those who come now.
+    running.child.stdin.end();
     for (let i = 0; i < 2; i++) {
       await namespace().exec(process.execPath, ['--eval', CLIENT, '7100', '10.7.0.2']);
     }
