@@ -15,7 +15,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { availableParallelism, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import { Command } from 'commander';
 import type { TestResult } from '../test/support/conformance-reporter.js';
@@ -29,8 +29,6 @@ interface Group {
   /** Runs as an ordinary user, also when the runner is root. */
   readonly rootless?: boolean;
   readonly limitMinutes: number;
-  /** How many processes share its files; one by default. Only where nothing is waited for and nothing shared. */
-  readonly processes?: number;
 }
 
 const GROUPS: readonly Group[] = [
@@ -43,33 +41,36 @@ const GROUPS: readonly Group[] = [
   },
   {
     name: 'rootless-examples',
-    has: (file) => /^rootless\/(examples|vm-network|tools)\./.test(file),
+    has: (file) => /^rootless\/(examples|vm-network|virtual-machine|tools)\./.test(file),
     rootless: true,
-    limitMinutes: 8,
+    limitMinutes: 10,
   },
-  { name: 'rootless', has: (file) => file.startsWith('rootless/'), rootless: true, limitMinutes: 8 },
+  { name: 'rootless', has: (file) => file.startsWith('rootless/'), rootless: true, limitMinutes: 10 },
   { name: 'kernel', has: (file) => /^(interop|net|dgram|remote)\//.test(file), limitMinutes: 10 },
-  { name: 'native', has: (file) => /^(native|package|demo|bench)\//.test(file), limitMinutes: 8 },
+  { name: 'native', has: (file) => /^(native|package|demo|bench)\//.test(file), limitMinutes: 10 },
   {
     name: 'embedding',
     has: (file) => /^(relay|gateway|socks|cli|links|browser)\//.test(file),
-    limitMinutes: 8,
+    limitMinutes: 10,
   },
-  { name: 'ecosystem', has: (file) => file.startsWith('ecosystem'), limitMinutes: 8 },
-  { name: 'protocol', has: () => true, limitMinutes: 6, processes: 2 },
+  { name: 'ecosystem', has: (file) => file.startsWith('ecosystem'), limitMinutes: 10 },
+  { name: 'simulation', has: (file) => /^(sim|model|examples)\//.test(file), limitMinutes: 10 },
+  { name: 'protocol', has: () => true, limitMinutes: 6 },
 ];
-/**
- * Stages follow each other, fast and without side effects first. Groups of the second mostly wait: for programs to
- * start, for timers of kernels. Several of them run side by side, the longest first.
- */
-const STAGES: readonly { readonly lanes: number; readonly groups: readonly string[] }[] = [
-  { lanes: 1, groups: ['protocol'] },
-  {
-    lanes: 3,
-    groups: ['kernel', 'embedding', 'ecosystem', 'rootless', 'native', 'rootless-examples', 'allocation'],
-  },
+/** What is fast and has no side effects comes first, then the longest. */
+const ORDER = [
+  'protocol',
+  'simulation',
+  'kernel',
+  'embedding',
+  'rootless',
+  'ecosystem',
+  'native',
+  'rootless-examples',
+  'allocation',
 ];
-const ORDER = STAGES.flatMap(({ groups }) => groups);
+/** Groups side by side: they often wait, for programs to start, for timers of kernels. */
+const LANES = 3;
 
 const RESULTS = process.env.TEST_RESULTS_DIRECTORY ?? '.test-results';
 const MOCHA = 'node_modules/mocha/bin/mocha.js';
@@ -92,21 +93,8 @@ function endChild(child: ChildProcess, signal: NodeJS.Signals): void {
   }
 }
 
-/** Runs one group's files, dealt out to as many processes as it may have. */
+/** Runs a group's files. Its results are those of the tests that ran, plus one failure if it broke off. */
 async function runGroup(group: Group, choice: Choice): Promise<TestResult[]> {
-  const processes = Math.min(group.processes ?? 1, availableParallelism(), choice.files.length);
-  const parts = Array.from({ length: processes }, (_, i) =>
-    runPart(group, {
-      ...choice,
-      files: choice.files.filter((_file, at) => at % processes === i),
-      isPrintedLater: choice.isPrintedLater || i > 0,
-    }),
-  );
-  return (await Promise.all(parts)).flat();
-}
-
-/** Runs some of a group's files. Its results are those of the tests that ran, plus one failure if it broke off. */
-async function runPart(group: Group, choice: Choice): Promise<TestResult[]> {
   const heading = `\n── ${group.name}: ${choice.files.length} files\n`;
   if (!choice.isPrintedLater) process.stdout.write(heading);
   const obstacle = group.rootless ? unprivilegedObstacle() : undefined;
@@ -245,18 +233,15 @@ async function main(paths: readonly string[], options: Options): Promise<void> {
   const chosen = choose(paths);
   const results: TestResult[] = [];
   const startedAt = Date.now();
-  for (const { lanes, groups } of STAGES) {
-    const waiting = groups
-      .filter((name) => chosen.has(name) && (options.group?.includes(name) ?? true))
-      .flatMap((name) => GROUPS.find((group) => group.name === name) ?? []);
-    const runLane = async (_: unknown, at: number): Promise<void> => {
-      for (let group = waiting.shift(); group !== undefined; group = waiting.shift()) {
-        const files = chosen.get(group.name) ?? [];
-        results.push(...(await runGroup(group, { files, mochaArgs, isPrintedLater: at > 0 })));
-      }
-    };
-    await Promise.all(Array.from({ length: lanes }, runLane));
-  }
+  const waiting = ORDER.filter((name) => chosen.has(name) && (options.group?.includes(name) ?? true));
+  const runLane = async (_: unknown, at: number): Promise<void> => {
+    for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
+      const group = GROUPS.find((candidate) => candidate.name === name) as Group;
+      const files = chosen.get(name) ?? [];
+      results.push(...(await runGroup(group, { files, mochaArgs, isPrintedLater: at > 0 })));
+    }
+  };
+  await Promise.all(Array.from({ length: LANES }, runLane));
   const whole = paths.length === 0 && options.grep === undefined && options.group === undefined;
   mkdirSync(RESULTS, { recursive: true });
   // The owner of a clone can replace the results even where root ran the tests.

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fetches Debian's small kernel for the virtual machine of test/links and unpacks it to build-vm/. It is not installed,
+# Fetches Debian's small kernel for the virtual machine of test/rootless and unpacks it to build-vm/. It is not installed,
 # so no boot loader hears of it, and no right is needed.
 set -eu
 cd "$(dirname "$0")/.."

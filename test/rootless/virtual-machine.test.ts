@@ -1,6 +1,6 @@
 /**
  * A real virtual machine on the network that `examples/vm-network` makes: QEMU, a kernel and busybox. Neither side
- * needs a right, so the same runs as root and as an ordinary user.
+ * needs a right, so it runs as an ordinary user.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { createSocket } from 'node:dgram';
