@@ -41,16 +41,19 @@ export interface Row {
   open(world: World): Promise<Way>;
 }
 
+/** Ports for all connections of a run: those of the run before would otherwise make each search for one longer. */
+const PORTS =
+  "sysctl -qw net.ipv4.ip_local_port_range='1024 65000' net.ipv4.tcp_tw_reuse=1 net.ipv4.tcp_max_tw_buckets=1000";
+
 export async function openWorld(directory: string): Promise<World> {
   const host = await TestNamespace.create();
   const server = await host.neighbour();
-  const tuning = "sysctl -qw net.ipv4.ip_local_port_range='1024 65000' net.ipv4.tcp_tw_reuse=1";
   await host.shell(`
     ip link add eth0 type veth peer name eth0 netns ${server.pid}
-    ip addr add 192.0.2.1/24 dev eth0; ip link set eth0 up; ip route add default via 192.0.2.2; ${tuning}`);
+    ip addr add 192.0.2.1/24 dev eth0; ip link set eth0 up; ip route add default via 192.0.2.2; ${PORTS}`);
   await server.shell(`
     ip addr add 192.0.2.2/24 dev eth0; ip link set eth0 up; ip addr add ${SERVER}/32 dev lo
-    ip route add default via 192.0.2.1; ${tuning}`);
+    ip route add default via 192.0.2.1; ${PORTS}`);
   server.spawn(await compiled('server'), [SERVER], { limitMs: LIMIT_MS });
   const dns = server.spawn(await compiled('dns'), ['serve', SERVER], { limitMs: LIMIT_MS });
   await dns.output(/ready/);
@@ -72,7 +75,7 @@ async function attached(world: World, dns: string, line: (pid: number) => string
     const args = ['--mount', '--', 'sh', '-ec', script, 'sh', ...line(client.pid)];
     const gateway = world.host.spawn('unshare', args, { limitMs: LIMIT_MS });
     await reaches(client, gateway);
-    await client.shell("sysctl -qw net.ipv4.ip_local_port_range='1024 65000' net.ipv4.tcp_tw_reuse=1");
+    await client.shell(PORTS);
     return {
       client,
       dns,
