@@ -201,10 +201,8 @@ export function programsBehindGateway(): void {
   });
 
   it('a server inside is reached at a published port', async () => {
-    const line = ['sh', '-c', `echo inside > x; exec python3 -m http.server 8000`];
-    const server = bed.start(['-p', '18000:8000', '-p', '[::1]:18001:[fd00::100]:8000'], line, {
-      cwd: process.cwd(),
-    });
+    const line = ['sh', '-ec', `cd '${bed.directory}'; echo inside > x; exec python3 -m http.server 8000`];
+    const server = bed.start(['-p', '18000:8000', '-p', '[::1]:18001:[fd00::100]:8000'], line);
     try {
       const { stdout } = await bed.host.exec(
         'curl',
