@@ -182,9 +182,14 @@ for (const family of FAMILIES) {
       const first = dial(bed.stack, tuple);
       await first.connected();
       const stale = await listener.accept();
-      await bed.shell(`${FILTER}\nnft add rule inet t in tcp sport 7305 drop`);
+      await bed.shell(`${FILTER}\nnft add rule inet t in tcp sport 7305 counter drop`);
       first.endpoint.abort();
       await bed.reaches(first, 'CLOSED');
+      await eventually(
+        'the RST to be dropped',
+        () => bed.shell('nft list chain inet t in'),
+        (text) => /packets [1-9]/.test(text),
+      );
       await bed.shell('nft flush chain inet t in');
       expect(await stale.info()).to.include({ state: 'ESTABLISHED' });
       // A SYN in the window of the old one, a challenge ACK, an RST, and the SYN once more (RFC 5961 §4).
