@@ -12,39 +12,10 @@ import type { RouterDiscoveryOptions } from '../../lib/ethernet/router-discovery
 import type { StackOptions } from '../../lib/stack/stack.js';
 import { IpAddress, IpPrefix } from '../../lib/wire/ip-address.js';
 import { frameOf, Lan, type LanHost, Pinger, viewOf } from './lan.js';
+import { IPV6, OTHER, prefixOf, ROUTER, SILENT } from './routers.js';
 
-const IPV6 = 0x86dd;
 const ARP = 0x0806;
-const ROUTER = { ip: 'fe80::99', mac: '52:54:00:00:00:99' };
-const OTHER = { ip: 'fe80::77', mac: '52:54:00:00:00:77' };
 const address = (text: string): IpAddress => IpAddress.parse(text);
-
-const SILENT: RouterAdvertisement = {
-  hopLimit: 0,
-  managed: false,
-  other: false,
-  preference: 'medium',
-  lifetimeSeconds: 0,
-  reachableMs: 0,
-  retransMs: 0,
-  mtu: undefined,
-  prefixes: [],
-  routes: [],
-  dnsServers: [],
-  searchDomains: [],
-};
-
-const prefixOf = (
-  prefix: string,
-  validSeconds: number,
-  preferredSeconds = validSeconds,
-): RouterAdvertisement['prefixes'][number] => ({
-  prefix: IpPrefix.parse(prefix),
-  onLink: true,
-  autonomous: true,
-  validSeconds,
-  preferredSeconds,
-});
 
 describe('Routers that change', () => {
   let lan: Lan;

@@ -6,37 +6,7 @@ import type { AdvertisedDns, RouterDiscoveryOptions } from '../../lib/ethernet/r
 import { SeededRandom } from '../../lib/sim/seeded-random.js';
 import { IpAddress, IpPrefix } from '../../lib/wire/ip-address.js';
 import { frameOf, hex, Lan, type LanHost, Pinger } from './lan.js';
-
-const IPV6 = 0x86dd;
-const ROUTER = { ip: 'fe80::99', mac: '52:54:00:00:00:99' };
-const OTHER = { ip: 'fe80::77', mac: '52:54:00:00:00:77' };
-
-const SILENT: RouterAdvertisement = {
-  hopLimit: 0,
-  managed: false,
-  other: false,
-  preference: 'medium',
-  lifetimeSeconds: 0,
-  reachableMs: 0,
-  retransMs: 0,
-  mtu: undefined,
-  prefixes: [],
-  routes: [],
-  dnsServers: [],
-  searchDomains: [],
-};
-
-const prefixOf = (
-  prefix: string,
-  validSeconds: number,
-  preferredSeconds = validSeconds,
-): RouterAdvertisement['prefixes'][number] => ({
-  prefix: IpPrefix.parse(prefix),
-  onLink: true,
-  autonomous: true,
-  validSeconds,
-  preferredSeconds,
-});
+import { IPV6, OTHER, prefixOf, ROUTER, SILENT } from './routers.js';
 
 describe('Router discovery', () => {
   let lan: Lan;
