@@ -24,6 +24,8 @@
             'NODE_ADDON_API_DISABLE_DEPRECATED',
             'NODE_API_NO_EXTERNAL_BUFFERS_ALLOWED',
             'NAPI_DISABLE_CPP_EXCEPTIONS',
+            # A worker that is terminated in the midst of a call: what cannot be thrown any more is no fatal error.
+            'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS',
           ],
           'cflags_cc!': ['-std=gnu++17', '-std=gnu++20'],
           'cflags_cc': [
