@@ -22,7 +22,6 @@ const REPLIES: Readonly<Record<string, readonly number[]>> = {
 const REPLY = REPLIES['an IPv4 address'];
 /** What comes before the reply. */
 const ASKED: readonly Step[] = [GREETING, [5, 0], REQUEST[4]];
-const DIAL_MS = 20_000;
 
 /** States before the reply, without and with a password. */
 const STATES: readonly (readonly [name: string, steps: readonly Step[], hasUser: boolean])[] = [
@@ -48,29 +47,12 @@ describe('a tunnel, TCP: states and events', function () {
   };
 
   /** One who connects, while the proxy plays a script. @returns him, once the script has been played */
-  const connects = async (steps: readonly Step[], family: 4 | 6 = 4): Promise<RawPort> => {
-    const played = world.proxy.played + 1;
-    world.proxy.steps = steps;
-    const port = world.port(family);
-    port.tcp(Flag.SYN);
-    await world.played(played);
-    return port;
-  };
+  const connects = (steps: readonly Step[], family: 4 | 6 = 4): Promise<RawPort> =>
+    world.begins(steps, family, (port) => port.tcp(Flag.SYN));
 
   /** One who connects, and does not get through. */
-  const fails = async (steps: readonly Step[], answer: string, counts: Counts, family: 4 | 6 = 4) => {
-    const port = await connects(steps, family);
-    if (counts.proxyTimeouts === 1) {
-      // What the proxy has said must be heard first: then nothing but time makes a difference.
-      await new Promise((resolve) => setImmediate(resolve));
-      expect(port.heard).to.deep.equal([]);
-      world.timers.advance(DIAL_MS);
-    }
-    const what = JSON.stringify(steps);
-    expect(await port.hears(), what).to.deep.equal([answer]);
-    await world.nothingLeft();
-    expect(world.counted(), what).to.deep.equal({ tcpRequests: 1, ...counts });
-  };
+  const fails = async (steps: readonly Step[], answer: string, counts: Counts, family: 4 | 6 = 4) =>
+    world.endsWith(await connects(steps, family), answer, { tcpRequests: 1, ...counts });
 
   const unreachable: Counts = { tcpFailed: 1, proxyUnreachable: 1 };
   const malformed: Counts = { tcpFailed: 1, proxyMalformed: 1 };

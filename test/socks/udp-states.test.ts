@@ -19,7 +19,6 @@ const STATES: readonly (readonly [name: string, steps: readonly Step[]])[] = [
   ['after the method', [3, [5, 0]]],
   ['after the request', ASKED],
 ];
-const DIAL_MS = 20_000;
 /** Of a datagram of that address, at port 7. */
 const HEADER = [0, 0, 0, 1, 192, 0, 2, 7, 0, 7] as const;
 
@@ -83,27 +82,11 @@ describe('a tunnel, UDP: states and events', function () {
     ...portBytes(),
   ];
 
-  const asks = async (steps: readonly Step[], family: 4 | 6 = 4): Promise<RawPort> => {
-    const played = world.proxy.played + 1;
-    world.proxy.steps = steps;
-    const port = world.port(family);
-    port.udp('question');
-    await world.played(played);
-    return port;
-  };
+  const asks = (steps: readonly Step[], family: 4 | 6 = 4): Promise<RawPort> =>
+    world.begins(steps, family, (port) => port.udp('question'));
 
-  const fails = async (steps: readonly Step[], answer: string, counts: Counts, family: 4 | 6 = 4) => {
-    const port = await asks(steps, family);
-    if (counts.proxyTimeouts === 1) {
-      await new Promise((resolve) => setImmediate(resolve));
-      expect(port.heard).to.deep.equal([]);
-      world.timers.advance(DIAL_MS);
-    }
-    const what = JSON.stringify(steps);
-    expect(await port.hears(), what).to.deep.equal([answer]);
-    await world.nothingLeft();
-    expect(world.counted(), what).to.deep.equal({ udpRequests: 1, udpRefused: 1, ...counts });
-  };
+  const fails = async (steps: readonly Step[], answer: string, counts: Counts, family: 4 | 6 = 4) =>
+    world.endsWith(await asks(steps, family), answer, { udpRequests: 1, udpRefused: 1, ...counts });
 
   /** A flow whose first datagram has reached the relay. */
   const associated = async (...more: Step[]): Promise<RawPort> => {

@@ -2,6 +2,7 @@
  * A tunnel whose inside is played packet by packet, and whose proxy follows a script: what those inside hear is
  * exactly what the tunnel's stack sends, and the tunnel's time is the test's.
  */
+import { expect } from 'chai';
 import { Stack, SystemClock, SystemRandom } from '../../../lib/index.js';
 import type { SocksTunnelStats } from '../../../lib/socks/counters.js';
 import type { SocksTunnelOptions } from '../../../lib/socks/options.js';
@@ -22,11 +23,13 @@ import {
   v6,
 } from '../../support/ip-wire.js';
 import { WireLink } from '../../support/wire-link.js';
-import { ScriptedProxy } from './scripted-proxy.js';
+import { ScriptedProxy, type Step } from './scripted-proxy.js';
 
 export const Flag = { FIN: 1, SYN: 2, RST: 4, PSH: 8, ACK: 16 } as const;
 export const INSIDE = { 4: '10.0.0.2', 6: 'fd00::2' } as const;
 export const OUTSIDE = { 4: '192.0.2.7', 6: '2001:db8:7::7' } as const;
+/** How long the tunnel waits for its proxy by default, ms. */
+const DIAL_MS = 20_000;
 /** Sequence number of every SYN. */
 const ISS = 1000;
 
@@ -172,6 +175,30 @@ export class RawWorld {
       () => this.proxy.played,
       (played) => played >= count,
     );
+  }
+
+  /** Somebody begins, while the proxy plays a script. @returns him, once the script has been played */
+  async begins(steps: readonly Step[], family: Family, begin: (port: RawPort) => void): Promise<RawPort> {
+    const played = this.proxy.played + 1;
+    this.proxy.steps = steps;
+    const port = this.port(family);
+    begin(port);
+    await this.played(played);
+    return port;
+  }
+
+  /** He who has begun hears an answer, nothing is left, and so much was counted. @param counts with time-outs, time passes */
+  async endsWith(port: RawPort, answer: string, counts: Counts): Promise<void> {
+    if (counts.proxyTimeouts === 1) {
+      // What the proxy has said must be heard first: then nothing but time makes a difference.
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(port.heard).to.deep.equal([]);
+      this.timers.advance(DIAL_MS);
+    }
+    const what = JSON.stringify(this.proxy.steps);
+    expect(await port.hears(), what).to.deep.equal([answer]);
+    await this.nothingLeft();
+    expect(this.counted(), what).to.deep.equal(counts);
   }
 
   /** Waits until nothing is left of what was: connections, flows, requests, timers. */
