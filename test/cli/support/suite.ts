@@ -380,7 +380,8 @@ function describeRun(folder: () => string): void {
   it('run: leaves Ctrl-C to what runs at its terminal', async function () {
     if (!(await installed('script'))) skip(this, 'script is not installed');
     const script = 'trap "echo heard" INT; echo ready; while ! read x; do :; done; echo "got $x"; exit 3';
-    const line = [process.execPath, ...NODE, 'run', '--', 'sh', '-c', `'${script}'`].join(' ');
+    // `script` has the shell of $SHELL run it: one that stayed, as dash does, would hear Ctrl-C too and end with 130.
+    const line = ['exec', process.execPath, ...NODE, 'run', '--', 'sh', '-c', `'${script}'`].join(' ');
     const terminal = new Child('script', ['-qec', line, '/dev/null'], { openStdin: true, limitMs: LIMIT_MS });
     await terminal.output(/ready/);
     terminal.stdin.write('\x03');
