@@ -42,6 +42,9 @@ export class UdpHandle {
   readonly type: SocketType;
   lookup: Lookup;
   onmessage: OnMessage | undefined = undefined;
+  /** Called when the stack is closed under it. */
+  oncut: (() => void) | undefined = undefined;
+  isCut = false;
   readonly #stack: DgramStack;
   readonly #scope = new AsyncResource('TUNSTACK_UDP');
   readonly #outbox: Outbox;
@@ -280,6 +283,10 @@ export class UdpHandle {
 
   /** Within the stack's turn: what listeners throw must not end it. */
   #happened(events: number): void {
+    if (events & Happened.CLOSED) {
+      this.isCut = true;
+      this.#tell(() => this.oncut?.());
+    }
     if (events & Happened.ERROR && this.#isReceiving) this.#tell(() => this.#raise());
     if (events & Happened.READABLE && !this.#isHandingOver) this.#tell(() => this.#handOver());
     if (events & Happened.WRITABLE) this.#outbox.flush();

@@ -60,7 +60,7 @@ export class StackDgramSocket extends DgramSettings implements SyncUdpSocket {
     const name = address || (this.type === 'udp4' ? '0.0.0.0' : '::');
     handleOf(this).lookup(name, (error, ip) => {
       const { handle } = state;
-      if (handle === null) return;
+      if (handle === null || handle.isCut) return;
       if (error) {
         state.bindState = Step.None;
         this.emit('error', error);
@@ -166,11 +166,7 @@ export class StackDgramSocket extends DgramSettings implements SyncUdpSocket {
       state.queue.push(() => this.close());
       return this;
     }
-    const handle = handleOf(this);
-    stopReceiving(this);
-    handle.close();
-    state.handle = null;
-    process.nextTick(() => this.emit('close'));
+    closeNow(this, handleOf(this));
     return this;
   }
 
@@ -200,6 +196,7 @@ export function initialize(socket: StackDgramSocket, stack: DgramStack, args: re
   const options = readSocketOptions(given);
   const { type, signal } = options;
   const handle = new UdpHandle(stack, type, makeLookup(stack, type, options.lookup));
+  handle.oncut = () => process.nextTick(cut, socket);
   handle.onmessage = (nread, _handle, data, info) => {
     if (nread < 0) {
       socket.emit('error', errnoException(nread, 'recvmsg'));
@@ -234,6 +231,19 @@ export function initialize(socket: StackDgramSocket, stack: DgramStack, args: re
   };
   if (signal !== undefined) obeySignal(socket, signal);
   if (created.hasSubscribers) created.publish({ socket });
+}
+
+function closeNow(socket: StackDgramSocket, handle: UdpHandle): void {
+  stopReceiving(socket);
+  handle.close();
+  socket[kState].handle = null;
+  process.nextTick(() => socket.emit('close'));
+}
+
+/** The stack was closed: what waits until the socket is bound waits in vain, its own end included. */
+function cut(socket: StackDgramSocket): void {
+  const { handle } = socket[kState];
+  if (handle !== null) closeNow(socket, handle);
 }
 
 function obeySignal(socket: StackDgramSocket, signal: AbortSignal): void {
@@ -278,6 +288,7 @@ function replaceHandle(socket: StackDgramSocket, handle: UdpHandle): void {
   if (!old.hasRef()) handle.unref();
   handle.lookup = old.lookup;
   handle.onmessage = old.onmessage;
+  handle.oncut = old.oncut;
   old.close();
   socket[kState].handle = handle;
 }

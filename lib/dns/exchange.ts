@@ -22,7 +22,7 @@ export interface ExchangeRequest {
 }
 
 /** Bits of what a UDP endpoint tells: as `UdpEvent` of the layer below. */
-const Happened = { READABLE: 1, ERROR: 2, WRITABLE: 4 } as const;
+const Happened = { READABLE: 1, ERROR: 2, WRITABLE: 4, CLOSED: 8 } as const;
 
 /**
  * Datagrams from the server's address that do not match the query; who sends more is guessing, and is asked over
@@ -102,6 +102,10 @@ export class Exchange {
   #happened(events: number): void {
     const endpoint = this.#endpoint;
     if (endpoint === undefined) return;
+    if (events & Happened.CLOSED) {
+      this.#failSoon();
+      return;
+    }
     if (events & Happened.ERROR && endpoint.takeError() !== undefined) {
       this.#request.stack.stats.dns.unreachable++;
       this.#finish('ECONNREFUSED');

@@ -13,7 +13,7 @@ import type { Links } from './zones.js';
 export type Endpoint = Pick<TcpEndpoint, keyof TcpEndpoint>;
 export type ListenerEndpoint = Pick<
   TcpListenerEndpoint,
-  'onConnection' | 'localAddress' | 'localPort' | 'close'
+  'onConnection' | 'onClosed' | 'localAddress' | 'localPort' | 'close'
 > & {
   accept(): Endpoint | undefined;
 };

@@ -28,6 +28,7 @@ export interface ConnectionServer {
   blockList?: BlockList | undefined;
   _connections: number;
   _emitCloseIfDrained(): void;
+  close(): void;
   emit(event: string, ...args: unknown[]): boolean;
 }
 
@@ -73,6 +74,7 @@ export class ListenerHandle {
     this.#link = link;
     this.#isIpv6 = isIpv6;
     this.#listener.onConnection = () => this.#accept();
+    this.#listener.onClosed = () => this.#cut();
     this.#updateHold();
   }
 
@@ -105,6 +107,13 @@ export class ListenerHandle {
     this.#listener.onConnection = () => {};
     this.#listener.close();
     this.#updateHold();
+  }
+
+  /** The stack was closed: so is the server, unless its owner does that in the same tick. */
+  #cut(): void {
+    process.nextTick(() => {
+      if (!this.#isClosed) this.#scope.runInAsyncScope(() => this.#server.close());
+    });
   }
 
   #updateHold(): void {

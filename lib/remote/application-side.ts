@@ -235,6 +235,7 @@ export class ApplicationSide implements SocketStack, RemoteHost {
     const endpoints = [...this.#endpoints.values()];
     this.#endpoints.clear();
     for (const endpoint of endpoints) endpoint.over(code);
+    for (const listener of this.#listeners.values()) listener.onClosed();
     this.#parts.held(false);
   }
 }
@@ -257,6 +258,7 @@ function refuse(endpoint: RemoteEndpoint): void {
 /** A listener whose stack is in another thread. */
 class RemoteListener implements ListenerEndpoint, Speaker {
   onConnection: () => void = () => {};
+  onClosed: () => void = () => {};
   readonly localAddress: IpAddress;
   readonly localPort: number;
   readonly #id: number;

@@ -151,7 +151,7 @@ export class WorkerStack extends EventEmitter {
     return this.#side.ask({ ask: 'stats' }) as WorkerStackStats;
   }
 
-  /** Ends it: connections are reset, and as with `Stack.close` their sockets here hear no more. */
+  /** Ends it: connections are reset, their sockets and the servers here closed, as by `Stack.close`. */
   async close(): Promise<void> {
     if (!this.#isEnding) {
       this.#isEnding = true;

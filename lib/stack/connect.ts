@@ -39,7 +39,7 @@ export function connectTcp(host: EndpointHost, options: ConnectOptions, nowUs: n
 export function listenTcp(host: EndpointHost, options: ListenOptions): TcpListenerEndpoint {
   const address = toAddress(options.address ?? ANY_V6, 'address');
   const port = checkPort(options.port, 'port');
-  return new TcpListenerEndpoint(host, (onConnection) =>
+  return new TcpListenerEndpoint(host, (told) =>
     host.tcp.listen({
       address,
       port,
@@ -48,7 +48,7 @@ export function listenTcp(host: EndpointHost, options: ListenOptions): TcpListen
       link: options.link ?? -1,
       backlog: options.backlog ?? 511,
       options: options.options ?? {},
-      onConnection,
+      ...told,
     }),
   );
 }

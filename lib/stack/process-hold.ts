@@ -58,9 +58,10 @@ export class ProcessHold {
     return true;
   }
 
-  /** The stack is closed: no process lives for it any more. */
+  /** The stack is closed: no process lives for it any more, and its alarm is off. */
   end(): void {
     this.#isOver = true;
+    this.#alarm.clear();
     this.#keeper.clear();
   }
 

@@ -250,19 +250,19 @@ export class Stack implements EndpointHost {
     this.#hold.release();
   }
 
-  /** Ends everything: connections are reset, their sockets destroyed, links closed. May be called twice. */
+  /** Ends everything: connections are reset, sockets and servers closed, links too. May be called twice. */
   close(): void {
     if (this.#isClosed) return;
     this.tcp.any.closeAll(this.nowUs());
+    const closed = [...this.tcp.closeListeners(), ...this.udp.close()];
     for (const entry of this.tcp.entries()) this.tcp.abort(entry);
-    this.udp.close();
     this.#echo?.close();
     this.#flush(this.nowUs());
     this.tcp.abandon();
     this.#isClosed = true;
-    this.#alarm.clear();
     this.#hold.end();
     for (const port of this.#ports) port.device.close();
+    for (const owner of closed) owner.onClosed();
   }
 
   /** Whether `close` was called. */

@@ -1,8 +1,11 @@
 /** A port that listens, for those who do not want Node's servers. */
 import type { TcpListener } from '../tcp/listener.js';
+import type { ListenRequest } from '../tcp/listeners.js';
 import { resolveTcpOptions, type TcpOptions } from '../tcp/options.js';
 import type { IpAddress } from '../wire/ip-address.js';
 import { type EndpointHost, TcpEndpoint } from './tcp-endpoint.js';
+
+type ListenerOwner = Required<Pick<ListenRequest, 'onConnection' | 'onClosed'>>;
 
 /**
  * A port that accepts connections: made by `Stack.listenTcp`.
@@ -11,12 +14,14 @@ import { type EndpointHost, TcpEndpoint } from './tcp-endpoint.js';
 export class TcpListenerEndpoint {
   /** Called when a connection can be accepted; call `accept` until it gives none. */
   onConnection: () => void = () => {};
+  /** Called when the stack has been closed, and this listener with it. */
+  onClosed: () => void = () => {};
   readonly #host: EndpointHost;
   readonly #listener: TcpListener;
 
-  constructor(host: EndpointHost, listen: (onConnection: () => void) => TcpListener) {
+  constructor(host: EndpointHost, listen: (told: ListenerOwner) => TcpListener) {
     this.#host = host;
-    this.#listener = listen(() => this.onConnection());
+    this.#listener = listen({ onConnection: () => this.onConnection(), onClosed: () => this.onClosed() });
   }
 
   /** The address it listens on; unspecified for all. */

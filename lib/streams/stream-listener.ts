@@ -7,7 +7,7 @@ type Taker = (connection: StreamConnection | undefined) => void;
 /**
  * `for await (const connection of listener)` gives every connection, until `close`; leaving the loop closes
  * the listener. Connections nobody has asked for wait in the backlog. A listener keeps the process alive
- * while somebody waits for a connection. A stack that closes tells its listeners nothing: close them first.
+ * while somebody waits for a connection. It is closed with its stack, too.
  */
 export class StreamListener implements AsyncIterable<StreamConnection>, AsyncDisposable {
   readonly #stack: StreamsStack;
@@ -24,6 +24,7 @@ export class StreamListener implements AsyncIterable<StreamConnection>, AsyncDis
     this.#endpoint = endpoint;
     this.#signal = signal;
     endpoint.onConnection = () => this.#give();
+    endpoint.onClosed = () => this.close();
     if (signal?.aborted) this.close();
     else signal?.addEventListener('abort', this.#obeySignal, { once: true });
   }
@@ -59,6 +60,7 @@ export class StreamListener implements AsyncIterable<StreamConnection>, AsyncDis
     this.#isClosed = true;
     this.#signal?.removeEventListener('abort', this.#obeySignal);
     this.#endpoint.onConnection = () => {};
+    this.#endpoint.onClosed = () => {};
     this.#endpoint.close();
     if (this.#takers.length > 0) this.#stack.release();
     for (const taker of this.#takers.splice(0)) taker(undefined);

@@ -17,6 +17,8 @@ export interface ListenerParameters {
   readonly synBacklog: number;
   /** Called in the flush after a connection became ready to be accepted. */
   readonly onConnection: () => void;
+  /** Called when the stack has been closed, and the listener with it. */
+  readonly onClosed: () => void;
 }
 
 export class TcpListener {
@@ -26,6 +28,7 @@ export class TcpListener {
   readonly backlog: number;
   readonly synBacklog: number;
   readonly onConnection: () => void;
+  readonly onClosed: () => void;
   /** Handshakes under way, and those among them whose SYN-ACK was sent only once. */
   halfOpen = 0;
   young = 0;
@@ -42,6 +45,7 @@ export class TcpListener {
     this.backlog = parameters.backlog;
     this.synBacklog = parameters.synBacklog;
     this.onConnection = parameters.onConnection;
+    this.onClosed = parameters.onClosed;
   }
 
   get port(): number {

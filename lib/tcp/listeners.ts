@@ -23,6 +23,8 @@ export interface ListenRequest extends PortRequest {
   readonly backlog: number;
   readonly options: Partial<TcpOptions>;
   readonly onConnection: () => void;
+  /** Called when the stack has been closed, and the listener with it. */
+  readonly onClosed?: () => void;
 }
 
 /** The smallest SYN queue, however small the backlog. */
@@ -62,6 +64,7 @@ export class Listeners {
       backlog: request.backlog,
       synBacklog: Math.max(MIN_SYN_BACKLOG, Math.min(request.backlog, this.#context.options.maxSynBacklog)),
       onConnection: request.onConnection,
+      onClosed: request.onClosed ?? (() => {}),
     });
     const listeners = this.#byPort.get(port) ?? [];
     listeners.push(listener);
@@ -74,6 +77,11 @@ export class Listeners {
     const listeners = (this.#byPort.get(listener.port) ?? []).filter((other) => other !== listener);
     if (listeners.length === 0) this.#byPort.delete(listener.port);
     else this.#byPort.set(listener.port, listeners);
+  }
+
+  /** Everybody who listens. */
+  all(): TcpListener[] {
+    return [...this.#byPort.values()].flat();
   }
 
   /**

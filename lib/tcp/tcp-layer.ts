@@ -122,6 +122,13 @@ export class TcpLayer {
     for (let entry = listener.shift(); entry !== undefined; entry = listener.shift()) this.abort(entry);
   }
 
+  /** The stack closes. @returns those whose listener it was, and who are to hear `onClosed` when it is done */
+  closeListeners(): readonly TcpListener[] {
+    const closed = this.#listeners.all();
+    for (const listener of closed) this.closeListener(listener);
+    return closed;
+  }
+
   /** The next connection a listener has ready, for an owner to be set. */
   accept(listener: TcpListener): ConnectionEntry | undefined {
     const entry = listener.shift();

@@ -213,10 +213,13 @@ export class UdpLayer {
     this.#flows.deadlineReached(nowUs);
   }
 
-  close(): void {
-    for (const endpoint of this.#all) endpoint.close();
+  /** The stack closes. @returns what tells those who had a socket when that is done */
+  close(): readonly { onClosed(): void }[] {
+    const closed = [...this.#all];
+    for (const endpoint of closed) endpoint.close();
     this.#flows.close();
     this.#touched.length = 0;
+    return closed.map((endpoint) => ({ onClosed: () => endpoint.onEvents?.(UdpEvent.CLOSED) }));
   }
 
   /** A packet whose payload is UDP. */

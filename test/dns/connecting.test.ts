@@ -127,6 +127,16 @@ describe('dns: connecting by name', () => {
     }
   });
 
+  it('ends what is asked when the stack is closed, without waiting for an answer', async () => {
+    world = new World({ servers: ['10.0.0.99'], tries: 1, timeoutMs: 300_000 });
+    const asked = world.client.dns.promises
+      .resolve4('web.test')
+      .catch((error: NodeJS.ErrnoException) => error.code);
+    await new Promise(setImmediate);
+    world.client.close();
+    expect(await asked).to.equal('ECONNREFUSED');
+  });
+
   it('fails as Node does when there is no such name', async () => {
     world = new World();
     const socket = world.client.net.connect(80, 'none.test');

@@ -178,6 +178,7 @@ function played() {
     localAddress: IpAddress.parse('::'),
     localPort: 80,
     onConnection: () => {},
+    onClosed: () => {},
     closed: false,
   };
   const count = { holds: 0 };

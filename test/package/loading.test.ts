@@ -97,7 +97,9 @@ describe('the package', () => {
   });
 });
 
-describe('copies of the package', () => {
+describe('copies of the package', function () {
+  // Thousands of files are written and removed, for which a busy disk may need long.
+  this.timeout(60_000);
   let directory: string;
   before(() => {
     directory = mkdtempSync(join(tmpdir(), 'tunstack-copies-'));

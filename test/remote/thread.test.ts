@@ -97,12 +97,14 @@ describe('a stack in a thread', function () {
     const client = mortal.net.connect(port, '127.0.0.1');
     const [accepted] = (await once(server, 'connection')) as [Socket];
     const down = once(mortal, 'down') as Promise<[Error]>;
+    const serverClosed = once(server, 'close');
     const errors = Promise.all([once(client, 'error'), once(accepted, 'error')]);
     // A listener of its own makes the thread throw.
     mortal.net.connect(666, '127.0.0.1').on('error', () => {});
     const [[first], [second]] = (await errors) as [[NodeJS.ErrnoException], [NodeJS.ErrnoException]];
     expect([first.code, second.code]).to.deep.equal(['ENETDOWN', 'ENETDOWN']);
     expect((await down)[0].message).to.equal('as it was told');
+    await serverClosed;
     expect(() => mortal.stats())
       .to.throw()
       .that.includes({ code: 'ENETDOWN' });
@@ -125,7 +127,9 @@ describe('a stack in a thread', function () {
     const server = short.net.createServer((socket) => void socket.on('error', note)).listen(0);
     const client = short.net.connect(await listening(server), '127.0.0.1').on('error', note);
     await Promise.all([once(server, 'connection'), once(client, 'connect')]);
+    const closed = Promise.all([once(server, 'close'), once(client, 'close')]);
     await short.close();
+    await closed;
     expect(codes, 'as when a stack of this thread is closed').to.deep.equal([]);
     expect(kinds()).to.deep.equal(before);
   });

@@ -309,6 +309,16 @@ describe('streams', () => {
       listener.close();
     });
 
+    it('ends the loops of listeners of a stack that is closed, and who waits', async () => {
+      const [looped, waited] = [listen(), listen()];
+      const loop = (async () => {
+        for await (const { endpoint } of looped) expect.fail(`nobody connects: ${endpoint?.remotePort}`);
+      })();
+      const waiting = [waited.accept(), waited.accept()];
+      world().serverStack.close();
+      expect(await Promise.all([loop, ...waiting, waited.accept()])).to.deep.equal(Array(4).fill(undefined));
+    });
+
     it('ends the loop of a listener that is closed, and closes one whose loop is left', async () => {
       const listener = listen();
       const waiting = listener.accept();
