@@ -5,81 +5,99 @@ import type { UdpEndpoint } from './dgram-stack.js';
 import { errnoOf } from './errno.js';
 import { type Links, readFamily } from './places.js';
 
-/** Each answers with 0 or the number of an error, or throws what the endpoint threw. */
-export interface GroupCalls {
-  setInterface(text: string): number;
-  join(group: string, link: string | null | undefined): number;
-  leave(group: string, link: string | null | undefined): number;
-  joinSource(source: string, group: string, link: string | null | undefined): number;
-  leaveSource(source: string, group: string, link: string | null | undefined): number;
-}
-
 /** A group, and the link named with it. Undefined where routes are to choose. */
 interface Target {
   readonly group: IpAddress;
   readonly link: number | undefined;
 }
 
+/** Binds the endpoint, which who joins a group first may leave to others. */
+export interface GroupsHost {
+  bindForGroups(): void;
+}
+
 /** By route: see `multicastLink` of a UDP socket. */
 const BY_ROUTE = -1;
 
-export function groupCalls(endpoint: UdpEndpoint, links: Links, bind: () => void): GroupCalls {
-  const { memberships } = endpoint;
-  /** @returns the number of an error, or what is meant */
-  const aim = (group: string, link: string | null | undefined): number | Target => {
-    const family = isIPv4(group) ? 4 : 6;
-    const place = readFamily(group, family, links);
-    if (place === undefined) return errnoOf('EINVAL');
-    bind();
-    // Linux sets options of IPv4 on sockets of IPv6 too, not the other way round.
+/** Each call answers with 0 or the number of an error, or throws what the endpoint threw. */
+export class HandleGroups {
+  readonly #endpoint: UdpEndpoint;
+  readonly #links: Links;
+  readonly #host: GroupsHost;
+
+  constructor(endpoint: UdpEndpoint, links: Links, host: GroupsHost) {
+    this.#endpoint = endpoint;
+    this.#links = links;
+    this.#host = host;
+  }
+
+  setInterface(text: string): number {
+    const endpoint = this.#endpoint;
+    const family = isIPv4(text) ? 4 : 6;
+    const chosen = linkNamed(text, family, this.#links);
+    if (chosen === 'EINVAL') return errnoOf(chosen);
+    if (endpoint.localPort === 0) return errnoOf('EBADF');
     if (family === 6 && endpoint.family === 4) return errnoOf('ENOPROTOOPT');
-    const chosen = link === undefined || link === null ? BY_ROUTE : linkNamed(link, family, links);
+    if (typeof chosen === 'string') return errnoOf(chosen);
+    endpoint.setOptions({ multicastLink: chosen });
+    return 0;
+  }
+
+  join(group: string, link: string | null | undefined): number {
+    const target = this.#aim(group, link);
+    if (typeof target === 'number') return target;
+    this.#endpoint.memberships.join(target.group, target.link);
+    return 0;
+  }
+
+  leave(group: string, link: string | null | undefined): number {
+    const target = this.#aim(group, link);
+    // Linux looks for the membership before it looks at what was asked for.
+    const isLost = typeof target === 'number' ? target === errnoOf('ENODEV') : !target.group.isMulticast;
+    if (isLost && isIPv4(group)) return errnoOf('EADDRNOTAVAIL');
+    if (typeof target === 'number') return target;
+    this.#endpoint.memberships.leave(target.group, target.link);
+    return 0;
+  }
+
+  joinSource(source: string, group: string, link: string | null | undefined): number {
+    const target = this.#aimSource(source, group, link);
+    if (typeof target === 'number') return target;
+    this.#endpoint.memberships.joinSource(target.group, target.from, target.link);
+    return 0;
+  }
+
+  leaveSource(source: string, group: string, link: string | null | undefined): number {
+    const target = this.#aimSource(source, group, link);
+    if (typeof target === 'number') return target;
+    this.#endpoint.memberships.leaveSource(target.group, target.from, target.link);
+    return 0;
+  }
+
+  /** @returns the number of an error, or what is meant */
+  #aim(group: string, link: string | null | undefined): number | Target {
+    const family = isIPv4(group) ? 4 : 6;
+    const place = readFamily(group, family, this.#links);
+    if (place === undefined) return errnoOf('EINVAL');
+    this.#host.bindForGroups();
+    // Linux sets options of IPv4 on sockets of IPv6 too, not the other way round.
+    if (family === 6 && this.#endpoint.family === 4) return errnoOf('ENOPROTOOPT');
+    const chosen = link === undefined || link === null ? BY_ROUTE : linkNamed(link, family, this.#links);
     if (typeof chosen === 'string') return errnoOf(chosen === 'EADDRNOTAVAIL' ? 'ENODEV' : chosen);
     return { group: place.address, link: chosen === BY_ROUTE ? undefined : chosen };
-  };
-  const act = (target: number | Target, call: (target: Target) => void): number => {
-    if (typeof target === 'number') return target;
-    call(target);
-    return 0;
-  };
-  const withSource = (
-    texts: readonly [string, string],
-    link: string | null | undefined,
-    call: SourceCall,
-  ): number => {
-    const [source, group] = texts;
-    const from = readFamily(source, isIPv4(group) ? 4 : 6, links);
-    const target = aim(group, link);
-    if (from === undefined) return errnoOf('EINVAL');
-    return act(target, ({ group, link }) => call(group, from.address, link));
-  };
-  return {
-    setInterface: (text) => {
-      const family = isIPv4(text) ? 4 : 6;
-      const chosen = linkNamed(text, family, links);
-      if (chosen === 'EINVAL') return errnoOf(chosen);
-      if (endpoint.localPort === 0) return errnoOf('EBADF');
-      if (family === 6 && endpoint.family === 4) return errnoOf('ENOPROTOOPT');
-      if (typeof chosen === 'string') return errnoOf(chosen);
-      endpoint.setOptions({ multicastLink: chosen });
-      return 0;
-    },
-    join: (group, link) => act(aim(group, link), (to) => memberships.join(to.group, to.link)),
-    leave: (group, link) => {
-      const target = aim(group, link);
-      // Linux looks for the membership before it looks at what was asked for.
-      const isLost = typeof target === 'number' ? target === errnoOf('ENODEV') : !target.group.isMulticast;
-      if (isLost && isIPv4(group)) return errnoOf('EADDRNOTAVAIL');
-      return act(target, (to) => memberships.leave(to.group, to.link));
-    },
-    joinSource: (source, group, link) =>
-      withSource([source, group], link, (to, from, on) => memberships.joinSource(to, from, on)),
-    leaveSource: (source, group, link) =>
-      withSource([source, group], link, (to, from, on) => memberships.leaveSource(to, from, on)),
-  };
-}
+  }
 
-type SourceCall = (group: IpAddress, source: IpAddress, link: number | undefined) => void;
+  #aimSource(
+    source: string,
+    group: string,
+    link: string | null | undefined,
+  ): number | (Target & { from: IpAddress }) {
+    const from = readFamily(source, isIPv4(group) ? 4 : 6, this.#links);
+    const target = this.#aim(group, link);
+    if (from === undefined) return errnoOf('EINVAL');
+    return typeof target === 'number' ? target : { ...target, from: from.address };
+  }
+}
 
 /**
  * The link a caller names: for IPv4 by one of its addresses, for IPv6 as a zone of any address

@@ -6,7 +6,7 @@ import { AsyncResource } from 'node:async_hooks';
 import { lacksLink, type Place } from '../net/zones.js';
 import { type DgramStack, Happened, type UdpEndpoint } from './dgram-stack.js';
 import { attempt, errnoOf } from './errno.js';
-import { type GroupCalls, groupCalls } from './handle-groups.js';
+import { type GroupsHost, HandleGroups } from './handle-groups.js';
 import type { Lookup } from './lookups.js';
 import { Outbox, type SendRequest } from './outbox.js';
 import { readPlace, type SocketPlace, type SocketType, showAddress } from './places.js';
@@ -36,7 +36,7 @@ export type OnMessage = (
 /** Its reactions are microtasks behind those there are, without the async resource of each `queueMicrotask`. */
 const SETTLED = Promise.resolve();
 
-export class UdpHandle {
+export class UdpHandle implements GroupsHost {
   /** There is none: the stack's sockets are not the host's. */
   readonly fd = -1;
   readonly type: SocketType;
@@ -48,7 +48,7 @@ export class UdpHandle {
   readonly #stack: DgramStack;
   readonly #scope = new AsyncResource('TUNSTACK_UDP');
   readonly #outbox: Outbox;
-  readonly #groups: GroupCalls;
+  readonly #groups: HandleGroups;
   /** Undefined when closed. */
   #endpoint: UdpEndpoint | undefined;
   #isReceiving = false;
@@ -70,7 +70,7 @@ export class UdpHandle {
     endpoint.onEvents = (events) => this.#scope.runInAsyncScope(() => this.#happened(events));
     this.#endpoint = endpoint;
     this.#outbox = new Outbox(endpoint, stack.stats);
-    this.#groups = groupCalls(endpoint, stack.ip, () => this.#bindForGroups());
+    this.#groups = new HandleGroups(endpoint, stack.ip, this);
   }
 
   getAsyncId(): number {
@@ -99,7 +99,7 @@ export class UdpHandle {
   }
 
   /** libuv gives a socket that joins a group before it is bound a port that others may share. */
-  #bindForGroups(): void {
+  bindForGroups(): void {
     const endpoint = this.#endpoint;
     if (endpoint === undefined || endpoint.localPort !== 0) return;
     endpoint.setOptions({ reuseAddress: true });

@@ -22,7 +22,7 @@ import type { SocketPlace, SocketType } from './places.js';
 import { type Message, readSendArguments, type SendCallback } from './send-arguments.js';
 import { readBindArguments, readSocketOptions, type SocketOptions } from './socket-options.js';
 import { DgramSettings } from './socket-settings.js';
-import { bareHandle, handleOf, kState, Step, stopReceiving } from './state.js';
+import { bareHandle, handleOf, kState, SocketState, Step, stopReceiving } from './state.js';
 
 /** As Node's: told of every socket that is made. */
 const created = diagnostics.channel('udp.socket');
@@ -215,20 +215,7 @@ export function initialize(socket: StackDgramSocket, stack: DgramStack, args: re
     configurable: true,
   });
   if (typeof listener === 'function') socket.on('message', listener as (...args: unknown[]) => void);
-  socket[kState] = {
-    handle,
-    receiving: false,
-    bindState: Step.None,
-    connectState: Step.None,
-    queue: undefined,
-    reuseAddr: options.reuseAddr,
-    reusePort: options.reusePort,
-    ipv6Only: options.ipv6Only,
-    recvBufferSize: options.recvBufferSize,
-    sendBufferSize: options.sendBufferSize,
-    receiveBlockList: options.receiveBlockList,
-    sendBlockList: options.sendBlockList,
-  };
+  socket[kState] = new SocketState(handle, options);
   if (signal !== undefined) obeySignal(socket, signal);
   if (created.hasSubscribers) created.publish({ socket });
 }

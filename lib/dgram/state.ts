@@ -4,19 +4,21 @@ import type { BlockList } from 'node:net';
 import { plainError } from '../net/node-errors.js';
 import type { UdpHandle } from './handle.js';
 import type { SocketType } from './places.js';
+import type { SocketOptions } from './socket-options.js';
 
 /** How far a socket is on its way to a port, and to a peer. */
 export const Step = { None: 0, Underway: 1, Done: 2 } as const;
 export type Step = (typeof Step)[keyof typeof Step];
 
-export interface SocketState {
+/** A class and no literal, which the engine would come to allocate as if it were to last. */
+export class SocketState {
   /** Null when closed. */
   handle: UdpHandle | null;
-  receiving: boolean;
-  bindState: Step;
-  connectState: Step;
+  receiving = false;
+  bindState: Step = Step.None;
+  connectState: Step = Step.None;
   /** What was asked for while the socket was being bound. */
-  queue: (() => void)[] | undefined;
+  queue: (() => void)[] | undefined = undefined;
   reuseAddr: unknown;
   reusePort: unknown;
   ipv6Only: unknown;
@@ -24,6 +26,17 @@ export interface SocketState {
   sendBufferSize: number | undefined;
   receiveBlockList: BlockList | undefined;
   sendBlockList: BlockList | undefined;
+
+  constructor(handle: UdpHandle, options: SocketOptions) {
+    this.handle = handle;
+    this.reuseAddr = options.reuseAddr;
+    this.reusePort = options.reusePort;
+    this.ipv6Only = options.ipv6Only;
+    this.recvBufferSize = options.recvBufferSize;
+    this.sendBufferSize = options.sendBufferSize;
+    this.receiveBlockList = options.receiveBlockList;
+    this.sendBlockList = options.sendBlockList;
+  }
 }
 
 /** Where a socket keeps its state; named as in Node, where some programs look for it. */

@@ -1,4 +1,5 @@
 /** A connection of the host's that is being made. */
+import type { Rostered } from '../base/roster.js';
 import type { RelayTimers } from '../relay/relay-timers.js';
 import type { HostSocket, SocketUser } from './host-sockets.js';
 import type { Place } from './places.js';
@@ -11,7 +12,8 @@ export interface DialOutcome {
   failed(code: string): void;
 }
 
-export class Dialling implements SocketUser {
+export class Dialling implements SocketUser, Rostered {
+  rosterPlace = -1;
   readonly #socket: HostSocket;
   readonly #timers: RelayTimers;
   readonly #outcome: DialOutcome;

@@ -7,6 +7,7 @@ import { Buffer } from 'node:buffer';
 import { writeSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { copyBytes } from '../base/copy.js';
+import type { Rostered } from '../base/roster.js';
 import { descriptorOf, hiddenError, writeError } from '../relay/host-socket.js';
 import { reset } from '../relay/relay.js';
 import type { TcpEndpoint, TcpEndpointHandler } from '../stack/tcp-endpoint.js';
@@ -27,7 +28,8 @@ export interface PumpHost {
 }
 
 /** Joins an endpoint and a connected socket of the host, which must allow half-open connections. */
-export class Pump implements TcpEndpointHandler, TextSink, SocketUser {
+export class Pump implements TcpEndpointHandler, TextSink, SocketUser, Rostered {
+  rosterPlace = -1;
   /** `tick` of the host when something last happened. */
   touched: number;
   readonly #host: PumpHost;

@@ -4,6 +4,7 @@
  */
 import type { Socket } from 'node:net';
 import { StackError } from '../base/errors.js';
+import { Roster } from '../base/roster.js';
 import type { TcpRequest } from '../stack/any-tcp.js';
 import type { TcpEndpoint } from '../stack/tcp-endpoint.js';
 import type { IcmpRejection } from '../wire/icmp-rejection.js';
@@ -46,8 +47,8 @@ export class TcpFlows implements PumpHost {
   readonly #sweeper: Sweeper;
   readonly #idleTicks: number;
   readonly #halfCloseTicks: number;
-  readonly #pumps = new Set<Pump>();
-  readonly #dialling = new Set<Dialling>();
+  readonly #pumps = new Roster<Pump>();
+  readonly #dialling = new Roster<Dialling>();
   readonly #sockets = new HostSockets();
   #isClosed = false;
 

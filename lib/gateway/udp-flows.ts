@@ -4,6 +4,7 @@
  */
 import { Buffer } from 'node:buffer';
 import type { Socket } from 'node:dgram';
+import { Roster, type Rostered } from '../base/roster.js';
 import type { UdpFlow, UdpFlowRequest } from '../udp/flow.js';
 import type { IcmpRejection } from '../wire/icmp-rejection.js';
 import type { GatewayStats } from './counters.js';
@@ -14,7 +15,8 @@ import { hasRoom, openHostSocket } from './host-datagrams.js';
 const rejectionOf = (refusal: Refusal): IcmpRejection =>
   refusal === Refusal.Nobody ? 'port-unreachable' : 'prohibited';
 
-class HostFlow {
+class HostFlow implements Rostered {
+  rosterPlace = -1;
   readonly #flow: UdpFlow;
   readonly #flows: UdpFlows;
   readonly #socket: Socket;
@@ -91,7 +93,7 @@ class HostFlow {
 export class UdpFlows {
   readonly stats: GatewayStats;
   readonly destinations: Destinations;
-  readonly #flows = new Set<HostFlow>();
+  readonly #flows = new Roster<HostFlow>();
 
   constructor(stats: GatewayStats, destinations: Destinations) {
     this.stats = stats;

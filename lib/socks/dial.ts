@@ -1,5 +1,6 @@
 /** One request to a proxy: a connection to it, the handshake, and the socket that comes of it. */
 import { connect, type Socket } from 'node:net';
+import type { Rostered } from '../base/roster.js';
 import type { RelayTimers } from '../relay/relay-timers.js';
 import { type SocksCommand, type SocksCredentials, SocksHandshake, type SocksPlace } from './protocol.js';
 
@@ -29,7 +30,8 @@ export interface DialOwner {
   failed(failure: DialFailure, reply: number): void;
 }
 
-export class SocksDial {
+export class SocksDial implements Rostered {
+  rosterPlace = -1;
   readonly #handshake: SocksHandshake;
   readonly #socket: Socket;
   readonly #owner: DialOwner;

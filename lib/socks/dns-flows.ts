@@ -2,6 +2,7 @@
  * Name service through the proxy: questions that those inside ask over UDP are carried over TCP, which every proxy has,
  * to the server they were sent to, or to one that was named.
  */
+import { Roster, type Rostered } from '../base/roster.js';
 import { isAnswer, questionEnd, serverFailure } from '../gateway/dns-question.js';
 import type { UdpFlow, UdpFlowRequest } from '../udp/flow.js';
 import type { SocksTunnelStats } from './counters.js';
@@ -31,7 +32,7 @@ export class DnsFlows implements DnsChannelHost {
   readonly dnsMs: number;
   readonly #options: DnsFlowsOptions;
   readonly #stats: SocksTunnelStats;
-  readonly #flows = new Set<DnsFlow>();
+  readonly #flows = new Roster<DnsFlow>();
   readonly #channels = new Map<string, DnsChannel>();
   #waitingBytes = 0;
 
@@ -139,7 +140,8 @@ export class DnsFlows implements DnsChannelHost {
 const keyOf = ({ host, port }: SocksPlace): string => `${host} ${port}`;
 
 /** An address and port inside that asks. It ends with its last answer: most ask each question from another port. */
-class DnsFlow {
+class DnsFlow implements Rostered {
+  rosterPlace = -1;
   readonly #flows: DnsFlows;
   readonly #flow: UdpFlow;
   #asked = 0;

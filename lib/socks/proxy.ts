@@ -1,4 +1,5 @@
 /** The proxy of a tunnel: dials through it, all of which can be ended, and counts what it does wrong. */
+import { Roster } from '../base/roster.js';
 import type { IcmpRejection } from '../wire/icmp-rejection.js';
 import type { SocksTunnelStats } from './counters.js';
 import { type DialFailure, type DialOwner, type ProxySettings, SocksDial } from './dial.js';
@@ -23,7 +24,7 @@ export const rejectionOf = (reply: number): 'reset' | IcmpRejection => REJECTION
 export class Proxy {
   readonly settings: ProxySettings;
   readonly #stats: SocksTunnelStats;
-  readonly #dials = new Set<SocksDial>();
+  readonly #dials = new Roster<SocksDial>();
   #isClosed = false;
 
   constructor(settings: ProxySettings, stats: SocksTunnelStats) {
@@ -64,8 +65,10 @@ export class Proxy {
   /** Ends all requests, and takes no more. */
   close(): void {
     this.#isClosed = true;
-    for (const dial of this.#dials) dial.cancel();
-    this.#dials.clear();
+    for (const dial of this.#dials) {
+      this.#dials.delete(dial);
+      dial.cancel();
+    }
   }
 
   #count(failure: DialFailure): void {

@@ -4,6 +4,7 @@
  */
 import { createSocket, type Socket as DatagramSocket } from 'node:dgram';
 import type { Socket } from 'node:net';
+import { Roster, type Rostered } from '../base/roster.js';
 import type { UdpFlow, UdpFlowRequest } from '../udp/flow.js';
 import type { IcmpRejection } from '../wire/icmp-rejection.js';
 import { IpAddress } from '../wire/ip-address.js';
@@ -29,7 +30,8 @@ interface RelayPlace extends SocksPlace {
  * One association: a connection to the proxy that holds it, and the socket that datagrams go by. Whoever asked inside
  * is accepted once that socket knows its way.
  */
-class Association {
+class Association implements Rostered {
+  rosterPlace = -1;
   readonly #flows: UdpFlows;
   readonly #request: UdpFlowRequest;
   readonly #control: Socket;
@@ -127,7 +129,7 @@ class Association {
 export class UdpFlows {
   readonly stats: SocksTunnelStats;
   readonly #proxy: Proxy;
-  readonly #associations = new Set<Association>();
+  readonly #associations = new Roster<Association>();
   #dialling = 0;
   /** Until when the proxy is not asked, ms of its clock: it has said that it has no UDP. */
   #refusedUntilMs = Number.NEGATIVE_INFINITY;

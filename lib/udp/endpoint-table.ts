@@ -271,7 +271,8 @@ function take<E>(map: Map<number, E[]>, key: number, entry: E): boolean {
   const chain = map.get(key);
   const place = chain === undefined ? -1 : chain.indexOf(entry);
   if (chain === undefined || place < 0) return false;
-  if (chain.length === 1) map.delete(key);
-  else chain.splice(place, 1);
+  // Taken out also of a chain that is left: tables the map has outgrown still have it (see `Roster`).
+  chain.splice(place, 1);
+  if (chain.length === 0) map.delete(key);
   return true;
 }

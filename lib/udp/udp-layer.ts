@@ -1,6 +1,7 @@
 /** UDP of one stack (RFC 768, RFC 1122 §4.1): datagrams to their sockets, errors to theirs. */
 import { StackError } from '../base/errors.js';
 import type { Random } from '../base/random.js';
+import { Roster } from '../base/roster.js';
 import { DropReason, type StackStats } from '../base/stats.js';
 import { packetChecksumHolds } from '../wire/checksum.js';
 import type { IpFamily } from '../wire/ip-address.js';
@@ -37,7 +38,7 @@ export class UdpLayer {
   readonly #context: UdpContext;
   readonly #sender: DatagramSender;
   readonly #ends = new EndWords();
-  readonly #all = new Set<UdpEndpoint>();
+  readonly #all = new Roster<UdpEndpoint>();
   /** Ports that are not chosen as ephemeral, and how many keep them so. */
   readonly #reserved: Set<number>;
   readonly #kept = new Map<number, number>();
@@ -83,7 +84,7 @@ export class UdpLayer {
   }
 
   /** Sockets that are open. */
-  get endpoints(): ReadonlySet<UdpEndpoint> {
+  get endpoints(): Roster<UdpEndpoint> {
     return this.#all;
   }
 
