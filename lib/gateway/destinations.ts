@@ -30,6 +30,9 @@ export class Destinations {
   /** What the host's loopback is called inside, by its address. */
   readonly #shown = new Map<string, string>();
   readonly #isOwn: (address: IpAddress) => boolean;
+  /** The text read last, for those who ask for the same place again and again. */
+  #lastText = '';
+  #lastAddress: IpAddress | undefined;
 
   /**
    * @param denied what nobody inside reaches
@@ -50,7 +53,11 @@ export class Destinations {
 
   /** What the host dials for an address, or why it does not. */
   dialled(text: string): string | Refusal {
-    const address = IpAddress.tryParse(text);
+    if (text !== this.#lastText) {
+      this.#lastAddress = IpAddress.tryParse(text);
+      this.#lastText = text;
+    }
+    const address = this.#lastAddress;
     if (address === undefined) return Refusal.Denied;
     if (this.#denied.some((prefix) => prefix.contains(address))) return Refusal.Denied;
     if (this.#loopbacks.some((own) => own.equals(address))) return LOOPBACK[address.family];

@@ -55,7 +55,6 @@ export class HostSockets {
   #make(): HostSocket {
     const settings = {
       allowHalfOpen: true,
-      noDelay: true,
       onread: {
         buffer: this.#buffer,
         callback: (length: number, bytes: Uint8Array) => made.user?.hostText(bytes, length, true) ?? true,
@@ -64,8 +63,9 @@ export class HostSockets {
     const made = new HostSocket(new Socket(settings));
     // Node lets a socket connect again once it has told that it is closed, and not before.
     made.socket.on('close', () => {
-      // A pause would outlive the connection.
+      // These would outlive the connection.
       if (made.socket.isPaused()) made.socket.resume();
+      made.socket.setNoDelay(false);
       if (this.#free.length < MAX_KEPT) this.#free.push(made);
     });
     return made;

@@ -14,6 +14,9 @@ import type { TcpEndpoint, TcpEndpointHandler } from '../stack/tcp-endpoint.js';
 import { CHUNK_BYTES, type Chunk, type ChunkPool } from './chunks.js';
 import type { HostSocket, SocketUser } from './host-sockets.js';
 
+/** What fits into one segment on any path, bytes (RFC 9293 §3.7.1). */
+const SMALL_BYTES = 536;
+
 type TextSink = NonNullable<Parameters<TcpEndpoint['setSink']>[0]>;
 
 /** What the pumps of a gateway share. */
@@ -37,6 +40,9 @@ export class Pump implements TcpEndpointHandler, TextSink, SocketUser, Rostered 
   readonly #hostSocket: HostSocket;
   readonly #socket: Socket;
   readonly #written = (error?: Error | null): void => this.#hostTook(error);
+  /** Whether the host was given something, and whether Nagle's algorithm was turned off for what follows. */
+  #hasWritten = false;
+  #isPrompt = false;
   /** Text for the host that is being gathered, or that it has not taken yet. */
   #chunk: Chunk | undefined;
   /** The host has not taken all it was given: nothing more is taken from the stack. */
@@ -185,6 +191,7 @@ export class Pump implements TcpEndpointHandler, TextSink, SocketUser, Rostered 
     if (chunk === undefined || chunk.filled === 0) return true;
     const socket = this.#socket;
     this.#host.passed.toHost += chunk.filled;
+    if (!this.#isPrompt) this.#bePrompt(chunk.filled);
     const written = this.#writeNow(chunk);
     if (written === chunk.filled) {
       chunk.filled = 0;
@@ -198,6 +205,15 @@ export class Pump implements TcpEndpointHandler, TextSink, SocketUser, Rostered 
     }
     chunk.filled = 0;
     return true;
+  }
+
+  /** Nagle's algorithm (RFC 1122 §4.2.3.4) keeps back what follows something small: little, first and alone, goes anyway. */
+  #bePrompt(bytes: number): void {
+    if (this.#hasWritten || bytes > SMALL_BYTES) {
+      this.#socket.setNoDelay(true);
+      this.#isPrompt = true;
+    }
+    this.#hasWritten = true;
   }
 
   /** As much as the host's kernel takes at once, past the stream, which has nothing to do with it. */

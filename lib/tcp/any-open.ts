@@ -9,6 +9,7 @@ import { DropReason } from '../base/stats.js';
 import { WorkList } from '../base/work-list.js';
 import type { IcmpRejection } from '../wire/icmp-rejection.js';
 import type { IpPacket } from '../wire/ip-packet.js';
+import { PacketShelf } from '../wire/kept-packet.js';
 import { TcpFlag } from '../wire/tcp.js';
 import { AnyListener, type AnyListenerParameters } from './any-listener.js';
 import { interfaceTransportBytes, ownPath, type SegmentPath } from './carrier.js';
@@ -26,6 +27,9 @@ import type { TcpSegment } from './segment.js';
 import type { StatelessReplies } from './stateless.js';
 import type { Tuple } from './tuple.js';
 import { type CancelReason, UndecidedSyn } from './undecided.js';
+
+/** Bytes of a SYN's packet that are kept: as many as an ICMP error may quote (RFC 4443 §2.4 (c)). */
+const KEPT_BYTES = 1232;
 
 /** Listeners of a stack: each is asked about every SYN that those before it do not want. */
 const MAX_LISTENERS = 64;
@@ -64,6 +68,7 @@ export class AnyOpen {
   readonly #parts: AnyOpenParts;
   #listeners: readonly AnyListener[] = [];
   readonly #news = new WorkList<News>();
+  readonly #shelf = new PacketShelf();
   #told = 0;
 
   constructor(context: TcpContext, host: AnyOpenHost, parts: AnyOpenParts) {
@@ -151,7 +156,8 @@ export class AnyOpen {
       return;
     }
     const tuple = tupleOf(listener, packet, segment);
-    const record = new UndecidedSyn({ listener, tuple, packet, iss }, segment);
+    const kept = this.#shelf.keep(packet, KEPT_BYTES);
+    const record = new UndecidedSyn({ listener, tuple, packet: kept, iss }, segment);
     this.#host.halfOpen++;
     listener.counts.pending++;
     stats.tcp.anyPending++;

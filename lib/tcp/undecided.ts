@@ -4,15 +4,11 @@
  */
 import { type Seq, seqAdd } from '../base/seq.js';
 import type { IpPacket } from '../wire/ip-packet.js';
-import { keepPacket } from '../wire/kept-packet.js';
 import { TcpFlag } from '../wire/tcp.js';
 import type { AnyListener } from './any-listener.js';
 import type { SynFacts } from './handshake.js';
 import type { TcpSegment } from './segment.js';
 import type { Tuple } from './tuple.js';
-
-/** Bytes of the packet that are kept: as many as an ICMP error may quote (RFC 4443 §2.4 (c)). */
-const KEPT_BYTES = 1232;
 
 /** Why a request is no longer to be decided, though nobody has decided it. */
 export type CancelReason = 'reset' | 'expired' | 'closed';
@@ -42,16 +38,15 @@ export class UndecidedSyn implements SynFacts {
   ecn = 0;
   window = 0;
   nowUs = 0;
-  options: SynFacts['options'];
+  options!: SynFacts['options'];
 
   constructor(parts: UndecidedParts, segment: TcpSegment) {
     this.listener = parts.listener;
     this.tuple = parts.tuple;
-    this.packet = keepPacket(parts.packet, KEPT_BYTES);
+    this.packet = parts.packet;
     this.iss = parts.iss;
     this.sequence = segment.sequence;
     this.length = segment.length;
-    this.options = optionsOf(segment);
     this.heard(segment);
   }
 
@@ -79,6 +74,7 @@ export class UndecidedSyn implements SynFacts {
 export interface UndecidedParts {
   readonly listener: AnyListener;
   readonly tuple: Tuple;
+  /** A copy that may be kept. */
   readonly packet: IpPacket;
   readonly iss: Seq | undefined;
 }

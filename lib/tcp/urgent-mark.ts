@@ -7,6 +7,9 @@ import type { Tape } from '../base/tape.js';
 import type { ReceiveBuffer } from '../buffer/receive-buffer.js';
 import type { TcpSegment } from './segment.js';
 
+/** Where the byte is peeked at. */
+const ONE = new Uint8Array(1);
+
 export class UrgentMark {
   /** RCV.UP: sequence number after the last urgent byte; meaningful while `isPending`. */
   rcvUp: Seq;
@@ -15,7 +18,6 @@ export class UrgentMark {
   byte = -1;
   /** The byte was seen as it arrived. */
   #isSeen = false;
-  readonly #one = new Uint8Array(1);
 
   constructor(rcvNxt: Seq) {
     this.rcvUp = rcvNxt;
@@ -75,7 +77,7 @@ export class UrgentMark {
   skip(buffer: ReceiveBuffer): void {
     if (!this.isAt(buffer.readSequence) || buffer.readableBytes === 0) return;
     // One that had arrived before the pointer did was not noticed then.
-    if (!this.#isSeen && buffer.peek(this.#one, 0, 1) === 1) this.byte = this.#one[0];
+    if (!this.#isSeen && buffer.peek(ONE, 0, 1) === 1) this.byte = ONE[0];
     buffer.consume(1);
     this.isPending = false;
   }

@@ -5,7 +5,6 @@
  * which is why it can read and set ECN and DSCP here. Checksums stay on across the Internet (§3.4).
  */
 import { StackError } from '../base/errors.js';
-import type { Rostered } from '../base/roster.js';
 import { ANY_V4, ANY_V6, type IpAddress, type IpFamily } from '../wire/ip-address.js';
 import type { IpPacket } from '../wire/ip-packet.js';
 import { type DatagramIcmpError, type DatagramPath, IcmpKind } from './carrier.js';
@@ -23,8 +22,8 @@ import { SocketErrors, verdictOf } from './socket-errors.js';
 const NO_OPTIONS: UdpSendOptions = Object.freeze({});
 
 /** A UDP socket, for those who do not want Node's: made by `Stack.openUdp`. */
-export class UdpEndpoint implements TableEntry, Rostered {
-  /** @internal */
+export class UdpEndpoint implements TableEntry {
+  /** @internal See `Roster`. */
   rosterPlace = -1;
   /** With 6 it takes IPv4 too, unless `v6Only` is set. */
   readonly family: IpFamily;
