@@ -9,4 +9,4 @@ export type DgramStack = Pick<Stack, 'hold' | 'openUdp' | 'release' | 'stats'> &
 };
 
 /** Bits of what an endpoint tells: as `UdpEvent` of the layer below. */
-export const Happened = { READABLE: 1, ERROR: 2, WRITABLE: 4, CLOSED: 8 } as const;
+export const Happened = { READABLE: 1, ERROR: 2, WRITABLE: 4 } as const;

@@ -68,6 +68,10 @@ export class UdpHandle implements GroupsHost {
     this.lookup = lookup;
     const endpoint = stack.openUdp(type === 'udp4' ? 4 : 6);
     endpoint.onEvents = (events) => this.#scope.runInAsyncScope(() => this.#happened(events));
+    endpoint.onClosed = () => {
+      this.isCut = true;
+      this.oncut?.();
+    };
     this.#endpoint = endpoint;
     this.#outbox = new Outbox(endpoint, stack.stats);
     this.#groups = new HandleGroups(endpoint, stack.ip, this);
@@ -283,10 +287,6 @@ export class UdpHandle implements GroupsHost {
 
   /** Within the stack's turn: what listeners throw must not end it. */
   #happened(events: number): void {
-    if (events & Happened.CLOSED) {
-      this.isCut = true;
-      this.#tell(() => this.oncut?.());
-    }
     if (events & Happened.ERROR && this.#isReceiving) this.#tell(() => this.#raise());
     if (events & Happened.READABLE && !this.#isHandingOver) this.#tell(() => this.#handOver());
     if (events & Happened.WRITABLE) this.#outbox.flush();

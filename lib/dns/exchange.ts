@@ -22,7 +22,7 @@ export interface ExchangeRequest {
 }
 
 /** Bits of what a UDP endpoint tells: as `UdpEvent` of the layer below. */
-const Happened = { READABLE: 1, ERROR: 2, WRITABLE: 4, CLOSED: 8 } as const;
+const Happened = { READABLE: 1, ERROR: 2, WRITABLE: 4 } as const;
 
 /**
  * Datagrams from the server's address that do not match the query; who sends more is guessing, and is asked over
@@ -69,6 +69,7 @@ export class Exchange {
       const endpoint = stack.openUdp(server.address.family);
       this.#endpoint = endpoint;
       endpoint.onEvents = (events) => this.#happened(events);
+      endpoint.onClosed = () => this.#failSoon();
       const from = local[server.address.family];
       if (from !== undefined) endpoint.bind(from, 0);
       // Connected, it takes nothing but what the server sends from the port that was asked.
@@ -102,10 +103,6 @@ export class Exchange {
   #happened(events: number): void {
     const endpoint = this.#endpoint;
     if (endpoint === undefined) return;
-    if (events & Happened.CLOSED) {
-      this.#failSoon();
-      return;
-    }
     if (events & Happened.ERROR && endpoint.takeError() !== undefined) {
       this.#request.stack.stats.dns.unreachable++;
       this.#finish('ECONNREFUSED');

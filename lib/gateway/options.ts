@@ -81,9 +81,10 @@ export interface GatewaySettings {
 
 /**
  * Settings of connections that are passed on: both ends decide themselves how much they send at once, and no byte is
- * left out, be it urgent (RFC 6093 §3.1).
+ * left out, be it urgent (RFC 6093 §3.1). An ACK may wait for an answer of the host's to ride on, but only as long as
+ * answers from nearby take: whoever waits for it inside is not to notice.
  */
-export const PASSED_ON = { noDelay: true, urgentInline: true } as const;
+export const PASSED_ON = { noDelay: true, urgentInline: true, delayedAckMinMs: 2 } as const;
 
 const NAMES: ReadonlySet<string> = new Set<keyof GatewayOptions>([
   'stack',

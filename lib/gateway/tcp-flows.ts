@@ -236,7 +236,9 @@ const IDLE = 'idle';
 /** @throws StackError where the stack has no room or no way back; whoever asked hears an RST */
 function acceptOrReject(request: TcpRequest): TcpEndpoint {
   try {
-    return request.accept();
+    const endpoint = request.accept();
+    endpoint.setQuickAck(false);
+    return endpoint;
   } catch (error) {
     request.reject('reset');
     throw error;

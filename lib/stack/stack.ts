@@ -262,7 +262,7 @@ export class Stack implements EndpointHost {
     this.#isClosed = true;
     this.#hold.end();
     for (const port of this.#ports) port.device.close();
-    for (const owner of closed) owner.onClosed();
+    for (const owner of closed) owner.onClosed?.();
   }
 
   /** Whether `close` was called. */

@@ -334,7 +334,10 @@ export class TcpEndpoint implements ConnectionOwner {
     this.setOption('lingerMs', ms);
   }
 
-  /** Acknowledge every segment at once, or as usual. */
+  /**
+   * Acknowledge every segment at once; or, until the peer proves to wait for an ACK, with the answers of the application
+   * (Linux `TCP_QUICKACK`).
+   */
   setQuickAck(on: boolean): void {
     this.setOption('quickAck', on);
   }

@@ -91,6 +91,12 @@ export class AckPolicy {
     this.#ackTimeoutUs = Math.max(this.#ackTimeoutUs, this.#minDelayUs);
   }
 
+  /** The application is going to answer what comes, from the first: ACKs ride on that (Linux `TCP_QUICKACK` 0). */
+  bePatient(): void {
+    this.quickAck = false;
+    this.#interactive = true;
+  }
+
   /** As many as fill half of the window, 16 at most; not while the application answers what it receives. */
   #grantQuickAcks(most = MAX_QUICK_ACKS): void {
     this.#quickAcks = Math.max(this.#quickAcks, Math.min(most, this.#quickLimit));
@@ -197,7 +203,7 @@ export class AckPolicy {
     if (this.#ackTimeoutUs === 0) {
       this.#grantQuickAcks();
       this.#ackTimeoutUs = this.#minDelayUs;
-      this.isDue = true;
+      if (!this.#interactive) this.isDue = true;
     } else if (gapUs <= this.#minDelayUs / 2) {
       this.#ackTimeoutUs = this.#ackTimeoutUs / 2 + this.#minDelayUs / 2;
     } else if (gapUs < this.#ackTimeoutUs) {

@@ -100,8 +100,12 @@ export const LIVE = {
   quickAck: {
     read: ({ connection }) => connection.acks.quickAck,
     change({ connection: { acks } }, on) {
-      acks.quickAck = on;
-      if (on && acks.isOwed) acks.now();
+      if (!on) {
+        acks.bePatient();
+        return;
+      }
+      acks.quickAck = true;
+      if (acks.isOwed) acks.now();
     },
   } satisfies Live<'quickAck'>,
   finTimeoutMs: { change: inOptions('finTimeoutMs') },

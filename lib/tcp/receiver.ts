@@ -84,6 +84,8 @@ export class Receiver {
   #lastSegmentBytes = 0;
   /** The window field last sent; -1 before the first. */
   #windowField = -1;
+  /** Bytes of the widest window that the last segment had a field for: that of a SYN is not scaled. */
+  #widestBytes = 0xffff;
   readonly #stats: TcpStats;
   readonly #memory: MemoryAccount;
   /** Where an out-of-order FIN lies. */
@@ -118,6 +120,7 @@ export class Receiver {
     this.peerMssBytes = tape.number(this.peerMssBytes, SMALLEST_FULL_BYTES);
     this.#lastSegmentBytes = tape.number(this.#lastSegmentBytes, 0);
     this.#windowField = tape.number(this.#windowField, -1);
+    this.#widestBytes = tape.number(this.#widestBytes, 0xffff);
     this.buffer.fold(tape, this.rcvNxt);
     this.tuner.fold(tape);
     this.urgent.fold(tape, first);
@@ -213,6 +216,7 @@ export class Receiver {
     if (field === 0 && this.#windowField !== 0) this.#stats.toZeroWindowAdv++;
     if (field > 0 && this.#windowField === 0) this.#stats.fromZeroWindowAdv++;
     this.#windowField = field;
+    this.#widestBytes = 0xffff * unit;
     this.rcvAdv = seqMax(this.rcvAdv, seqAdd(this.rcvNxt, field * unit));
     this.lastAckSent = this.rcvNxt;
     return field;
@@ -222,7 +226,8 @@ export class Receiver {
   get mustUpdateWindow(): boolean {
     if (this.finReceived) return false;
     const current = this.rcvWnd;
-    if (2 * current > this.tuner.limitBytes) return false;
+    // Of what could be told last: what only a field without scale kept back is not worth a segment.
+    if (2 * current > Math.min(this.tuner.limitBytes, this.#widestBytes)) return false;
     const offered = this.#offered;
     return offered > 0 && offered >= 2 * current && offered > current;
   }

@@ -64,6 +64,4 @@ export const UdpEvent = {
   ERROR: 2,
   /** After a `send` that found its link full: there may be room again. */
   WRITABLE: 4,
-  /** The stack was closed, and this endpoint with it: the last it hears, at once. */
-  CLOSED: 8,
 } as const;

@@ -35,6 +35,8 @@ export class UdpEndpoint implements TableEntry {
   remotePort = 0;
   /** Hears, at the end of the turn, bits of `UdpEvent`. */
   onEvents: ((events: number) => void) | undefined = undefined;
+  /** Called when the stack has been closed, and this with it. */
+  onClosed: (() => void) | undefined = undefined;
   /** Joined multicast groups. */
   readonly memberships: Memberships;
   /** @internal See `UdpLayer.searchPathMtu`. */
@@ -284,16 +286,15 @@ export class UdpEndpoint implements TableEntry {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    const context = this.#context;
-    if (this.localPort !== 0) context.table.remove(this);
+    if (this.localPort !== 0) this.#context.table.remove(this);
     this.search?.stop();
     this.memberships.leaveAll();
-    context.memoryBytes -= this.#queue.bytes;
+    this.#context.memoryBytes -= this.#queue.bytes;
     this.#queue.clear();
     this.#errors.clear();
     this.paths.clear();
     this.#events = 0;
-    context.closed(this);
+    this.#context.closed(this);
   }
 
   /**

@@ -214,13 +214,13 @@ export class UdpLayer {
     this.#flows.deadlineReached(nowUs);
   }
 
-  /** The stack closes. @returns what tells those who had a socket when that is done */
-  close(): readonly { onClosed(): void }[] {
+  /** The stack closes. @returns those whose `onClosed` is to hear when that is done */
+  close(): readonly UdpEndpoint[] {
     const closed = [...this.#all];
     for (const endpoint of closed) endpoint.close();
     this.#flows.close();
     this.#touched.length = 0;
-    return closed.map((endpoint) => ({ onClosed: () => endpoint.onEvents?.(UdpEvent.CLOSED) }));
+    return closed;
   }
 
   /** A packet whose payload is UDP. */

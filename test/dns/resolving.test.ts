@@ -525,7 +525,7 @@ describe('dns: asking', () => {
       const first = world.failed(promises().resolve4('a.test'));
       world.client.close();
       const [error, ms] = await first;
-      expect([error.code, ms]).to.deep.equal(['ECONNREFUSED', 2000]);
+      expect([error.code, ms]).to.deep.equal(['ECONNREFUSED', 0]);
     });
 
     it('can ask again afterwards', async () => {

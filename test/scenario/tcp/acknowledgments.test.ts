@@ -224,6 +224,40 @@ describe('an ACK leaves at once', () => {
     });
   });
 
+  it('not even for the first text, where the application says that it answers, until it does not (Linux TCP_QUICKACK 0) [ACKT-3, ACKT-6]', () => {
+    forEachFamily((family) => {
+      const peer = established({ ...family, options: { delayedAckMinMs: 2 } });
+      peer.endpoint.setQuickAck(false);
+      peer.endpoint.setSink({ take: () => true });
+      peer.sendText(10).expectNothing().write(10).expect('> P. 1:11(10) ack 11');
+      peer.ackAll().expectNothing(500);
+      // Nobody answers: the ACK leaves when its time is up, and those after it at once.
+      const silent = established({ ...family, options: { delayedAckMinMs: 2 } });
+      silent.endpoint.setQuickAck(false);
+      silent.sendText(10).expectNothing(1).advanceMs(1).expect('> . 1:1(0) ack 11');
+      silent.sendText(10).expect('> . 1:1(0) ack 21').expectNothing(500);
+      // What the peer must hear at once it hears.
+      const told = established(family);
+      told.endpoint.setQuickAck(false);
+      told.sendText(1000).expectNothing().sendText(1000).expect('> . 1:1(0) ack 2001').expectNothing(500);
+    });
+  });
+
+  it('not for a window that only the field of the SYN made narrow [ACKT-6]', () => {
+    forEachFamily((family) => {
+      // Room for ten segments of a jumbo link is more than a field without scale can say.
+      const peer = established({ ...family, windowScale: 7, window: 512, mtu: 65_520 });
+      peer.endpoint.setQuickAck(false);
+      peer.endpoint.setSink({ take: () => true });
+      peer.sendText(10).expectNothing(35).write(10).expect('> P. 1:11(10) ack 11');
+      // It is when half of what was told is used up.
+      const busy = established({ ...family, windowScale: 7, window: 512, mtu: 65_520 });
+      busy.endpoint.setQuickAck(false);
+      busy.endpoint.setSink({ take: () => true });
+      busy.sendText(33_000, 33_000).expect('> . 1:1(0) ack 33001');
+    });
+  });
+
   it('when the application has read to the end of what the peer had to say, unless it answers (Linux tcp_cleanup_rbuf) [ACKT-6]', () => {
     forEachFamily((family) => {
       const peer = calm(family);
