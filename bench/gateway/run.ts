@@ -51,7 +51,7 @@ async function measureRow(way: Way, row: Map<string, Cell>, options: Options): P
     const cell = row.get(measure.name);
     if (cell === undefined) continue;
     try {
-      await measure.measure(way, Math.min(1, options.seconds));
+      await measure.measure(way, measure.warmUpSeconds);
       const before = way.cpuSeconds();
       cell.values.push(await measure.measure(way, options.seconds));
       cell.cpuSeconds.push(way.cpuSeconds() - before);

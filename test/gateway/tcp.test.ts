@@ -1,7 +1,7 @@
 /** TCP through the gateway, its host's side being the loopback of this process. */
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Server, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { expect } from 'chai';
 import { SeededRandom, TcpState } from '../../lib/index.js';
@@ -68,6 +68,42 @@ describe('gateway: TCP', () => {
     const { tcpRequests, tcpJoined, tcpFinished, bytesToHost, bytesToStack } = bed.gateway.stats;
     expect([tcpRequests, tcpJoined, tcpFinished]).to.deep.equal([1, 1, 1]);
     expect([bytesToHost, bytesToStack]).to.deep.equal([up.length, down.length]);
+  });
+
+  it('turns Nagle’s algorithm off before anything small could wait for an ACK, on each connection anew', async () => {
+    await open();
+    const calls: boolean[] = [];
+    const original = Socket.prototype.setNoDelay;
+    Socket.prototype.setNoDelay = function (on = true) {
+      calls.push(on);
+      return original.call(this, on);
+    };
+    try {
+      for (let turn = 0; turn < 2; turn++) {
+        const [client, far] = await joined();
+        calls.length = 0;
+        for (const word of ['one', 'two', 'three']) {
+          client.write(word);
+          expect(String((await once(far, 'data'))[0])).to.equal(word);
+          expect(calls, word).to.deep.equal(word === 'one' ? [] : [true]);
+        }
+        far.end();
+        client.end();
+        await Promise.all([allOf(far), allOf(client.resume())]);
+        await isEmpty();
+        // What is long may end in a small segment.
+        const [other, end] = await joined();
+        calls.length = 0;
+        other.write(randomBytes(537));
+        await once(end, 'data');
+        expect(calls).to.deep.equal([true]);
+        other.destroy();
+        end.destroy();
+        await isEmpty();
+      }
+    } finally {
+      Socket.prototype.setNoDelay = original;
+    }
   });
 
   it('passes on what the host says first, and its end', async () => {
