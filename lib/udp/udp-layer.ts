@@ -84,7 +84,7 @@ export class UdpLayer {
   }
 
   /** Sockets that are open. */
-  get endpoints(): Roster<UdpEndpoint> {
+  get endpoints(): Iterable<UdpEndpoint> & { readonly size: number } {
     return this.#all;
   }
 
