@@ -120,7 +120,7 @@ export class Receiver {
     this.peerMssBytes = tape.number(this.peerMssBytes, SMALLEST_FULL_BYTES);
     this.#lastSegmentBytes = tape.number(this.#lastSegmentBytes, 0);
     this.#windowField = tape.number(this.#windowField, -1);
-    this.#widestBytes = tape.number(this.#widestBytes, 0xffff);
+    this.#widestBytes = tape.number(this.#widestBytes, 0xffff * 2 ** this.windowShift);
     this.buffer.fold(tape, this.rcvNxt);
     this.tuner.fold(tape);
     this.urgent.fold(tape, first);
