@@ -96,6 +96,7 @@ export class Exchange {
   #closeEndpoint(): void {
     if (this.#endpoint === undefined) return;
     this.#endpoint.onEvents = undefined;
+    this.#endpoint.onClosed = undefined;
     this.#endpoint.close();
     this.#endpoint = undefined;
   }
